@@ -1,0 +1,1 @@
+"""Which way is best: measured machine rates, plans, search."""

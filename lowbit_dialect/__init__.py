@@ -1,0 +1,1 @@
+"""What the computation is: types, attributes, ops, their NumPy reference, importers."""

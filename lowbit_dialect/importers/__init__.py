@@ -1,0 +1,1 @@
+"""Importers: trained networks of other formats to lowbit programs."""

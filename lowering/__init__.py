@@ -1,0 +1,1 @@
+"""How one becomes the other: one pass a file."""

@@ -1,0 +1,1 @@
+"""From the llvm dialect to machine code: the only imports of llvmlite."""

@@ -1,0 +1,1 @@
+"""Conversions to the llvm dialect, one source dialect a file."""
