@@ -1,0 +1,124 @@
+"""Windows: which input positions an output position reads, along one axis and in two.
+
+With kernel `K`, stride `s`, dilation `d` and `p` positions of padding before, output `o` reads the
+inputs `o s - p + k d` for taps `k` in `[low(o), high(o))`; the other taps lie on padding. Outputs fall
+into border classes by that range: `head` leading outputs of a class each, one class for all outputs
+whose taps are all inside, and `tail` trailing outputs of a class each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WindowAxis:
+    """A window sliding along one axis of `size` inputs."""
+
+    size: int
+    kernel: int = 1
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+    dilation: int = 1
+
+    @property
+    def out(self) -> int:
+        """Number of outputs; not positive when the window does not fit."""
+        reach = self.dilation * (self.kernel - 1) + 1
+        return (self.size + self.before + self.after - reach) // self.stride + 1
+
+    def low(self, output: int) -> int:
+        """First tap of `output` inside the input."""
+        outside = max(0, self.before - output * self.stride)
+        return min(self.kernel, -(-outside // self.dilation))
+
+    def high(self, output: int) -> int:
+        """One past the last tap of `output` inside the input; at least `low`."""
+        inside = self.size - 1 + self.before - output * self.stride
+        return max(self.low(output), min(self.kernel, inside // self.dilation + 1))
+
+    @property
+    def head(self) -> int:
+        """Leading outputs before the first whose taps are all inside; all if there is none."""
+        first = min(self.out, -(-self.before // self.stride))
+        return first if self._whole(first) else self.out
+
+    @property
+    def tail(self) -> int:
+        """Trailing outputs after the last whose taps are all inside."""
+        if self.head == self.out:
+            return 0
+        last = (self.size - 1 + self.before - self.dilation * (self.kernel - 1)) // self.stride
+        return self.out - min(self.out, last + 1)
+
+    def _whole(self, output: int) -> bool:
+        inside = self.low(output) == 0 and self.high(output) == self.kernel
+        return output < self.out and inside
+
+    @property
+    def classes(self) -> int:
+        """Number of border classes: `head`, the interior, `tail`."""
+        return self.head + 1 + self.tail
+
+    def class_of(self, output: int) -> int:
+        """Border class of an output."""
+        return min(output, self.head) + max(0, output - (self.out - self.tail - 1))
+
+    def class_taps(self, index: int) -> tuple[int, int]:
+        """`(low, high)` of a border class; `(0, kernel)` for an interior that has no output."""
+        output = index if index < self.head else self.out - self.tail - 1 + index - self.head
+        if index == self.head:
+            return 0, self.kernel
+        return self.low(output), self.high(output)
+
+    @property
+    def taps_inside(self) -> int:
+        """Taps inside the input, summed over all outputs."""
+        return sum(self.high(o) - self.low(o) for o in range(self.out))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window over two spatial axes."""
+
+    rows: WindowAxis
+    columns: WindowAxis
+
+    @classmethod
+    def of(
+        cls,
+        size: Sequence[int],
+        kernel: Sequence[int],
+        strides: Sequence[int] = (1, 1),
+        padding: Sequence[int] = (0, 0, 0, 0),
+        dilations: Sequence[int] = (1, 1),
+    ) -> Window:
+        """Build from `(height, width)` pairs and padding `(top, left, bottom, right)`."""
+        top, left, bottom, right = padding
+        return cls(
+            WindowAxis(size[0], kernel[0], strides[0], top, bottom, dilations[0]),
+            WindowAxis(size[1], kernel[1], strides[1], left, right, dilations[1]),
+        )
+
+    @property
+    def out(self) -> tuple[int, int]:
+        """Output height and width."""
+        return self.rows.out, self.columns.out
+
+    def error(self) -> str | None:
+        """What makes this window illegal, in a sentence; None if nothing does."""
+        for name, axis in (("height", self.rows), ("width", self.columns)):
+            if min(axis.kernel, axis.stride, axis.dilation) < 1:
+                return f"kernel, strides and dilations are at least 1 along the {name}"
+            if min(axis.before, axis.after) < 0:
+                return f"padding is not negative along the {name}"
+            if axis.out < 1:
+                reach = axis.dilation * (axis.kernel - 1) + 1
+                padded = axis.size + axis.before + axis.after
+                return (
+                    f"the output is empty: the kernel reaches over {reach} positions of the {name}, "
+                    f"which has {padded} with padding"
+                )
+        return None

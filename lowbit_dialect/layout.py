@@ -1,0 +1,353 @@
+"""`#lowbit.layout`: how the elements of a tensor or memref lie in memory.
+
+A layout lists the stored axes, outermost first, and the word that is stored:
+
+    #lowbit.layout<[d3 by 32, d0, d1, d2 by 64, planes, d3 in 32], i64>
+
+`dk` is a whole axis, `dk by B` its quotient and `dk in B` its remainder by `B`; both chain from left
+to right (`d3 in 24 by 8`). `planes` runs over the bit planes of a code. With `planes` a word holds one
+plane of `B` consecutive elements of the axis whose `in B` is not listed (above 64 input channels);
+element 0 is the least significant bit, or the most significant with `msb`. Without `planes` a word
+holds one decoded element. Whatever pads an axis to a multiple is zero.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    Float32Type,
+    IndexType,
+    IntegerType,
+    MemRefLayoutAttr,
+    MemRefType,
+    TensorType,
+)
+from xdsl.ir import Attribute, Data
+from xdsl.ir.affine import AffineMap
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from lowbit_dialect.codes import CodeType
+
+Array = npt.NDArray[Any]
+Chain = tuple[tuple[str, int], ...]
+"""Quotients and remainders taken of an axis, left to right: `(("in", 24), ("by", 8))`."""
+
+WORD_WIDTHS = (8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One stored axis: a logical axis with its chain, or the planes (axis `None`)."""
+
+    axis: int | None
+    chain: Chain = ()
+
+    def __str__(self) -> str:
+        if self.axis is None:
+            return "planes"
+        return " ".join([f"d{self.axis}", *(f"{kind} {block}" for kind, block in self.chain)])
+
+    @classmethod
+    def parse(cls, text: str) -> Term:
+        """Read the printed form; raises ValueError naming what is wrong."""
+        if text.strip() == "planes":
+            return cls(None)
+        match = re.fullmatch(r"d(\d+)((?: (?:by|in) [1-9]\d*)*)", " ".join(text.split()))
+        if match is None:
+            raise ValueError(f"'{text}' is not a stored axis: expected dK, dK by B, dK in B or planes")
+        words = match[2].split()
+        return cls(int(match[1]), tuple((k, int(b)) for k, b in zip(words[::2], words[1::2])))
+
+
+@dataclass(frozen=True)
+class Split:
+    """An axis (or part of one) of `extent` elements cut in `count` blocks of `block`."""
+
+    axis: int
+    chain: Chain
+    extent: int
+    block: int
+
+    @property
+    def count(self) -> int:
+        return -(-self.extent // self.block)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The value of a `#lowbit.layout`."""
+
+    terms: tuple[Term, ...]
+    word: IntegerType | Float32Type
+    msb: bool = False
+
+    @classmethod
+    def of(cls, axes: str, word: int = 32, *, msb: bool = False) -> Layout:
+        """Build a layout from the printed list, `Layout.of("d0, d1, planes, d2 by 32")`."""
+        return cls(tuple(Term.parse(t) for t in axes.split(",")), IntegerType(word), msb)
+
+    @classmethod
+    def tvm(cls, rank: int, pack_axis: int, bit_axis: int, width: int) -> Layout:
+        """TVM's `bitpack`: the planes inserted at `bit_axis`, the first element in the top bit."""
+        terms = [Term(k, (("by", width),) if k == pack_axis else ()) for k in range(rank)]
+        terms.insert(bit_axis, Term(None))
+        return cls(tuple(terms), IntegerType(width), msb=True)
+
+    def __str__(self) -> str:
+        return f"[{', '.join(map(str, self.terms))}], {self.word}{', msb' if self.msb else ''}"
+
+    @property
+    def packed(self) -> bool:
+        """Whether a word holds one plane of several elements."""
+        return Term(None) in self.terms
+
+    @property
+    def word_width(self) -> int:
+        """Bits of a word."""
+        return self.word.width.data if isinstance(self.word, IntegerType) else 32
+
+    @property
+    def word_term(self) -> Term | None:
+        """The stored axis `.. by B` whose remainder a word holds; None unless packed."""
+        for term in self.terms:
+            if term.chain and term.chain[-1][0] == "by":
+                rest = (*term.chain[:-1], ("in", term.chain[-1][1]))
+                if not any(
+                    t.axis == term.axis and t.chain[: len(rest)] == rest for t in self.terms
+                ):
+                    return term
+        return None
+
+    def splits(self, shape: Sequence[int]) -> list[Split]:
+        """How the axes are cut, outermost cut first."""
+        cuts: list[Split] = []
+
+        def cut(axis: int, chain: Chain, extent: int) -> None:
+            for term in self.terms:
+                if term.axis == axis and term.chain[: len(chain)] == chain != term.chain:
+                    split = Split(axis, chain, extent, term.chain[len(chain)][1])
+                    cuts.append(split)
+                    cut(axis, (*chain, ("by", split.block)), split.count)
+                    cut(axis, (*chain, ("in", split.block)), split.block)
+                    return
+
+        for axis, extent in enumerate(shape):
+            cut(axis, (), extent)
+        return cuts
+
+    def extent(self, term: Term, shape: Sequence[int], planes: int) -> int:
+        """Number of positions of a stored axis."""
+        if term.axis is None:
+            return planes
+        extent = shape[term.axis]
+        for kind, block in term.chain:
+            extent = -(-extent // block) if kind == "by" else block
+        return extent
+
+    def storage_shape(self, shape: Sequence[int], element: Attribute) -> tuple[int, ...]:
+        """Shape of the stored array of words."""
+        planes = element.planes if isinstance(element, CodeType) else 1
+        return tuple(self.extent(term, shape, planes) for term in self.terms)
+
+    def check(self, rank: int, element: Attribute) -> None:
+        """Raise VerifyException unless this lays out a tensor of `rank` axes of `element`."""
+        leaves = [(t.axis, t.chain) for t in self.terms]
+        if len(set(leaves)) != len(leaves):
+            raise VerifyException(f"layout {self} lists a stored axis twice")
+        if any(t.axis is not None and t.axis >= rank for t in self.terms):
+            raise VerifyException(f"layout {self} names an axis that a tensor of rank {rank} lacks")
+        cuts = self.splits((1,) * rank)
+        whole = {(axis, ()) for axis in range(rank)}
+        for cut in cuts:
+            whole.discard((cut.axis, cut.chain))
+            whole |= {(cut.axis, (*cut.chain, (kind, cut.block))) for kind in ("by", "in")}
+        word = self.word_term
+        if self.packed:
+            if not isinstance(element, CodeType):
+                raise VerifyException(f"layout {self} has planes, but {element} is not a code type")
+            if word is None:
+                raise VerifyException(f"layout {self} packs no axis: one axis needs 'dK by B' alone")
+            if word.chain[-1][1] > self.word_width:
+                raise VerifyException(f"layout {self} packs more elements than a word has bits")
+            whole.discard((word.axis, (*word.chain[:-1], ("in", word.chain[-1][1]))))
+            whole.add((None, ()))
+        if set(leaves) != whole:
+            raise VerifyException(f"layout {self} does not store every part of every axis once")
+
+    def _digits(self, values: Array) -> tuple[Array, list[tuple[int | None, Chain]]]:
+        """Pad and cut the axes of `values`; return it with the name of each of its axes."""
+        names: list[tuple[int | None, Chain]] = [(axis, ()) for axis in range(values.ndim)]
+        for cut in self.splits(values.shape):
+            at = names.index((cut.axis, cut.chain))
+            pad = [(0, 0)] * values.ndim
+            pad[at] = (0, cut.count * cut.block - cut.extent)
+            values = np.pad(values, pad) if pad[at][1] else values
+            values = values.reshape(*values.shape[:at], cut.count, cut.block, *values.shape[at + 1 :])
+            names[at : at + 1] = [(cut.axis, (*cut.chain, (k, cut.block))) for k in ("by", "in")]
+        return values, names
+
+    def pack(self, values: Array, element: Attribute) -> Array:
+        """Return the stored words of decoded `values`."""
+        dtype = storage_dtype(element, self)
+        if not self.packed:
+            digits, names = self._digits(values.astype(dtype))
+            order = [names.index((t.axis, t.chain)) for t in self.terms]
+            return np.ascontiguousarray(digits.transpose(order))
+        assert isinstance(element, CodeType) and (word := self.word_term) is not None
+        codes = element.encode(values)
+        bits = (codes[None] >> np.arange(element.planes).reshape(-1, *[1] * values.ndim)) & 1
+        cut = [self._digits(plane)[0] for plane in bits]
+        names = [(None, ()), *self._digits(codes)[1]]
+        digits = np.stack(cut)
+        inner = (word.axis, (*word.chain[:-1], ("in", word.chain[-1][1])))
+        order = [names.index((t.axis, t.chain)) for t in self.terms] + [names.index(inner)]
+        rows = np.zeros((*(digits.shape[i] for i in order[:-1]), self.word_width), np.uint8)
+        rows[..., : word.chain[-1][1]] = digits.transpose(order)
+        packed = np.packbits(rows, axis=-1, bitorder="big" if self.msb else "little")
+        return packed.view(dtype.newbyteorder(">" if self.msb else "<"))[..., 0].astype(dtype)
+
+    def unpack(self, words: Array, shape: Sequence[int], element: Attribute) -> Array:
+        """Return the decoded values that `pack` stored; the inverse of `pack`."""
+        frame = np.zeros(shape, np.uint8)
+        digits, names = self._digits(frame)
+        if self.packed:
+            assert isinstance(element, CodeType) and (word := self.word_term) is not None
+            order = ">" if self.msb else "<"
+            raw = np.ascontiguousarray(words).astype(words.dtype.newbyteorder(order))
+            bits = np.unpackbits(
+                raw[..., None].view(np.uint8), axis=-1, bitorder="big" if self.msb else "little"
+            )[..., : word.chain[-1][1]]
+            stored = [(t.axis, t.chain) for t in self.terms]
+            stored.append((word.axis, (*word.chain[:-1], ("in", word.chain[-1][1]))))
+            planes = bits.transpose([stored.index(name) for name in [(None, ()), *names]])
+            weights = (1 << np.arange(element.planes)).reshape(-1, *[1] * digits.ndim)
+            codes = (planes * weights).sum(0).astype(np.uint8)
+            return element.decode(self._join(codes, shape))
+        order = [[(t.axis, t.chain) for t in self.terms].index(name) for name in names]
+        return self._join(words.transpose(order), shape)
+
+    def _join(self, digits: Array, shape: Sequence[int]) -> Array:
+        """Undo `_digits`: glue the cut axes together and crop them."""
+        names: list[tuple[int | None, Chain]] = self._digits(np.zeros(shape, np.uint8))[1]
+        for cut in reversed(self.splits(shape)):
+            at = names.index((cut.axis, (*cut.chain, ("by", cut.block))))
+            glued = (*digits.shape[:at], cut.count * cut.block, *digits.shape[at + 2 :])
+            digits = digits.reshape(glued)
+            digits = digits[(slice(None),) * at + (slice(cut.extent),)]
+            names[at : at + 2] = [(cut.axis, cut.chain)]
+        return digits
+
+
+@irdl_attr_definition
+class LayoutAttr(MemRefLayoutAttr, Data[Layout]):
+    """A layout as the encoding of a tensor or the layout of a memref."""
+
+    name = "lowbit.layout"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Layout:
+        with parser.in_angle_brackets():
+            terms = parser.parse_comma_separated_list(
+                parser.Delimiter.SQUARE, lambda: _parse_term(parser)
+            )
+            parser.parse_punctuation(",")
+            word = parser.parse_type()
+            msb = parser.parse_optional_punctuation(",") is not None
+            if msb:
+                parser.parse_keyword("msb")
+            legal = isinstance(word, IntegerType) and word.width.data in WORD_WIDTHS
+            if not (isinstance(word, Float32Type) or legal):
+                parser.raise_error(f"a word is i8, i16, i32, i64 or f32, not {word}")
+            assert isinstance(word, IntegerType | Float32Type)
+            return Layout(tuple(terms), word, msb)
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(str(self.data))
+
+    def get_affine_map(self) -> AffineMap:
+        raise NotImplementedError("a packed word is no affine function of an element's index")
+
+
+def _parse_term(parser: AttrParser) -> Term:
+    name = parser.parse_identifier("a stored axis")
+    text = [name]
+    while (kind := parser.parse_optional_keyword("by") or parser.parse_optional_keyword("in")) :
+        text += [kind, str(parser.parse_integer(allow_boolean=False, allow_negative=False))]
+    try:
+        return Term.parse(" ".join(text))
+    except ValueError as error:
+        parser.raise_error(str(error))
+
+
+ShapedValue = TensorType[Any] | MemRefType[Any]
+
+
+def layout_of(type: ShapedValue) -> Layout | None:
+    """The layout of a tensor or memref type; None for plain row-major storage."""
+    attr = type.encoding if isinstance(type, TensorType) else type.layout
+    return attr.data if isinstance(attr, LayoutAttr) else None
+
+
+def with_layout(type: TensorType[Any], layout: Layout | None) -> TensorType[Any]:
+    """The same tensor type stored in `layout`."""
+    if layout is None:
+        return TensorType(type.element_type, type.get_shape())
+    return TensorType(type.element_type, type.get_shape(), LayoutAttr(layout))
+
+
+def storage_dtype(element: Attribute, layout: Layout | None = None) -> np.dtype[Any]:
+    """NumPy type of one stored word of an element type."""
+    match element:
+        case CodeType() if layout is None:
+            return element.storage
+        case CodeType():
+            assert layout is not None
+            signed = element.minimum < 0 and not layout.packed
+            return np.dtype(f"{'i' if signed else 'u'}{layout.word_width // 8}")
+        case IntegerType() if element.width.data in WORD_WIDTHS:
+            width = layout.word_width if layout else element.width.data
+            return np.dtype(f"i{width // 8}")
+        case IndexType():
+            return np.dtype(np.int64)
+        case AnyFloat() if isinstance(element, Float32Type):
+            return np.dtype(np.float32)
+        case _:
+            raise ValueError(f"no storage for elements of type {element}")
+
+
+def storage_of(type: ShapedValue) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and NumPy type of the array that stores a tensor or memref."""
+    layout, shape, element = layout_of(type), type.get_shape(), type.element_type
+    dtype = storage_dtype(element, layout)
+    return (layout.storage_shape(shape, element) if layout else tuple(shape)), dtype
+
+
+def storage_bytes(type: ShapedValue) -> int:
+    """Bytes that a tensor or memref occupies."""
+    shape, dtype = storage_of(type)
+    return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+
+
+def to_storage(values: Array, type: ShapedValue) -> Array:
+    """Return decoded `values` as the array that stores them in `type`."""
+    layout = layout_of(type)
+    if layout is None:
+        return np.ascontiguousarray(values, storage_dtype(type.element_type))
+    return layout.pack(values, type.element_type)
+
+
+def from_storage(words: Array, type: ShapedValue) -> Array:
+    """Return the decoded values of the array that stores `type`; the inverse of `to_storage`."""
+    layout = layout_of(type)
+    return words if layout is None else layout.unpack(words, type.get_shape(), type.element_type)

@@ -1,0 +1,1 @@
+"""The ops, grouped by what they do."""

@@ -1,0 +1,106 @@
+"""`#lowbit.schedule`: how an op is executed, as one frozen, printable value.
+
+    #lowbit.schedule<algorithm = direct, microkernel = popcount_xor_i32x8, pixels = 4, vectors = 2, unroll = 2>
+
+Any legal schedule gives the same bits. Only passes consume schedules; heuristics, search, records and
+solvers produce them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from xdsl.ir import Data
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+
+ALGORITHMS = ("direct",)
+PARALLEL = ("none", "rows", "channels")
+
+
+@dataclass(frozen=True, order=True)
+class Schedule:
+    """A schedule of one `conv2d`, `dense` or window op."""
+
+    algorithm: str = "direct"
+    """`direct`: a loop nest over the input where it lies."""
+    microkernel: str = ""
+    """Name of the register-block kernel."""
+    pixels: int = 1
+    """Output pixels of a register block."""
+    vectors: int = 1
+    """Vectors of output channels of a register block."""
+    unroll: int = 1
+    """Words of the reduction unrolled in the innermost loop."""
+    taps: str = "columns"
+    """Which loops over kernel taps are unrolled: `none`, `columns` or `all`."""
+    prefetch: int = 0
+    """Words that weights are prefetched ahead; 0 for none."""
+    parallel: str = "none"
+    """The output axis that threads share."""
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm is one of {', '.join(ALGORITHMS)}, not '{self.algorithm}'")
+        if self.taps not in ("none", "columns", "all"):
+            raise ValueError(f"taps is none, columns or all, not '{self.taps}'")
+        if self.parallel not in PARALLEL:
+            raise ValueError(f"parallel is one of {', '.join(PARALLEL)}, not '{self.parallel}'")
+        for name in ("pixels", "vectors", "unroll"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is at least 1, not {getattr(self, name)}")
+        if self.prefetch < 0:
+            raise ValueError(f"prefetch is not negative, not {self.prefetch}")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{f.name} = {getattr(self, f.name)}" for f in fields(self))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Schedule:
+        """Build a schedule from field values; raises ValueError naming an unknown or wrong one."""
+        kinds = {f.name: type(f.default) for f in fields(cls)}
+        for name, value in values.items():
+            if name not in kinds:
+                raise ValueError(f"a schedule has no '{name}': it has {', '.join(kinds)}")
+            if type(value) is not kinds[name]:
+                raise ValueError(f"{name} of a schedule is of type {kinds[name].__name__}")
+        return replace(cls(), **values)
+
+    @classmethod
+    def parse(cls, text: str) -> Schedule:
+        """Read the printed form."""
+        pairs = [item.split("=") for item in text.split(",") if item.strip()]
+        if any(len(pair) != 2 for pair in pairs):
+            raise ValueError(f"'{text}' is no schedule: expected 'name = value, ...'")
+        values = {name.strip(): value.strip() for name, value in pairs}
+        return cls.of({k: int(v) if v.isdigit() else v for k, v in values.items()})
+
+
+@irdl_attr_definition
+class ScheduleAttr(Data[Schedule]):
+    """A schedule on an op."""
+
+    name = "lowbit.schedule"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Schedule:
+        values: dict[str, str | int] = {}
+
+        def field() -> None:
+            name = parser.parse_identifier("a field of a schedule")
+            parser.parse_punctuation("=")
+            number = parser.parse_optional_integer(allow_boolean=False, allow_negative=False)
+            values[name] = parser.parse_identifier("a value") if number is None else number
+
+        parser.parse_comma_separated_list(parser.Delimiter.ANGLE, field)
+        try:
+            return Schedule.of(values)
+        except ValueError as error:
+            parser.raise_error(str(error))
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(str(self.data))
