@@ -1,0 +1,288 @@
+"""Ops that hold, move and reshape data without changing its meaning."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import (
+    BytesAttr,
+    DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    Float32Type,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    TensorType,
+    i8,
+    i16,
+    i32,
+    i64,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_result_def,
+    prop_def,
+    result_def,
+    traits_def,
+)
+from xdsl.traits import Pure
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Array, layout_of, storage_bytes, storage_dtype, with_layout
+from lowbit_dialect.ops.common import (
+    array,
+    check_layout,
+    element_of,
+    expect,
+    expect_output,
+    ints,
+    output_type,
+    shape_of,
+    shaped,
+    verify_form,
+)
+
+
+@irdl_op_definition
+class ConstantOp(IRDLOperation):
+    """A tensor of known values, `lowbit.constant dense<[1, -1]> : tensor<2xi8> -> tensor<2x!lowbit.odd<1>>`.
+
+    The attribute holds decoded values whatever the layout of the result: `dense` cannot have a code type.
+    """
+
+    name = "lowbit.constant"
+
+    value = prop_def(DenseIntOrFPElementsAttr)
+    result = result_def(TensorType)
+    traits = traits_def(Pure())
+    assembly_format = "$value attr-dict `->` type($result)"
+
+    def __init__(self, value: DenseIntOrFPElementsAttr, result: TensorType[Any]):
+        super().__init__(properties={"value": value}, result_types=[result])
+
+    @classmethod
+    def of(cls, values: Array, element: Attribute) -> ConstantOp:
+        """A constant of decoded `values` whose elements are of type `element`."""
+        shape, dtype = values.shape, storage_dtype(element)
+        kinds = {"float32": Float32Type(), "uint8": i8, "int8": i8, "int16": i16, "int32": i32}
+        held = kinds.get(dtype.name, i64)
+        data = np.ascontiguousarray(values, dtype).tobytes()
+        attr = DenseIntOrFPElementsAttr(TensorType(held, shape), BytesAttr(data))
+        return cls(attr, TensorType(element, shape))
+
+    def array(self) -> Array:
+        """The decoded values, in the storage type of the element."""
+        element = shaped(self.result).element_type
+        held = self.value.get_element_type()
+        dtype = storage_dtype(held)
+        if isinstance(element, CodeType) and element.minimum >= 0 and dtype == np.int8:
+            dtype = np.dtype(np.uint8)
+        raw = np.frombuffer(self.value.data.data, dtype)
+        if raw.size == 1:
+            raw = np.broadcast_to(raw, prod(self.value.get_shape()))
+        return raw.reshape(self.value.get_shape()).astype(storage_dtype(element), copy=False)
+
+    def verify_(self) -> None:
+        check_layout(self.result.type)
+        type = shaped(self.result)
+        expect(tuple(self.value.get_shape()) == tuple(type.get_shape()), f"value does not fit {type}")
+        held = self.value.get_element_type()
+        element = type.element_type
+        if isinstance(element, CodeType):
+            expect(isinstance(held, IntegerType), f"a constant of {element} holds integers")
+            wide = self.array().astype(np.int64)
+            expect(element.contains(wide), f"holds values that are not {element}")
+            return
+        expect(held == element, f"a constant of {element} holds {element}, not {held}")
+
+
+class ConversionOp(IRDLOperation, ABC):
+    """An op that changes how a tensor is stored and not what it means."""
+
+    input: SSAValue
+    outs: SSAValue | None
+    FORM = (
+        "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
+        "(`->` type($result)^)?"
+    )
+
+    def _verify_same(self) -> tuple[Any, Any]:
+        verify_form(self)
+        source, target = shaped(self.input), output_type(self)
+        expect(
+            tuple(source.get_shape()) == tuple(target.get_shape())
+            and source.element_type == target.element_type,
+            f"changes the layout alone: {source} and {target} differ in more",
+        )
+        return layout_of(source), layout_of(target)
+
+
+@irdl_op_definition
+class BitpackOp(ConversionOp):
+    """Store the planes of codes as words: the input is unpacked, the result's layout has `planes`.
+
+    TVM's `bitpack(data, bits, pack_axis, bit_axis, pack_type)` is the layout `Layout.tvm(rank, pack_axis,
+    bit_axis, width)`.
+    """
+
+    name = "lowbit.bitpack"
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    traits = traits_def(Pure())
+    assembly_format = ConversionOp.FORM
+
+    def __init__(self, input: SSAValue | Operation, result: TensorType[Any]):
+        super().__init__(operands=[input, None], result_types=[result])
+
+    def verify_(self) -> None:
+        source, target = self._verify_same()
+        expect(source is None or not source.packed, "packs an input that is packed already")
+        expect(target is not None and target.packed, "packs to a layout with planes")
+
+
+@irdl_op_definition
+class UnpackOp(ConversionOp):
+    """Store codes one decoded value a word; the inverse of `bitpack`."""
+
+    name = "lowbit.unpack"
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    traits = traits_def(Pure())
+    assembly_format = ConversionOp.FORM
+
+    def __init__(self, input: SSAValue | Operation, result: TensorType[Any]):
+        super().__init__(operands=[input, None], result_types=[result])
+
+    def verify_(self) -> None:
+        source, target = self._verify_same()
+        expect(source is not None and source.packed, "unpacks an input that is not packed")
+        expect(target is None or not target.packed, "unpacks to a layout without planes")
+
+
+@irdl_op_definition
+class RelayoutOp(ConversionOp):
+    """Store the same values in another layout, both packed or both not."""
+
+    name = "lowbit.relayout"
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    traits = traits_def(Pure())
+    assembly_format = ConversionOp.FORM
+
+    def __init__(self, input: SSAValue | Operation, result: TensorType[Any]):
+        super().__init__(operands=[input, None], result_types=[result])
+
+    def verify_(self) -> None:
+        source, target = self._verify_same()
+        packed = [layout is not None and layout.packed for layout in (source, target)]
+        expect(packed[0] == packed[1], "packs or unpacks: use lowbit.bitpack or lowbit.unpack")
+
+
+def convert_layout(value: SSAValue, layout: Any) -> Operation | None:
+    """The op that stores `value` in `layout`; None if it is stored so already."""
+    source = layout_of(shaped(value))
+    if source == layout:
+        return None
+    packed = [one is not None and one.packed for one in (source, layout)]
+    kinds = {(False, True): BitpackOp, (True, False): UnpackOp}
+    kind = kinds.get((packed[0], packed[1]), RelayoutOp)
+    type = value.type
+    assert isinstance(type, TensorType)
+    return kind(value, with_layout(type, layout))
+
+
+@irdl_op_definition
+class ReshapeOp(IRDLOperation):
+    """Give the same elements, in row-major order, another shape. Costs nothing."""
+
+    name = "lowbit.reshape"
+    input = operand_def()
+    result = result_def(TensorType | MemRefType)
+    traits = traits_def(Pure())
+    assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
+
+    def __init__(self, input: SSAValue | Operation, result: Attribute):
+        super().__init__(operands=[input], result_types=[result])
+
+    def verify_(self) -> None:
+        source, target = shaped(self.input), shaped(self.result)
+        expect(type(source) is type(target), "mixes tensors and memrefs")
+        expect(
+            prod(source.get_shape()) == prod(target.get_shape()),
+            f"{source} and {target} have different numbers of elements",
+        )
+        expect(source.element_type == target.element_type, "keeps the element type")
+        plain = layout_of(source) is None and layout_of(target) is None
+        expect(plain, "reshapes tensors without a layout: unpack first")
+
+
+@irdl_op_definition
+class TransposeOp(IRDLOperation):
+    """Permute the axes: axis `i` of the result is axis `permutation[i]` of the input."""
+
+    name = "lowbit.transpose"
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    permutation = prop_def(DenseArrayBase)
+    traits = traits_def(Pure())
+    assembly_format = (
+        "$input `permutation` `=` $permutation (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict "
+        "`:` type($input) (`->` type($result)^)?"
+    )
+
+    def __init__(self, input: SSAValue | Operation, permutation: Sequence[int]):
+        value = SSAValue.get(input)
+        type = shaped(value)
+        shape = [type.get_shape()[axis] for axis in permutation]
+        super().__init__(
+            operands=[input, None],
+            result_types=[TensorType(type.element_type, shape)],
+            properties={"permutation": ints(permutation)},
+        )
+
+    def verify_(self) -> None:
+        verify_form(self)
+        shape, order = shape_of(self.input), array(self.permutation, ())
+        expect(sorted(order) == list(range(len(shape))), f"{list(order)} permutes no {len(shape)} axes")
+        plain = layout_of(shaped(self.input)) is None and layout_of(output_type(self)) is None
+        expect(plain, "transposes tensors without a layout: unpack first")
+        expect_output(self, [shape[axis] for axis in order], element_of(self.input.type))
+
+
+@irdl_op_definition
+class SliceOp(IRDLOperation):
+    """Part of a buffer of bytes, at a static offset, as a memref: how the arena is shared out."""
+
+    name = "lowbit.slice"
+    buffer = operand_def(MemRefType)
+    offset = prop_def(IntegerAttr)
+    result = result_def(MemRefType)
+    traits = traits_def(Pure())
+    assembly_format = "$buffer `at` $offset attr-dict `:` type($buffer) `to` type($result)"
+
+    def __init__(self, buffer: SSAValue, offset: int, result: MemRefType[Any]):
+        super().__init__(
+            operands=[buffer],
+            result_types=[result],
+            properties={"offset": IntegerAttr(offset, i64)},
+        )
+
+    def verify_(self) -> None:
+        check_layout(self.result.type)
+        buffer = shaped(self.buffer)
+        expect(buffer.element_type == i8 and buffer.get_num_dims() == 1, "slices a memref of bytes")
+        end = self.offset.value.data + storage_bytes(shaped(self.result))
+        size = buffer.get_shape()[0]
+        expect(0 <= self.offset.value.data and end <= size, f"ends at byte {end} of {size}")

@@ -1,0 +1,220 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any
+
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    Float32Type,
+    IntegerAttr,
+    StringAttr,
+    TensorType,
+    f32,
+    i32,
+    i64,
+)
+from xdsl.ir import Operation, SSAValue
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    IRDLOperation,
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_prop_def,
+    opt_result_def,
+    prop_def,
+    traits_def,
+)
+from xdsl.traits import Pure
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.geometry import Window
+from lowbit_dialect.ops.common import (
+    FORMATS,
+    I32_MAX,
+    array,
+    element_of,
+    expect,
+    expect_output,
+    image_shape,
+    ints,
+    shape_of,
+    spatial_axes,
+    value_range,
+    verify_form,
+    verify_window,
+)
+
+
+class PoolOp(IRDLOperation, ABC):
+    """What the pools share: a window that slides over every channel alone."""
+
+    FORM = (
+        "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
+        "(`->` type($result)^)?"
+    )
+    input: SSAValue
+    outs: SSAValue | None
+    kernel: DenseArrayBase
+    strides: DenseArrayBase
+    padding: DenseArrayBase
+    dilations: DenseArrayBase
+    format: StringAttr
+
+    @property
+    def window(self) -> Window:
+        """The window over the spatial axes."""
+        shape = shape_of(self.input)
+        h, w, _ = spatial_axes(self.format.data)
+        properties = (self.kernel, self.strides, self.padding, self.dilations)
+        return Window.of((shape[h], shape[w]), *(array(p, ()) for p in properties))
+
+    def _verify_pool(self, element: Any) -> None:
+        verify_form(self)
+        expect(self.format.data in FORMATS, f"format is nhwc or nchw, not {self.format.data}")
+        shape = shape_of(self.input)
+        expect(len(shape) == 4, f"input has rank 4, not {len(shape)}")
+        for name, prop, size in (
+            ("kernel", self.kernel, 2),
+            ("strides", self.strides, 2),
+            ("padding", self.padding, 4),
+            ("dilations", self.dilations, 2),
+        ):
+            expect(len(array(prop, ())) == size, f"{name} has {size} numbers")
+        verify_window(self.window)
+        channels = shape[spatial_axes(self.format.data)[2]]
+        expect_output(
+            self, image_shape(self.format.data, shape[0], self.window.out, channels), element
+        )
+
+
+def _pool_type(
+    input: SSAValue | Operation,
+    element: Any,
+    format: str,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[int],
+    dilations: Sequence[int],
+) -> TensorType[Any]:
+    shape = shape_of(SSAValue.get(input))
+    h, w, c = spatial_axes(format)
+    window = Window.of((shape[h], shape[w]), kernel, strides, padding, dilations)
+    return TensorType(element, image_shape(format, shape[0], window.out, shape[c]))
+
+
+@irdl_op_definition
+class MaxPoolOp(PoolOp):
+    """Largest element under the window; positions outside the image do not count."""
+
+    name = "lowbit.max_pool"
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    kernel = prop_def(DenseArrayBase)
+    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
+    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
+    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
+    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    traits = traits_def(Pure())
+    assembly_format = PoolOp.FORM
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        kernel: Sequence[int],
+        *,
+        strides: Sequence[int] = (1, 1),
+        padding: Sequence[int] = (0, 0, 0, 0),
+        dilations: Sequence[int] = (1, 1),
+        format: str = "nhwc",
+    ):
+        element = element_of(SSAValue.get(input).type)
+        result = _pool_type(input, element, format, kernel, strides, padding, dilations)
+        super().__init__(
+            operands=[input, None],
+            result_types=[result],
+            properties={
+                "kernel": ints(kernel),
+                "strides": ints(strides),
+                "padding": ints(padding),
+                "dilations": ints(dilations),
+                "format": StringAttr(format),
+            },
+        )
+
+    def verify_(self) -> None:
+        self._verify_pool(element_of(self.input.type))
+        for axis in (self.window.rows, self.window.columns):
+            inside = all(axis.low(o) < axis.high(o) for o in range(axis.out))
+            expect(inside, "every window covers at least one position of the image")
+
+
+@irdl_op_definition
+class AvgPoolOp(PoolOp):
+    """`floor(sum / divisor)` under the window as i32; `sum / divisor` on f32. Padding counts as 0.
+
+    The divisor is the number of positions of the window unless given. A divisor of 1 keeps the exact sum,
+    so that a scale can take the division.
+    """
+
+    name = "lowbit.avg_pool"
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    kernel = prop_def(DenseArrayBase)
+    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
+    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
+    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
+    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
+    divisor = opt_prop_def(IntegerAttr)
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    traits = traits_def(Pure())
+    assembly_format = PoolOp.FORM
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        kernel: Sequence[int],
+        *,
+        strides: Sequence[int] = (1, 1),
+        padding: Sequence[int] = (0, 0, 0, 0),
+        divisor: int | None = None,
+        format: str = "nhwc",
+    ):
+        element = f32 if element_of(SSAValue.get(input).type) == f32 else i32
+        super().__init__(
+            operands=[input, None],
+            result_types=[_pool_type(input, element, format, kernel, strides, padding, (1, 1))],
+            properties={
+                "kernel": ints(kernel),
+                "strides": ints(strides),
+                "padding": ints(padding),
+                "format": StringAttr(format),
+                "divisor": None if divisor is None else IntegerAttr(divisor, i64),
+            },
+        )
+
+    @property
+    def count(self) -> int:
+        """What the sum is divided by."""
+        if self.divisor is not None:
+            return self.divisor.value.data
+        height, width = array(self.kernel, ())
+        return height * width
+
+    def verify_(self) -> None:
+        element = element_of(self.input.type)
+        legal = isinstance(element, CodeType | Float32Type) or element == i32
+        expect(legal, f"averages codes, i32 or f32, not {element}")
+        self._verify_pool(f32 if element == f32 else i32)
+        expect(1 <= self.count <= I32_MAX, f"divisor is at least 1, not {self.count}")
+        if isinstance(element, CodeType):
+            height, width = array(self.kernel, ())
+            bound = height * width * max(abs(v) for v in value_range(element))
+            expect(bound <= I32_MAX, "the sum of the window can wrap in i32")
