@@ -218,7 +218,10 @@ class TernaryType(CodeType):
         return 1
 
 
-CODE_SPELLINGS = (*(f"{kind}{n}" for kind in ("uint", "int", "odd") for n in range(1, 9)), "ternary")
+CODE_SPELLINGS = (
+    *(f"{kind}{n}" for kind in ("uint", "int", "odd") for n in range(1, 9)),
+    "ternary",
+)
 
 
 def parse_code(spelling: str) -> CodeType:

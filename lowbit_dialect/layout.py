@@ -64,7 +64,9 @@ class Term:
             return cls(None)
         match = re.fullmatch(r"d(\d+)((?: (?:by|in) [1-9]\d*)*)", " ".join(text.split()))
         if match is None:
-            raise ValueError(f"'{text}' is not a stored axis: expected dK, dK by B, dK in B or planes")
+            raise ValueError(
+                f"'{text}' is not a stored axis: expected dK, dK by B, dK in B or planes"
+            )
         words = match[2].split()
         return cls(int(match[1]), tuple((k, int(b)) for k, b in zip(words[::2], words[1::2])))
 
@@ -176,7 +178,9 @@ class Layout:
             if not isinstance(element, CodeType):
                 raise VerifyException(f"layout {self} has planes, but {element} is not a code type")
             if word is None:
-                raise VerifyException(f"layout {self} packs no axis: one axis needs 'dK by B' alone")
+                raise VerifyException(
+                    f"layout {self} packs no axis: one axis needs 'dK by B' alone"
+                )
             if word.chain[-1][1] > self.word_width:
                 raise VerifyException(f"layout {self} packs more elements than a word has bits")
             whole.discard((word.axis, (*word.chain[:-1], ("in", word.chain[-1][1]))))
@@ -192,7 +196,9 @@ class Layout:
             pad = [(0, 0)] * values.ndim
             pad[at] = (0, cut.count * cut.block - cut.extent)
             values = np.pad(values, pad) if pad[at][1] else values
-            values = values.reshape(*values.shape[:at], cut.count, cut.block, *values.shape[at + 1 :])
+            values = values.reshape(
+                *values.shape[:at], cut.count, cut.block, *values.shape[at + 1 :]
+            )
             names[at : at + 1] = [(cut.axis, (*cut.chain, (k, cut.block))) for k in ("by", "in")]
         return values, names
 
@@ -282,7 +288,7 @@ class LayoutAttr(MemRefLayoutAttr, Data[Layout]):
 def _parse_term(parser: AttrParser) -> Term:
     name = parser.parse_identifier("a stored axis")
     text = [name]
-    while (kind := parser.parse_optional_keyword("by") or parser.parse_optional_keyword("in")) :
+    while kind := parser.parse_optional_keyword("by") or parser.parse_optional_keyword("in"):
         text += [kind, str(parser.parse_integer(allow_boolean=False, allow_negative=False))]
     try:
         return Term.parse(" ".join(text))

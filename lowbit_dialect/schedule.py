@@ -1,6 +1,7 @@
 """`#lowbit.schedule`: how an op is executed, as one frozen, printable value.
 
-    #lowbit.schedule<algorithm = direct, microkernel = popcount_xor_i32x8, pixels = 4, vectors = 2, unroll = 2>
+    #lowbit.schedule<algorithm = direct, microkernel = popcount_xor_i32x8, pixels = 4,
+                      vectors = 2, unroll = 2, taps = columns>
 
 Any legal schedule gives the same bits. Only passes consume schedules; heuristics, search, records and
 solvers produce them.
@@ -18,45 +19,41 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
 ALGORITHMS = ("direct",)
-PARALLEL = ("none", "rows", "channels")
+TAPS = ("none", "columns", "all")
 
 
 @dataclass(frozen=True, order=True)
 class Schedule:
-    """A schedule of one `conv2d`, `dense` or window op."""
+    """A schedule of one `conv2d` or `dense`. A field at its default is open: whoever plans decides it."""
 
-    algorithm: str = "direct"
+    algorithm: str = ""
     """`direct`: a loop nest over the input where it lies."""
     microkernel: str = ""
     """Name of the register-block kernel."""
-    pixels: int = 1
+    pixels: int = 0
     """Output pixels of a register block."""
-    vectors: int = 1
+    vectors: int = 0
     """Vectors of output channels of a register block."""
-    unroll: int = 1
+    unroll: int = 0
     """Words of the reduction unrolled in the innermost loop."""
-    taps: str = "columns"
+    taps: str = ""
     """Which loops over kernel taps are unrolled: `none`, `columns` or `all`."""
-    prefetch: int = 0
-    """Words that weights are prefetched ahead; 0 for none."""
-    parallel: str = "none"
-    """The output axis that threads share."""
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ALGORITHMS:
+        if self.algorithm not in ("", *ALGORITHMS):
             raise ValueError(f"algorithm is one of {', '.join(ALGORITHMS)}, not '{self.algorithm}'")
-        if self.taps not in ("none", "columns", "all"):
-            raise ValueError(f"taps is none, columns or all, not '{self.taps}'")
-        if self.parallel not in PARALLEL:
-            raise ValueError(f"parallel is one of {', '.join(PARALLEL)}, not '{self.parallel}'")
-        for name in ("pixels", "vectors", "unroll"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is at least 1, not {getattr(self, name)}")
-        if self.prefetch < 0:
-            raise ValueError(f"prefetch is not negative, not {self.prefetch}")
+        if self.taps not in ("", *TAPS):
+            raise ValueError(f"taps is one of {', '.join(TAPS)}, not '{self.taps}'")
+
+    def completed(self, default: Schedule) -> Schedule:
+        """Fill the open fields from `default`."""
+        return replace(default, **self._closed())
+
+    def _closed(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
 
     def __str__(self) -> str:
-        return ", ".join(f"{f.name} = {getattr(self, f.name)}" for f in fields(self))
+        return ", ".join(f"{name} = {value}" for name, value in self._closed().items())
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Schedule:
@@ -67,6 +64,8 @@ class Schedule:
                 raise ValueError(f"a schedule has no '{name}': it has {', '.join(kinds)}")
             if type(value) is not kinds[name]:
                 raise ValueError(f"{name} of a schedule is of type {kinds[name].__name__}")
+            if value == 0:
+                raise ValueError(f"{name} of a schedule is at least 1")
         return replace(cls(), **values)
 
     @classmethod

@@ -97,7 +97,9 @@ def expect(condition: bool, message: str) -> None:
         raise VerifyException(message)
 
 
-def expect_output(op: Operation, shape: Sequence[int], *elements: type[Attribute] | Attribute) -> None:
+def expect_output(
+    op: Operation, shape: Sequence[int], *elements: type[Attribute] | Attribute
+) -> None:
     """Verify the shape and element type of what an op computes."""
     got = output_type(op)
     text = "x".join(map(str, shape))

@@ -55,9 +55,10 @@ LAST = IntegerAttr(-1, i64)
 class ElementwiseOp(IRDLOperation, ABC):
     """What elementwise ops share: `input`, tables, an optional `outs`, `axis`."""
 
-    input: SSAValue
-    outs: SSAValue | None
-    axis: IntegerAttr
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def()
+    axis = prop_def(IntegerAttr, default_value=LAST)
 
     @property
     def tables(self) -> tuple[SSAValue, ...]:

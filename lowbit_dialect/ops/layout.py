@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import (
@@ -93,7 +93,9 @@ class ConstantOp(IRDLOperation):
     def verify_(self) -> None:
         check_layout(self.result.type)
         type = shaped(self.result)
-        expect(tuple(self.value.get_shape()) == tuple(type.get_shape()), f"value does not fit {type}")
+        expect(
+            tuple(self.value.get_shape()) == tuple(type.get_shape()), f"value does not fit {type}"
+        )
         held = self.value.get_element_type()
         element = type.element_type
         if isinstance(element, CodeType):
@@ -107,9 +109,11 @@ class ConstantOp(IRDLOperation):
 class ConversionOp(IRDLOperation, ABC):
     """An op that changes how a tensor is stored and not what it means."""
 
-    input: SSAValue
-    outs: SSAValue | None
-    FORM = (
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    traits = traits_def(Pure())
+    FORM: ClassVar[str] = (
         "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
         "(`->` type($result)^)?"
     )
@@ -134,10 +138,6 @@ class BitpackOp(ConversionOp):
     """
 
     name = "lowbit.bitpack"
-    input = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    traits = traits_def(Pure())
     assembly_format = ConversionOp.FORM
 
     def __init__(self, input: SSAValue | Operation, result: TensorType[Any]):
@@ -154,10 +154,6 @@ class UnpackOp(ConversionOp):
     """Store codes one decoded value a word; the inverse of `bitpack`."""
 
     name = "lowbit.unpack"
-    input = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    traits = traits_def(Pure())
     assembly_format = ConversionOp.FORM
 
     def __init__(self, input: SSAValue | Operation, result: TensorType[Any]):
@@ -174,10 +170,6 @@ class RelayoutOp(ConversionOp):
     """Store the same values in another layout, both packed or both not."""
 
     name = "lowbit.relayout"
-    input = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    traits = traits_def(Pure())
     assembly_format = ConversionOp.FORM
 
     def __init__(self, input: SSAValue | Operation, result: TensorType[Any]):
@@ -255,7 +247,9 @@ class TransposeOp(IRDLOperation):
     def verify_(self) -> None:
         verify_form(self)
         shape, order = shape_of(self.input), array(self.permutation, ())
-        expect(sorted(order) == list(range(len(shape))), f"{list(order)} permutes no {len(shape)} axes")
+        expect(
+            sorted(order) == list(range(len(shape))), f"{list(order)} permutes no {len(shape)} axes"
+        )
         plain = layout_of(shaped(self.input)) is None and layout_of(output_type(self)) is None
         expect(plain, "transposes tensors without a layout: unpack first")
         expect_output(self, [shape[axis] for axis in order], element_of(self.input.type))

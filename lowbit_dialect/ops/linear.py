@@ -95,15 +95,19 @@ class LinearOp(IRDLOperation, ABC):
 
     FORM: ClassVar[str] = (
         "$input `,` $weights (`corrections` `(` $corrections^ `:` type($corrections) `)`)? "
-        "(`outs` `(` $outs^ `:` type($outs) `)`)? (`schedule` $schedule^)? attr-dict "
+        "(`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict "
         "(`epilogue` $epilogue^)? `:` type($input) `,` type($weights) (`->` type($result)^)?"
     )
 
-    input: SSAValue
-    weights: SSAValue
-    corrections: SSAValue | None
-    epilogue: Region
-    schedule: ScheduleAttr | None
+    input = operand_def()
+    weights = operand_def()
+    corrections = opt_operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    epilogue = region_def()
+    schedule = opt_prop_def(ScheduleAttr)
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    traits = traits_def(NoTerminator())
 
     @property
     def contraction(self) -> Contraction:
@@ -138,7 +142,8 @@ class LinearOp(IRDLOperation, ABC):
             expect(work.bitserial, "only products of codes have corrections")
             shape = correction_shape(work)
             expect(
-                shape_of(self.corrections) == shape and shaped(self.corrections).element_type == i32,
+                shape_of(self.corrections) == shape
+                and shaped(self.corrections).element_type == i32,
                 f"corrections are i32 of shape {'x'.join(map(str, shape))}",
             )
 
@@ -184,9 +189,9 @@ def accumulator_bound(op: LinearOp, work: Contraction) -> tuple[int, int]:
     known = accumulator_range(op)
     if known is not None:
         return int(known[0].min()), int(known[1].max())
-    magnitude = max(
-        max(abs(v) for v in (*value_range(work.activation), work.pad_value)), 0
-    ) * max(abs(v) for v in value_range(work.weight))
+    magnitude = max(max(abs(v) for v in (*value_range(work.activation), work.pad_value)), 0) * max(
+        abs(v) for v in value_range(work.weight)
+    )
     return -work.depth * magnitude, work.depth * magnitude
 
 
@@ -218,13 +223,6 @@ class Conv2dOp(LinearOp):
 
     name = "lowbit.conv2d"
 
-    input = operand_def()
-    weights = operand_def()
-    corrections = opt_operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    epilogue = region_def()
-    schedule = opt_prop_def(ScheduleAttr)
     strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
     padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
     dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
@@ -232,8 +230,6 @@ class Conv2dOp(LinearOp):
     pad_value = prop_def(IntegerAttr, default_value=IntegerAttr(0, i64))
     format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
 
-    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(NoTerminator())
     assembly_format = LinearOp.FORM
 
     def __init__(
@@ -339,16 +335,6 @@ class DenseOp(LinearOp):
 
     name = "lowbit.dense"
 
-    input = operand_def()
-    weights = operand_def()
-    corrections = opt_operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    epilogue = region_def()
-    schedule = opt_prop_def(ScheduleAttr)
-
-    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(NoTerminator())
     assembly_format = LinearOp.FORM
 
     def __init__(
@@ -492,5 +478,3 @@ class CorrectionsOp(IRDLOperation):
             tuple(got.get_shape()) == shape and got.element_type == i32,
             f"corrections are i32 of shape {'x'.join(map(str, shape))}, not {got}",
         )
-
-

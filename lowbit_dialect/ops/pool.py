@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from xdsl.dialects.builtin import (
     DenseArrayBase,
@@ -53,17 +53,20 @@ from lowbit_dialect.ops.common import (
 class PoolOp(IRDLOperation, ABC):
     """What the pools share: a window that slides over every channel alone."""
 
-    FORM = (
+    FORM: ClassVar[str] = (
         "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
         "(`->` type($result)^)?"
     )
-    input: SSAValue
-    outs: SSAValue | None
-    kernel: DenseArrayBase
-    strides: DenseArrayBase
-    padding: DenseArrayBase
-    dilations: DenseArrayBase
-    format: StringAttr
+    input = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def(TensorType)
+    kernel = prop_def(DenseArrayBase)
+    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
+    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
+    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
+    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    traits = traits_def(Pure())
 
     @property
     def window(self) -> Window:
@@ -112,16 +115,6 @@ class MaxPoolOp(PoolOp):
     """Largest element under the window; positions outside the image do not count."""
 
     name = "lowbit.max_pool"
-    input = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    kernel = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
-    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
-    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = PoolOp.FORM
 
     def __init__(
@@ -164,17 +157,7 @@ class AvgPoolOp(PoolOp):
     """
 
     name = "lowbit.avg_pool"
-    input = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    kernel = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
-    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
     divisor = opt_prop_def(IntegerAttr)
-    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = PoolOp.FORM
 
     def __init__(

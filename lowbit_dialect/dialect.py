@@ -1,0 +1,65 @@
+"""The `lowbit` dialect: low-bit tensors, their layouts, and the operators on them.
+
+    %x = lowbit.bitpack %a : tensor<1x56x56x64x!lowbit.uint<2>>
+           -> tensor<1x56x56x64x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>
+
+An element type says what a code means, a layout how it is stored, a schedule how an op runs; none is
+ever guessed. `lowbit_dialect/reference.py` holds the meaning of every op.
+"""
+
+from xdsl.ir import Dialect
+
+from lowbit_dialect.codes import IntType, OddType, TernaryType, UIntType
+from lowbit_dialect.layout import LayoutAttr
+from lowbit_dialect.ops.elementwise import (
+    AddOp,
+    BatchNormOp,
+    ClipOp,
+    DivOp,
+    MulOp,
+    QuantizeOp,
+    RequantizeOp,
+    ThresholdOp,
+)
+from lowbit_dialect.ops.layout import (
+    BitpackOp,
+    ConstantOp,
+    RelayoutOp,
+    ReshapeOp,
+    SliceOp,
+    TransposeOp,
+    UnpackOp,
+)
+from lowbit_dialect.ops.linear import Conv2dOp, CorrectionsOp, DenseOp
+from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+from lowbit_dialect.ops.tile import TileOp, YieldOp
+from lowbit_dialect.schedule import ScheduleAttr
+
+Lowbit = Dialect(
+    "lowbit",
+    [
+        ConstantOp,
+        BitpackOp,
+        UnpackOp,
+        RelayoutOp,
+        ReshapeOp,
+        TransposeOp,
+        SliceOp,
+        Conv2dOp,
+        DenseOp,
+        CorrectionsOp,
+        ThresholdOp,
+        RequantizeOp,
+        QuantizeOp,
+        BatchNormOp,
+        MulOp,
+        DivOp,
+        ClipOp,
+        AddOp,
+        MaxPoolOp,
+        AvgPoolOp,
+        TileOp,
+        YieldOp,
+    ],
+    [UIntType, IntType, OddType, TernaryType, LayoutAttr, ScheduleAttr],
+)

@@ -1,0 +1,160 @@
+"""`lowbit.tile`: one register block over its whole reduction, and the terminator of epilogues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    IndexType,
+    IntegerAttr,
+    MemRefType,
+    StringAttr,
+    i64,
+)
+from xdsl.ir import Operation, Region, SSAValue
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    IRDLOperation,
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    prop_def,
+    region_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.traits import IsTerminator, NoTerminator
+
+from lowbit_dialect.ops.common import array, expect, ints, shape_of
+
+
+@irdl_op_definition
+class YieldOp(IRDLOperation):
+    """Ends an epilogue with the element to store."""
+
+    name = "lowbit.yield"
+    value = operand_def()
+    traits = traits_def(IsTerminator())
+    assembly_format = "$value attr-dict `:` type($value)"
+
+    def __init__(self, value: SSAValue | Operation):
+        super().__init__(operands=[value])
+
+
+@irdl_op_definition
+class TileOp(IRDLOperation):
+    """Compute `pixels` neighbouring outputs of one row times `channels` output channels.
+
+    At `batch, group, channel, row, column` (channel is the first of the block within the group); kernel
+    rows `[row_low, row_high)` lie inside the image. `columns` lists `low, high` of the kernel columns
+    inside for each pixel; without it there is one pixel, and `[column_low, column_high)` are operands.
+    A microkernel forms the accumulators, the corrections of the border class are added, the epilogue maps
+    each to what is stored. `input_axes`, `weight_axes` and `output_axes` name the axes of the operands:
+    batch, rows, columns, channels; kernel rows, kernel columns, inputs, outputs (-1 for one that is not
+    there).
+    """
+
+    name = "lowbit.tile"
+
+    input = operand_def(MemRefType)
+    weights = opt_operand_def(MemRefType)
+    corrections = opt_operand_def(MemRefType)
+    outs = operand_def(MemRefType)
+    batch = operand_def(IndexType)
+    group = operand_def(IndexType)
+    channel = operand_def(IndexType)
+    row = operand_def(IndexType)
+    column = operand_def(IndexType)
+    row_low = operand_def(IndexType)
+    row_high = operand_def(IndexType)
+    column_bounds = var_operand_def(IndexType)
+    epilogue = region_def()
+
+    microkernel = prop_def(StringAttr)
+    pixels = prop_def(IntegerAttr)
+    vectors = prop_def(IntegerAttr)
+    channels = prop_def(IntegerAttr)
+    groups = prop_def(IntegerAttr)
+    unroll = prop_def(IntegerAttr)
+    taps = prop_def(StringAttr)
+    columns = prop_def(DenseArrayBase)
+    kernel = prop_def(DenseArrayBase)
+    strides = prop_def(DenseArrayBase)
+    padding = prop_def(DenseArrayBase)
+    dilations = prop_def(DenseArrayBase)
+    input_axes = prop_def(DenseArrayBase)
+    weight_axes = prop_def(DenseArrayBase)
+    output_axes = prop_def(DenseArrayBase)
+
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    traits = traits_def(NoTerminator())
+    assembly_format = (
+        "$microkernel `at` `(` $batch `,` $group `,` $channel `,` $row `,` $column `)` "
+        "`rows` `(` $row_low `,` $row_high `)` (`columns` `(` $column_bounds^ `)`)? "
+        "`ins` `(` $input `:` type($input) `)` (`weights` `(` $weights^ `:` type($weights) `)`)? "
+        "(`corrections` `(` $corrections^ `:` type($corrections) `)`)? "
+        "`outs` `(` $outs `:` type($outs) `)` attr-dict (`epilogue` $epilogue^)?"
+    )
+
+    def __init__(
+        self,
+        microkernel: str,
+        input: SSAValue,
+        weights: SSAValue | None,
+        corrections: SSAValue | None,
+        outs: SSAValue,
+        position: Sequence[SSAValue],
+        row_bounds: Sequence[SSAValue],
+        column_bounds: Sequence[SSAValue],
+        numbers: dict[str, int],
+        arrays: dict[str, Sequence[int]],
+        taps: str,
+        epilogue: Region,
+    ):
+        properties: dict[str, Any] = {k: IntegerAttr(v, i64) for k, v in numbers.items()}
+        properties |= {k: ints(v) for k, v in arrays.items()}
+        properties |= {"microkernel": StringAttr(microkernel), "taps": StringAttr(taps)}
+        super().__init__(
+            operands=[
+                input,
+                weights,
+                corrections,
+                outs,
+                *position,
+                *row_bounds,
+                column_bounds,
+            ],
+            properties=properties,
+            regions=[epilogue],
+        )
+
+    @property
+    def tap_columns(self) -> list[tuple[int, int]]:
+        """`(low, high)` of each pixel; empty when the bounds are operands."""
+        flat = array(self.columns, ())
+        return list(zip(flat[::2], flat[1::2]))
+
+    def verify_(self) -> None:
+        pixels, bounds = self.pixels.value.data, len(self.column_bounds)
+        known = len(array(self.columns, ()))
+        expect(
+            (known, bounds) == (2 * pixels, 0) or (known, bounds, pixels) == (0, 2, 1),
+            "has column bounds as two operands for one pixel, or as two numbers for each pixel",
+        )
+        expect(pixels >= 1 and self.vectors.value.data >= 1, "has at least one pixel and vector")
+        for name, values, size in (
+            ("kernel", self.kernel, 2),
+            ("strides", self.strides, 2),
+            ("padding", self.padding, 2),
+            ("dilations", self.dilations, 2),
+            ("input_axes", self.input_axes, 4),
+            ("output_axes", self.output_axes, 4),
+            ("weight_axes", self.weight_axes, 4),
+        ):
+            expect(len(array(values, ())) == size, f"{name} has {size} numbers")
+        for value, axes in ((self.input, self.input_axes), (self.outs, self.output_axes)):
+            rank = len(shape_of(value))
+            expect(all(a < rank for a in array(axes, ())), f"{value.type} lacks a named axis")
