@@ -81,7 +81,7 @@ class CodeType(ParametrizedAttribute, TypeAttribute, ABC):
         """NumPy type of one unpacked element: the narrowest of u8, i8, i16 that holds it."""
         if self.minimum >= 0:
             return np.dtype(np.uint8)
-        return np.dtype(np.int8 if -128 <= self.minimum and self.maximum <= 127 else np.int16)
+        return np.dtype(np.int8 if self.minimum >= -128 and self.maximum <= 127 else np.int16)
 
     def contains(self, values: IntArray) -> bool:
         """Whether every decoded value is one of this type's."""

@@ -360,8 +360,8 @@ MEANING: dict[type[Operation], Callable[[Any, Values], Array]] = {
     ReshapeOp: lambda op, values: values[op.input].reshape(op.result.type.get_shape()),
     TransposeOp: lambda op, values: values[op.input].transpose(array(op.permutation, ())),
     CorrectionsOp: corrections,
-    **{kind: linear for kind in LinearOp.__subclasses__()},
+    **dict.fromkeys(LinearOp.__subclasses__(), linear),
     **{kind: (lambda op, values: values[op.input]) for kind in ConversionOp.__subclasses__()},
-    **{kind: elementwise for kind in ElementwiseOp.__subclasses__()},
-    **{kind: pool for kind in PoolOp.__subclasses__()},
+    **dict.fromkeys(ElementwiseOp.__subclasses__(), elementwise),
+    **dict.fromkeys(PoolOp.__subclasses__(), pool),
 }

@@ -279,4 +279,4 @@ class SliceOp(IRDLOperation):
         expect(buffer.element_type == i8 and buffer.get_num_dims() == 1, "slices a memref of bytes")
         end = self.offset.value.data + storage_bytes(shaped(self.result))
         size = buffer.get_shape()[0]
-        expect(0 <= self.offset.value.data and end <= size, f"ends at byte {end} of {size}")
+        expect(self.offset.value.data >= 0 and end <= size, f"ends at byte {end} of {size}")

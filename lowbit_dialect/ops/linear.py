@@ -38,7 +38,6 @@ from lowbit_dialect.geometry import Window
 from lowbit_dialect.ops.common import (
     FORMATS,
     I32_MAX,
-    accumulator_of,
     array,
     expect,
     image_shape,
