@@ -1,0 +1,180 @@
+"""What the conversions to llvm share: the types, one walk over the ops, and casts at the seams.
+
+A value of a converted type (`index`, a memref, a vector of `index`) meets a pass in one of two
+ways. As an operand it is looked at through an `unrealized_conversion_cast` where one stands, and
+cast once, behind its definition, where none does. As a result it takes over the uses of casts to its
+new type, and is cast back for the rest. So every pass leaves valid IR when it runs alone, and in a
+pipeline no cast outlives the pass that converts its other side.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from xdsl.dialects.arith import ConstantOp as ArithConstantOp
+from xdsl.dialects.builtin import (
+    IndexType,
+    IntegerAttr,
+    MemRefType,
+    ModuleOp,
+    NoneAttr,
+    StringAttr,
+    UnrealizedConversionCastOp,
+    VectorType,
+    i64,
+)
+from xdsl.dialects.llvm import ConstantOp, LLVMPointerType, is_compatible_type
+from xdsl.ir import Attribute, Block, Dialect, Operation, SSAValue
+from xdsl.utils.exceptions import PassFailedException
+
+POINTER = LLVMPointerType()
+
+_CONVERTED = frozenset((IndexType, MemRefType, VectorType))
+
+
+def refusal(op: Operation, reason: str) -> PassFailedException:
+    """Return the error that names `op`, its function if it has one, and the reason."""
+    parent = op.parent_op()
+    while parent is not None and "sym_name" not in parent.properties:
+        parent = parent.parent_op()
+    name = parent.properties["sym_name"] if parent is not None else None
+    where = f" in @{name.data}" if isinstance(name, StringAttr) else ""
+    return PassFailedException(f"{op.name}{where}: {reason}")
+
+
+def llvm_type(type_: Attribute, op: Operation) -> Attribute:
+    """Return the llvm type of `type_`; refuse, in the name of `op`, a type that has none."""
+    match type_:
+        case IndexType():
+            return i64
+        case MemRefType() if isinstance(type_.memory_space, NoneAttr):
+            return POINTER
+        case VectorType() if isinstance(type_.element_type, IndexType):
+            type_ = VectorType(i64, type_.shape, type_.scalable_dims)
+        case _:
+            pass
+    if not is_compatible_type(type_):
+        raise refusal(
+            op,
+            f"{type_} has no llvm type; signless integers, floats, fixed 1-D vectors of these, "
+            "index and memrefs in the default memory space do",
+        )
+    return type_
+
+
+def constant_value(value: SSAValue) -> int | None:
+    """Return the integer that `value` is known to be, through casts, or None."""
+    owner = value.owner
+    if isinstance(owner, UnrealizedConversionCastOp) and len(owner.operands) == 1:
+        owner = owner.operands[0].owner
+    if not isinstance(owner, ArithConstantOp | ConstantOp):
+        return None
+    attribute = owner.value
+    return attribute.value.data if isinstance(attribute, IntegerAttr) else None
+
+
+def _insert_behind(op: Operation, value: SSAValue) -> None:
+    owner = value.owner
+    if isinstance(owner, Operation):
+        assert owner.parent is not None
+        owner.parent.insert_op_after(op, owner)
+    elif owner.first_op is None:
+        owner.add_op(op)
+    else:
+        owner.insert_op_before(op, owner.first_op)
+
+
+class Conversion:
+    """The state of one walk: the op being converted, and the casts made so far."""
+
+    def __init__(self) -> None:
+        self._casts: dict[SSAValue, SSAValue] = {}
+        self._op: Operation | None = None
+
+    def at(self, op: Operation) -> None:
+        """Make `emit` insert before `op`."""
+        self._op = op
+
+    def emit(self, op: Operation) -> SSAValue:
+        """Insert `op`, which has one result, before the op being converted; return the result."""
+        self.insert(op)
+        return op.results[0]
+
+    def insert(self, op: Operation) -> None:
+        """Insert `op` before the op being converted."""
+        assert self._op is not None and self._op.parent is not None
+        self._op.parent.insert_op_before(op, self._op)
+
+    def operand(self, value: SSAValue) -> SSAValue:
+        """Return `value` in its llvm type."""
+        if type(value.type) not in _CONVERTED:
+            return value
+        assert self._op is not None
+        new_type = llvm_type(value.type, self._op)
+        if new_type == value.type:
+            return value
+        owner = value.owner
+        if isinstance(owner, UnrealizedConversionCastOp) and owner.operands[0].type == new_type:
+            return owner.operands[0]
+        if value not in self._casts:
+            self._casts[value] = _cast_behind(value, new_type)
+        return self._casts[value]
+
+    def replace(self, op: Operation, *values: SSAValue) -> None:
+        """Erase `op`, whose results become `values`."""
+        for result, value in zip(op.results, values, strict=True):
+            self.replace_value(result, value)
+        assert op.parent is not None
+        op.parent.erase_op(op)
+
+    def replace_value(self, old: SSAValue, new: SSAValue) -> None:
+        """Give the uses of `old` to `new`, by a cast where they still want the type of `old`."""
+        if old.type == new.type:
+            old.replace_all_uses_with(new)
+            return
+        if new.name_hint is None:
+            new.name_hint = old.name_hint
+        for use in tuple(old.uses):
+            cast = use.operation
+            if isinstance(cast, UnrealizedConversionCastOp) and cast.result_types == (new.type,):
+                cast.results[0].replace_all_uses_with(new)
+                assert cast.parent is not None
+                cast.parent.erase_op(cast)
+        if old.first_use is not None:
+            old.replace_all_uses_with(_cast_behind(new, old.type))
+
+    def retype_arguments(self, block: Block, op: Operation, kinds: tuple[type, ...]) -> None:
+        """Give the arguments of `block` whose type is one of `kinds` their llvm types."""
+        for argument in block.args:
+            if not isinstance(argument.type, kinds):
+                continue
+            new_type = llvm_type(argument.type, op)
+            if new_type == argument.type:
+                continue
+            self.replace_value(argument, block.insert_arg(new_type, argument.index))
+            block.erase_arg(argument)
+
+
+def _cast_behind(value: SSAValue, type_: Attribute) -> SSAValue:
+    cast = UnrealizedConversionCastOp.create(operands=[value], result_types=[type_])
+    cast.results[0].name_hint = value.name_hint
+    _insert_behind(cast, value)
+    return cast.results[0]
+
+
+Rule: TypeAlias = Callable[[Any, Conversion], None]
+"""Replace the op, which the conversion stands at, by llvm ops."""
+
+
+def convert_dialect(
+    module: ModuleOp, dialect: Dialect, rules: Mapping[type[Operation], Rule]
+) -> None:
+    """Apply to every op of `dialect`, in one walk, its rule; refuse an op that has none."""
+    operations = frozenset(dialect.operations)
+    conversion = Conversion()
+    for op in list(module.walk()):
+        if type(op) not in operations:
+            continue
+        if (rule := rules.get(type(op))) is None:
+            raise refusal(op, "has no lowering to the llvm dialect")
+        conversion.at(op)
+        rule(op, conversion)

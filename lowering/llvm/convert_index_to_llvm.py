@@ -1,0 +1,38 @@
+"""Convert the `index` arguments of blocks to `i64`.
+
+The ops on `index` are arith's; what is left of the type are the arguments of the blocks that
+`convert-scf-to-cf` makes. Needs branches, not `scf`; leaves casts where a value of the old type is
+used. Functions convert their own arguments, in `convert-func-to-llvm`.
+
+```
+cf.br ^bb1(%0 : index)              %1 = builtin.unrealized_conversion_cast %0 : index to i64
+^bb1(%i : index):             -->   cf.br ^bb1(%1 : i64)
+                                  ^bb1(%i : i64):
+```
+"""
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import IndexType, ModuleOp
+from xdsl.passes import ModulePass
+
+from lowering.llvm.conversion import Conversion
+
+
+@dataclass(frozen=True)
+class ConvertIndexToLLVMPass(ModulePass):
+    """Convert the `index` arguments of blocks to `i64`."""
+
+    name = "convert-index-to-llvm"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Convert the arguments of all blocks that a branch leads to."""
+        conversion = Conversion()
+        for branch in [branch for branch in op.walk() if branch.successors]:
+            conversion.at(branch)
+            for block in branch.successors:
+                conversion.retype_arguments(block, branch, (IndexType,))
+            for i, operand in enumerate(branch.operands):
+                if isinstance(operand.type, IndexType):
+                    branch.operands[i] = conversion.operand(operand)

@@ -1,0 +1,114 @@
+"""Convert math to calls of LLVM's intrinsics.
+
+Needs scalars or 1-D vectors; leaves llvm ops, and no `math` op. What LLVM has no intrinsic for
+(`erf`, `cbrt`, `expm1`, `log1p`, `ipowi`) is refused. Intrinsics of transcendental functions
+(`exp`, `sin`, ...) become calls of the C library when LLVM has no instruction for them.
+
+```
+%1 = math.ctpop %0 : vector<16xi8>
+-->
+%1 = llvm.call_intrinsic "llvm.ctpop.v16i8"(%0) : (vector<16xi8>) -> vector<16xi8>
+```
+"""
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import llvm, math
+from xdsl.dialects.builtin import ModuleOp, i1
+from xdsl.ir import Operation
+from xdsl.passes import ModulePass
+
+from lowering.llvm.conversion import Conversion, Rule, convert_dialect, llvm_type
+from lowering.llvm.emission import binary, constant, intrinsic, mangle
+
+_INTRINSICS: dict[type[Operation], str] = {
+    math.AbsFOp: "fabs",
+    math.AcosOp: "acos",
+    math.AsinOp: "asin",
+    math.Atan2Op: "atan2",
+    math.AtanOp: "atan",
+    math.CeilOp: "ceil",
+    math.CopySignOp: "copysign",
+    math.CosOp: "cos",
+    math.CoshOp: "cosh",
+    math.CtPopOp: "ctpop",
+    math.Exp2Op: "exp2",
+    math.ExpOp: "exp",
+    math.FloorOp: "floor",
+    math.FmaOp: "fma",
+    math.Log10Op: "log10",
+    math.Log2Op: "log2",
+    math.LogOp: "log",
+    math.PowFOp: "pow",
+    math.RoundEvenOp: "roundeven",
+    math.RoundOp: "round",
+    math.SinOp: "sin",
+    math.SinhOp: "sinh",
+    math.SqrtOp: "sqrt",
+    math.TanOp: "tan",
+    math.TanhOp: "tanh",
+    math.TruncOp: "trunc",
+}
+
+# These take a flag that makes one input poison; math defines all inputs, so it is off.
+_WITH_POISON_FLAG: dict[type[Operation], str] = {
+    math.AbsIOp: "abs",
+    math.CountLeadingZerosOp: "ctlz",
+    math.CountTrailingZerosOp: "cttz",
+}
+
+
+def _call(name: str) -> Rule:
+    def rule(op: Operation, conversion: Conversion) -> None:
+        result_type = llvm_type(op.results[0].type, op)
+        operands = [conversion.operand(operand) for operand in op.operands]
+        call = intrinsic(f"llvm.{name}.{mangle(result_type)}", operands, result_type)
+        conversion.replace(op, conversion.emit(call))
+
+    return rule
+
+
+def _call_with_poison_flag(name: str) -> Rule:
+    def rule(op: Operation, conversion: Conversion) -> None:
+        result_type = llvm_type(op.results[0].type, op)
+        operand = conversion.operand(op.operands[0])
+        off = conversion.emit(constant(0, i1))
+        call = intrinsic(f"llvm.{name}.{mangle(result_type)}", [operand, off], result_type)
+        conversion.replace(op, conversion.emit(call))
+
+    return rule
+
+
+def _fpowi(op: math.FPowIOp, conversion: Conversion) -> None:
+    result_type = llvm_type(op.result.type, op)
+    exponent = conversion.operand(op.rhs)
+    name = f"llvm.powi.{mangle(result_type)}.{mangle(exponent.type)}"
+    conversion.replace(op, conversion.emit(intrinsic(name, [op.lhs, exponent], result_type)))
+
+
+def _rsqrt(op: math.RsqrtOp, conversion: Conversion) -> None:
+    result_type = llvm_type(op.result.type, op)
+    name = f"llvm.sqrt.{mangle(result_type)}"
+    root = conversion.emit(intrinsic(name, [op.operand], result_type))
+    one = conversion.emit(constant(1, result_type))
+    conversion.replace(op, conversion.emit(binary(llvm.FDivOp, one, root)))
+
+
+_RULES: dict[type[Operation], Rule] = {
+    **{kind: _call(name) for kind, name in _INTRINSICS.items()},
+    **{kind: _call_with_poison_flag(name) for kind, name in _WITH_POISON_FLAG.items()},
+    math.FPowIOp: _fpowi,
+    math.RsqrtOp: _rsqrt,
+}
+
+
+@dataclass(frozen=True)
+class ConvertMathToLLVMPass(ModulePass):
+    """Convert math to calls of LLVM's intrinsics."""
+
+    name = "convert-math-to-llvm"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Convert every math op of `op`."""
+        convert_dialect(op, math.Math, _RULES)

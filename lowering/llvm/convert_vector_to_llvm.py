@@ -1,0 +1,263 @@
+"""Convert vector to llvm, for 1-D vectors.
+
+Leaves llvm ops, and casts where an `index` or a memref meets another dialect. A load or store is
+aligned to its element, or to the bytes in its `alignment` attribute. One lane is read by shuffling
+it into a vector of one lane, which is a bit cast away from the scalar: the llvm dialect here has no
+`extractelement`, and instruction selection sees through it.
+
+Reductions of floats go lane by lane, in order, as vector says for ops without fast-math flags.
+
+```
+%1 = vector.load %0[%i] : memref<64xi8>, vector<16xi8>
+-->
+%1 = llvm.getelementptr inbounds %0[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+%2 = llvm.load %1 {alignment = 1 : i64} : !llvm.ptr -> vector<16xi8>
+```
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import llvm, vector
+from xdsl.dialects.builtin import (
+    DenseIntOrFPElementsAttr,
+    IntegerType,
+    ModuleOp,
+    VectorType,
+    i32,
+    i64,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from lowering.llvm import emission as emit
+from lowering.llvm.addressing import alignment, element_address, memref_type, strides_of
+from lowering.llvm.conversion import (
+    Conversion,
+    Rule,
+    constant_value,
+    convert_dialect,
+    llvm_type,
+    refusal,
+)
+
+
+def _vector_address(
+    op: Operation,
+    base: SSAValue,
+    indices: Sequence[SSAValue],
+    conversion: Conversion,
+    *,
+    in_bounds: bool = True,
+) -> SSAValue:
+    """Return the address of consecutive elements; refuse a memref that spreads or pads them."""
+    type_ = memref_type(base)
+    strides = strides_of(op, type_)
+    if strides and strides[-1] != 1:
+        raise refusal(op, f"{type_} has an innermost stride of {strides[-1]}, a vector needs 1")
+    element = llvm_type(type_.element_type, op)
+    if isinstance(element, IntegerType) and element.width.data % 8:
+        raise refusal(op, f"{type_} keeps each {element} in bytes, a vector packs them")
+    return element_address(op, base, indices, conversion, in_bounds=in_bounds)
+
+
+def _load(op: vector.LoadOp, conversion: Conversion) -> None:
+    base, *indices = op.operands
+    type_ = llvm_type(op.results[0].type, op)
+    address = _vector_address(op, base, indices, conversion)
+    conversion.replace(op, conversion.emit(emit.load(address, type_, alignment(op, type_))))
+
+
+def _store(op: vector.StoreOp, conversion: Conversion) -> None:
+    value, base, *indices = op.operands
+    value = conversion.operand(value)
+    address = _vector_address(op, base, indices, conversion)
+    conversion.insert(emit.store(value, address, alignment(op, value.type)))
+    conversion.replace(op)
+
+
+def _masked_load(op: vector.MaskedLoadOp, conversion: Conversion) -> None:
+    base, *indices, mask, other = op.operands
+    other = conversion.operand(other)
+    address = _vector_address(op, base, indices, conversion, in_bounds=False)
+    align = conversion.emit(emit.constant(alignment(op, other.type), i32))
+    name = f"llvm.masked.load.{emit.mangle(other.type)}.p0"
+    call = emit.intrinsic(name, [address, align, mask, other], other.type)
+    conversion.replace(op, conversion.emit(call))
+
+
+def _masked_store(op: vector.MaskedStoreOp, conversion: Conversion) -> None:
+    base, *indices, mask, value = op.operands
+    value = conversion.operand(value)
+    address = _vector_address(op, base, indices, conversion, in_bounds=False)
+    align = conversion.emit(emit.constant(alignment(op, value.type), i32))
+    name = f"llvm.masked.store.{emit.mangle(value.type)}.p0"
+    conversion.insert(emit.intrinsic(name, [value, address, align, mask], None))
+    conversion.replace(op)
+
+
+def _broadcast(op: vector.BroadcastOp, conversion: Conversion) -> None:
+    type_ = llvm_type(op.results[0].type, op)
+    source = conversion.operand(op.operands[0])
+    known = constant_value(source)
+    if source.type == type_:
+        new = source
+    elif known is not None:
+        new = conversion.emit(emit.constant(known, type_))
+    else:
+        new = _splat(source, type_, conversion)
+    conversion.replace(op, new)
+
+
+def _splat(source: SSAValue, type_: Attribute, conversion: Conversion) -> SSAValue:
+    if not isinstance(source.type, VectorType):
+        undefined = conversion.emit(llvm.UndefOp.create(result_types=[type_]))
+        source = _insert_lane(undefined, source, 0, conversion)
+    mask = [0] * emit.lanes(type_)
+    return conversion.emit(emit.shuffle(source, source, mask))
+
+
+def _insert_lane(
+    into: SSAValue, value: SSAValue, lane: int | SSAValue, conversion: Conversion
+) -> SSAValue:
+    index = conversion.emit(emit.constant(lane, i64)) if isinstance(lane, int) else lane
+    new = llvm.InsertElementOp.create(operands=[into, value, index], result_types=[into.type])
+    return conversion.emit(new)
+
+
+def _extract(op: vector.ExtractOp, conversion: Conversion) -> None:
+    source = conversion.operand(op.operands[0])
+    type_ = llvm_type(op.result.type, op)
+    (position,) = op.get_mixed_position() or [None]
+    if position is None:
+        conversion.replace(op, source)
+        return
+    lane = position if isinstance(position, int) else constant_value(position)
+    if lane is None:
+        raise refusal(op, "the lane is not constant; store the vector and load the element")
+    single = conversion.emit(emit.shuffle(source, source, [lane]))
+    conversion.replace(op, conversion.emit(emit.unary(llvm.BitcastOp, single, type_)))
+
+
+def _insert(op: vector.InsertOp, conversion: Conversion) -> None:
+    value, into = (conversion.operand(operand) for operand in op.operands[:2])
+    (position,) = op.get_mixed_position() or [None]
+    if position is None:
+        conversion.replace(op, value)
+        return
+    lane = position if isinstance(position, int) else conversion.operand(position)
+    conversion.replace(op, _insert_lane(into, value, lane, conversion))
+
+
+def _bitcast(op: vector.BitcastOp, conversion: Conversion) -> None:
+    source = conversion.operand(op.operands[0])
+    type_ = llvm_type(op.results[0].type, op)
+    if source.type == type_:
+        conversion.replace(op, source)
+        return
+    conversion.replace(op, conversion.emit(emit.unary(llvm.BitcastOp, source, type_)))
+
+
+def _fma(op: vector.FMAOp, conversion: Conversion) -> None:
+    type_ = llvm_type(op.results[0].type, op)
+    if isinstance(emit.element_type(type_), IntegerType):
+        raise refusal(op, "LLVM multiplies and adds in one step floats only; use arith")
+    call = emit.intrinsic(f"llvm.fma.{emit.mangle(type_)}", op.operands, type_)
+    conversion.replace(op, conversion.emit(call))
+
+
+def _shuffle(op: vector.ShuffleOp, conversion: Conversion) -> None:
+    v1, v2 = (conversion.operand(operand) for operand in op.operands)
+    llvm_type(op.results[0].type, op)
+    n1, n2 = emit.lanes(v1.type), emit.lanes(v2.type)
+    width = max(n1, n2)
+    v1, v2 = (_widen(value, width, conversion) for value in (v1, v2))
+    # A lane -1 may be anything; LLVM's text has no -1 in masks, so it is lane 0.
+    lanes = [max(lane, 0) for lane in op.mask.get_values()]
+    mask = [lane if lane < n1 else lane - n1 + width for lane in lanes]
+    conversion.replace(op, conversion.emit(emit.shuffle(v1, v2, mask)))
+
+
+def _widen(value: SSAValue, width: int, conversion: Conversion) -> SSAValue:
+    count = emit.lanes(value.type)
+    if count == width:
+        return value
+    mask = [lane if lane < count else 0 for lane in range(width)]
+    return conversion.emit(emit.shuffle(value, value, mask))
+
+
+def _create_mask(op: vector.CreateMaskOp, conversion: Conversion) -> None:
+    type_ = llvm_type(op.results[0].type, op)
+    wide = VectorType(i64, [emit.lanes(type_)])
+    (bound,) = op.operands
+    numbers = DenseIntOrFPElementsAttr.from_list(wide, range(emit.lanes(type_)))
+    lanes = conversion.emit(emit.constant_attribute(numbers, wide))
+    limit = _splat(conversion.operand(bound), wide, conversion)
+    conversion.replace(op, conversion.emit(emit.compare("slt", lanes, limit)))
+
+
+_REDUCTIONS: dict[str, tuple[str, type[Operation] | str]] = {
+    "add": ("add", llvm.AddOp),
+    "mul": ("mul", llvm.MulOp),
+    "and": ("and", llvm.AndOp),
+    "or": ("or", llvm.OrOp),
+    "xor": ("xor", llvm.XOrOp),
+    "minui": ("umin", "umin"),
+    "minsi": ("smin", "smin"),
+    "maxui": ("umax", "umax"),
+    "maxsi": ("smax", "smax"),
+    "minnumf": ("fmin", "minnum"),
+    "maxnumf": ("fmax", "maxnum"),
+    "minimumf": ("fminimum", "minimum"),
+    "maximumf": ("fmaximum", "maximum"),
+}
+"""For each kind: the reduction over lanes, and how its result meets the accumulator."""
+
+
+def _reduction(op: vector.ReductionOp, conversion: Conversion) -> None:
+    source, *start = (conversion.operand(operand) for operand in op.operands)
+    kind = op.kind.data.value
+    type_ = emit.element_type(source.type)
+    suffix = emit.mangle(llvm_type(source.type, op))
+    if kind in ("add", "mul") and not isinstance(type_, IntegerType):
+        neutral = -0.0 if kind == "add" else 1.0
+        first = start[0] if start else conversion.emit(emit.constant(neutral, type_))
+        call = emit.intrinsic(f"llvm.vector.reduce.f{kind}.{suffix}", [first, source], type_)
+        conversion.replace(op, conversion.emit(call))
+        return
+    name, combine = _REDUCTIONS[kind]
+    total = conversion.emit(emit.intrinsic(f"llvm.vector.reduce.{name}.{suffix}", [source], type_))
+    if start and isinstance(combine, str):
+        full = f"llvm.{combine}.{emit.mangle(type_)}"
+        total = conversion.emit(emit.intrinsic(full, [total, start[0]], type_))
+    elif start and not isinstance(combine, str):
+        total = conversion.emit(emit.binary(combine, total, start[0]))
+    conversion.replace(op, total)
+
+
+_RULES: dict[type[Operation], Rule] = {
+    vector.LoadOp: _load,
+    vector.StoreOp: _store,
+    vector.MaskedLoadOp: _masked_load,
+    vector.MaskedStoreOp: _masked_store,
+    vector.BroadcastOp: _broadcast,
+    vector.ExtractOp: _extract,
+    vector.InsertOp: _insert,
+    vector.BitcastOp: _bitcast,
+    vector.FMAOp: _fma,
+    vector.ShuffleOp: _shuffle,
+    vector.CreateMaskOp: _create_mask,
+    vector.ReductionOp: _reduction,
+}
+
+
+@dataclass(frozen=True)
+class ConvertVectorToLLVMPass(ModulePass):
+    """Convert vector to llvm, for 1-D vectors."""
+
+    name = "convert-vector-to-llvm"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Convert every vector op of `op`."""
+        convert_dialect(op, vector.Vector, _RULES)

@@ -1,0 +1,26 @@
+"""The pipeline from scf, memref, vector, arith, math and func to the llvm dialect."""
+
+from xdsl.passes import ModulePass
+from xdsl.transforms.convert_scf_to_cf import ConvertScfToCf
+from xdsl.transforms.reconcile_unrealized_casts import ReconcileUnrealizedCastsPass
+
+from lowering.llvm.convert_arith_to_llvm import ConvertArithToLLVMPass
+from lowering.llvm.convert_cf_to_llvm import ConvertCfToLLVMPass
+from lowering.llvm.convert_func_to_llvm import ConvertFuncToLLVMPass
+from lowering.llvm.convert_index_to_llvm import ConvertIndexToLLVMPass
+from lowering.llvm.convert_math_to_llvm import ConvertMathToLLVMPass
+from lowering.llvm.convert_memref_to_llvm import ConvertMemRefToLLVMPass
+from lowering.llvm.convert_vector_to_llvm import ConvertVectorToLLVMPass
+
+LLVM: tuple[ModulePass, ...] = (
+    ConvertScfToCf(),
+    ConvertFuncToLLVMPass(),
+    ConvertIndexToLLVMPass(),
+    ConvertCfToLLVMPass(),
+    ConvertArithToLLVMPass(),
+    ConvertMathToLLVMPass(),
+    ConvertMemRefToLLVMPass(),
+    ConvertVectorToLLVMPass(),
+    ReconcileUnrealizedCastsPass(),
+)
+"""Arguments first, so that the values computed from them find their types already converted."""
