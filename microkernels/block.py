@@ -1,0 +1,341 @@
+"""The reduction of one register block, the same for every kernel.
+
+Loops, outermost first: plane pairs, kernel rows, kernel columns, words. Kernel rows run over the bounds
+that the tile gives, so that work on padding is skipped without a branch; columns and words are unrolled
+as the schedule says. Pairs of planes are folded by Horner's rule over shift classes (one doubling a class),
+or, where they are many, by a loop that shifts each pair's count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import i32
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.algebra import PairAlgebra
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.common import array, element_of
+from lowbit_dialect.ops.tile import TileOp
+from microkernels.emit import Emitter, vector
+from microkernels.interface import Microkernel
+from microkernels.operand import Operand
+
+UNROLLED_PAIRS = 6
+"""Plane pairs up to which each has its own code; C2 at 2x2 bits runs the same either way above that."""
+
+
+class Level(IntEnum):
+    """Loops of the reduction that a narrow accumulator may span."""
+
+    PAIR = 0
+    ROW = 1
+    COLUMN = 2
+    CHUNK = 3
+
+
+@dataclass(frozen=True)
+class Address:
+    """A pointer and a constant number of bytes to add."""
+
+    pointer: SSAValue
+    bytes: int = 0
+
+    def plus(self, amount: int) -> Address:
+        """This address moved by a constant."""
+        return Address(self.pointer, self.bytes + amount)
+
+
+class Reduction:
+    """Forms the accumulators of one tile, `pixels * vectors` of them, pixel-major."""
+
+    def __init__(self, emit: Emitter, tile: TileOp, kernel: Microkernel):
+        self.emit, self.tile, self.kernel = emit, tile, kernel
+        self.pixels, self.vectors = tile.pixels.value.data, tile.vectors.value.data
+        self.unroll = tile.unroll.value.data
+        self.kernel_rows, self.kernel_columns = array(tile.kernel, ())
+        self.stride = array(tile.strides, ())
+        self.dilation = array(tile.dilations, ())
+        self.x_axes, self.w_axes = array(tile.input_axes, ()), array(tile.weight_axes, ())
+        assert tile.weights is not None
+        self.x, self.w = Operand(emit, tile.input), Operand(emit, tile.weights)
+        groups = tile.groups.value.data
+        inputs, outputs = self._group_sizes(groups)
+        self.x_group, self.x_word, _, self.words = self.x.channels(self.x_axes[3], groups, inputs)
+        self.words = -(-inputs // max(1, self._channels_per_word()))
+        self.w_group, self.w_block, self.block, _ = self.w.channels(self.w_axes[3], groups, outputs)
+        self.w_word = self._weight_word_stride()
+        self.scope = self._scope()
+
+    def _group_sizes(self, groups: int) -> tuple[int, int]:
+        assert self.tile.weights is not None
+        shape = self.tile.weights.type.get_shape()  # pyright: ignore
+        return shape[self.w_axes[2]], shape[self.w_axes[3]] // groups
+
+    def _channels_per_word(self) -> int:
+        layout = self.tile.weights.type.layout.data  # pyright: ignore
+        chains = [t.chain for t in layout.terms if t.axis == self.w_axes[2]]
+        return next((chain[-1][1] for chain in chains if chain and chain[-1][0] == "by"), 1)
+
+    def _weight_word_stride(self) -> int:
+        for chain in ((("by", self._channels_per_word()),), ()):
+            if (self.w_axes[2], chain) in self.w._strides:  # pyright: ignore
+                return self.w.stride(self.w_axes[2], chain)
+        raise AssertionError
+
+    def _scope(self) -> Level:
+        limit = self.kernel.step_limit
+        steps = self.words
+        spans = [(Level.COLUMN, steps)]
+        spans.append((Level.ROW, steps := steps * self.kernel_columns))
+        spans.append((Level.PAIR, steps * self.kernel_rows))
+        fits = [level for level, span in spans if limit is None or span <= limit]
+        return min(fits, default=Level.CHUNK)
+
+    # The reduction, from the outside in
+
+    def run(self) -> list[SSAValue]:
+        """The accumulators before corrections."""
+        x, w = Address(self._input_base()), Address(self._weight_base())
+        emit, kernel = self.emit, self.kernel
+        zeros = [emit.constant(0, vector(kernel.lanes, kernel.accumulator))] * (
+            self.pixels * self.vectors
+        )
+        if kernel.step_limit is None:
+            zeros = [kernel.init(emit)] * len(zeros)
+        codes = element_of(self.tile.input.type), element_of(self.w_type())
+        if not all(isinstance(code, CodeType) for code in codes) or not self._planes():
+            return self._finish(self._pair(x, w, zeros, xor=False, negative=False))
+        algebra = PairAlgebra(*codes)  # pyright: ignore
+        if len(algebra.pairs) <= UNROLLED_PAIRS:
+            return self._finish(self._horner(algebra, x, w, zeros))
+        return self._all_pairs(algebra, x, w)
+
+    def w_type(self):  # pyright: ignore
+        """Type of the weights."""
+        assert self.tile.weights is not None
+        return self.tile.weights.type
+
+    def _planes(self) -> bool:
+        return (None, ()) in self.x._strides  # pyright: ignore
+
+    def _finish(self, totals: list[SSAValue]) -> list[SSAValue]:
+        if self.kernel.step_limit is None:
+            return [self.kernel.widen(self.emit, total) for total in totals]
+        return totals
+
+    def _input_base(self) -> SSAValue:
+        emit, tile, axes = self.emit, self.tile, self.x_axes
+        pad = array(tile.padding, ())
+        row = emit.at("sub", emit.at("mul", tile.row, self.stride[0]), pad[0])
+        column = emit.at("sub", emit.at("mul", tile.column, self.stride[1]), pad[1])
+        parts = [
+            (tile.batch, self.x.stride(axes[0])),
+            (row, self.x.stride(axes[1])),
+            (column, self.x.stride(axes[2])),
+            (tile.group, self.x_group),
+        ]
+        return move(emit, self.x.pointer, parts)
+
+    def _weight_base(self) -> SSAValue:
+        # A block of `block` channels starts at channel / block times its stride, which divides.
+        parts = [(self.tile.group, self.w_group), (self.tile.channel, self.w_block // self.block)]
+        return move(self.emit, self.w.pointer, parts)
+
+    def _horner(
+        self, algebra: PairAlgebra, x: Address, w: Address, totals: list[SSAValue]
+    ) -> list[SSAValue]:
+        for place, pairs in enumerate(algebra.shift_classes):
+            if place:
+                totals = [self.emit.binary("add", total, total) for total in totals]
+            for i, j, sign in pairs:
+                x_plane, w_plane = x.plus(i * self.x.stride(None)), w.plus(j * self.w.stride(None))
+                totals = self._pair(x_plane, w_plane, totals, xor=algebra.xor, negative=sign < 0)
+        return totals
+
+    def _all_pairs(self, algebra: PairAlgebra, x: Address, w: Address) -> list[SSAValue]:
+        """A loop over plane pairs: `total += (count << (i + j)) * sign`."""
+        emit = self.emit
+        planes = algebra.weight.planes
+        tops = (algebra.activation.planes - 1, planes - 1)
+        signed = [weights[-1] < 0 for weights in (
+            algebra.activation.plane_weights, algebra.weight.plane_weights)]
+        wide = vector(self.kernel.lanes, i32)
+        zeros = [emit.constant(0, wide)] * (self.pixels * self.vectors)
+        narrow_zeros = zeros if self.kernel.step_limit else [self.kernel.init(emit)] * len(zeros)
+
+        def body(pair: SSAValue, totals: list[SSAValue]) -> Sequence[SSAValue]:
+            i, j = emit.at("div", pair, planes), emit.at("rem", pair, planes)
+            x_plane = Address(move(emit, x.pointer, [(i, self.x.stride(None))]))
+            w_plane = Address(move(emit, w.pointer, [(j, self.w.stride(None))]))
+            counts = self._pair(x_plane, w_plane, narrow_zeros, xor=algebra.xor, negative=False)
+            counts = self._finish(counts)
+            shift = self._lanes(emit.at("add", i, j))
+            flips = [self._mask(place, top) for place, top, is_signed in zip((i, j), tops, signed)
+                     if is_signed]
+            results: list[SSAValue] = []
+            for total, count in zip(totals, counts):
+                shifted = emit.binary("shl", count, shift)
+                for mask in flips:
+                    shifted = emit.binary("sub", emit.binary("xor", shifted, mask), mask)
+                results.append(emit.binary("add", total, shifted))
+            return results
+
+        return emit.loop(emit.index(0), emit.index(len(algebra.pairs)), 1, zeros, body)
+
+    def _lanes(self, value: SSAValue) -> SSAValue:
+        """An index as i32 in all lanes."""
+        scalar = self.emit.op(arith.IndexCastOp(value, i32))
+        return self.emit.splat(scalar, self.kernel.lanes)
+
+    def _mask(self, place: SSAValue, top: int) -> SSAValue:
+        """All ones where `place` is the top plane, whose weight is negative; else zero."""
+        equal = self.emit.op(arith.CmpiOp(place, self.emit.index(top), "eq"))
+        return self.emit.splat(self.emit.widen(equal, i32, signed=True), self.kernel.lanes)
+
+    def _pair(
+        self, x: Address, w: Address, totals: list[SSAValue], *, xor: bool, negative: bool
+    ) -> list[SSAValue]:
+        """Add the products of one pair of planes (or of the whole operands) to `totals`."""
+        self.xor, self.negative = xor, negative
+        return self._scoped(Level.PAIR, x, w, totals, self._rows)
+
+    def _scoped(self, level, x, w, totals, inner):  # pyright: ignore
+        """Run `inner`, in narrow accumulators of its own if the scope opens at this level."""
+        limit = self.kernel.step_limit
+        if limit is None or level != self.scope:
+            return inner(x, w, totals)
+        narrow = inner(x, w, [self.kernel.init(self.emit)] * len(totals))
+        name = "sub" if self.negative else "add"
+        return [
+            self.emit.binary(name, total, self.kernel.widen(self.emit, part))
+            for total, part in zip(totals, narrow)
+        ]
+
+    def _rows(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+        emit = self.emit
+        x_step = self.dilation[0] * self.x.stride(self.x_axes[1])
+        w_step = self.w.stride(self.w_axes[0])
+        if self.kernel_rows == 1 and _is_constant(self.tile.row_low, 0) and _is_constant(
+            self.tile.row_high, 1
+        ):
+            return self._row(x, w, totals)
+
+        def body(row: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+            x_row = Address(move(emit, x.pointer, [(row, x_step)]), x.bytes)
+            w_row = Address(move(emit, w.pointer, [(row, w_step)]), w.bytes)
+            return self._row(x_row, w_row, carried)
+
+        return emit.loop(self.tile.row_low, self.tile.row_high, 1, totals, body)
+
+    def _row(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+        return self._scoped(Level.ROW, x, w, totals, self._columns)
+
+    def _columns(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+        emit, bounds = self.emit, self.tile.tap_columns
+        x_step = self.dilation[1] * self.x.stride(self.x_axes[2])
+        w_step = self.w.stride(self.w_axes[1])
+        same = len(set(bounds)) == 1
+        if bounds and (self.tile.taps.data != "none" or not same or bounds[0] == (0, 1)):
+            for tap in range(self.kernel_columns):
+                inside = [r for r, (low, high) in enumerate(bounds) if low <= tap < high]
+                if inside:
+                    at = x.plus(tap * x_step), w.plus(tap * w_step)
+                    totals = self._column(*at, totals, inside)
+            return totals
+
+        def body(tap: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+            x_tap = Address(move(emit, x.pointer, [(tap, x_step)]), x.bytes)
+            w_tap = Address(move(emit, w.pointer, [(tap, w_step)]), w.bytes)
+            return self._column(x_tap, w_tap, carried, list(range(self.pixels)))
+
+        low, high = (
+            (emit.index(bounds[0][0]), emit.index(bounds[0][1]))
+            if bounds
+            else self.tile.column_bounds
+        )
+        return emit.loop(low, high, 1, totals, body)
+
+    def _column(
+        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
+    ) -> list[SSAValue]:
+        def words(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            return self._words(x, w, totals, inside)
+
+        return self._scoped(Level.COLUMN, x, w, totals, words)
+
+    def _words(
+        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
+    ) -> list[SSAValue]:
+        emit, whole = self.emit, self.words // self.unroll * self.unroll
+
+        def chunk(at: tuple[Address, Address], carried: list[SSAValue], count: int):  # pyright: ignore
+            def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+                for word in range(count):
+                    totals = self._step(
+                        x.plus(word * self.x_word), w.plus(word * self.w_word), totals, inside
+                    )
+                return totals
+
+            return self._scoped(Level.CHUNK, *at, carried, steps)
+
+        if whole <= self.unroll:
+            totals = chunk((x, w), totals, whole) if whole else totals
+        else:
+
+            def body(word: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+                x_word = Address(move(emit, x.pointer, [(word, self.x_word)]), x.bytes)
+                w_word = Address(move(emit, w.pointer, [(word, self.w_word)]), w.bytes)
+                return chunk((x_word, w_word), carried, self.unroll)
+
+            totals = emit.loop(emit.index(0), emit.index(whole), self.unroll, totals, body)
+        if rest := self.words - whole:
+            at = x.plus(whole * self.x_word), w.plus(whole * self.w_word)
+            totals = chunk(at, totals, rest)
+        return totals
+
+    def _step(
+        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
+    ) -> list[SSAValue]:
+        """One word: load the weights of the block, then each pixel's word, and multiply."""
+        emit, kernel, totals = self.emit, self.kernel, list(totals)
+        weights = [
+            kernel.load_weights(emit, emit.offset(w.pointer, w.bytes + v * kernel.weight_bytes))
+            for v in range(self.vectors)
+        ]
+        pixel = self.stride[1] * self.x.stride(self.x_axes[2])
+        for r in inside:
+            word = kernel.load_input(emit, emit.offset(x.pointer, x.bytes + r * pixel))
+            for v, weight in enumerate(weights):
+                at = r * self.vectors + v
+                totals[at] = kernel.product(
+                    emit, totals[at], word, weight, xor=self.xor, negative=self.negative
+                )
+        return totals
+
+
+def move(emit: Emitter, pointer: SSAValue, parts: Sequence[tuple[SSAValue, int]]) -> SSAValue:
+    """A pointer moved by the sum of index values times their strides in bytes."""
+    total: SSAValue | None = None
+    constant = 0
+    for index, stride in parts:
+        known = _constant_of(index)
+        if stride == 0 or known is not None:
+            constant += stride * (known or 0)
+            continue
+        part = emit.at("mul", index, stride)
+        total = part if total is None else emit.at("add", total, part)
+    moved = emit.offset(pointer, constant)
+    return moved if total is None else emit.offset(moved, total)
+
+
+def _constant_of(value: SSAValue) -> int | None:
+    op = value.owner
+    return op.value.value.data if isinstance(op, arith.ConstantOp) else None  # pyright: ignore
+
+
+def _is_constant(value: SSAValue, number: int) -> bool:
+    return _constant_of(value) == number

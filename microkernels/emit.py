@@ -1,0 +1,256 @@
+"""An emitter: the few `llvm`, `arith` and `scf` ops that kernels are made of, one method each.
+
+Every access states its alignment. A vector of one lane is a scalar, so the scalar tier needs no kernels
+of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from xdsl.builder import Builder
+from xdsl.dialects import arith, llvm, scf
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    Float32Type,
+    FloatAttr,
+    IndexType,
+    IntegerAttr,
+    IntegerType,
+    UnrealizedConversionCastOp,
+    VectorType,
+    i1,
+    i8,
+    i32,
+    i64,
+)
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.rewriter import InsertPoint
+
+PTR = llvm.LLVMPointerType()
+INDEX = IndexType()
+BINARY: dict[str, type[Operation]] = {
+    "add": llvm.AddOp,
+    "sub": llvm.SubOp,
+    "mul": llvm.MulOp,
+    "and": llvm.AndOp,
+    "or": llvm.OrOp,
+    "xor": llvm.XOrOp,
+    "shl": llvm.ShlOp,
+    "lshr": llvm.LShrOp,
+    "ashr": llvm.AShrOp,
+    "sdiv": llvm.SDivOp,
+    "fadd": llvm.FAddOp,
+    "fsub": llvm.FSubOp,
+    "fmul": llvm.FMulOp,
+    "fdiv": llvm.FDivOp,
+}
+INDEX_BINARY: dict[str, type[Operation]] = {
+    "add": arith.AddiOp,
+    "sub": arith.SubiOp,
+    "mul": arith.MuliOp,
+    "div": arith.DivSIOp,
+    "rem": arith.RemSIOp,
+    "max": arith.MaxSIOp,
+    "min": arith.MinSIOp,
+}
+
+
+def vector(lanes: int, element: Attribute) -> Attribute:
+    """A vector type; one lane is the element itself."""
+    return element if lanes == 1 else VectorType(element, [lanes])
+
+
+def lanes_of(type: Attribute) -> int:
+    """Number of lanes of a vector type; 1 of a scalar."""
+    return type.get_shape()[0] if isinstance(type, VectorType) else 1
+
+
+def element_of(type: Attribute) -> Attribute:
+    """Element of a vector type; a scalar itself."""
+    return type.element_type if isinstance(type, VectorType) else type
+
+
+def mangled(type: Attribute) -> str:
+    """A type as intrinsic names spell it: `v8i32`, `f32`, `p0`."""
+    if isinstance(type, VectorType):
+        return f"v{lanes_of(type)}{mangled(type.element_type)}"
+    return "p0" if type == PTR else str(type)
+
+
+class Emitter:
+    """Builds ops before an anchor op; constants are shared and stand before everything that uses them."""
+
+    def __init__(self, anchor: Operation):
+        self._home = Builder(InsertPoint.before(anchor))
+        self._builder = self._home
+        self._constants: dict[tuple[object, Attribute], SSAValue] = {}
+
+    def op(self, op: Operation) -> SSAValue:
+        """Insert an op and return its first result."""
+        return self._builder.insert(op).results[0]
+
+    def run(self, op: Operation) -> None:
+        """Insert an op without results."""
+        self._builder.insert(op)
+
+    # Constants
+
+    def constant(self, value: float, type: Attribute) -> SSAValue:
+        """A constant of an integer, float or index type, or the splat of one."""
+        key = (value, type)
+        if key not in self._constants:
+            self._constants[key] = self._home.insert(_constant(value, type)).results[0]
+        return self._constants[key]
+
+    def index(self, value: int) -> SSAValue:
+        """An index constant."""
+        return self.constant(value, INDEX)
+
+    # Integers and indices
+
+    def binary(self, name: str, a: SSAValue, b: SSAValue) -> SSAValue:
+        """`llvm` arithmetic on two values of one type."""
+        return self.op(BINARY[name](a, b))
+
+    def at(self, name: str, a: SSAValue, b: SSAValue | int) -> SSAValue:
+        """Index arithmetic; multiplication by 1 and addition of 0 vanish."""
+        if (name, b) in (("mul", 1), ("add", 0), ("sub", 0), ("div", 1)):
+            return a
+        other = self.index(b) if isinstance(b, int) else b
+        return self.op(INDEX_BINARY[name](a, other))
+
+    def compare(self, predicate: str, a: SSAValue, b: SSAValue) -> SSAValue:
+        """Integer comparison: `i1`, or a vector of it."""
+        flag = llvm.ICmpPredicateFlag(predicate).to_int()
+        return self.op(llvm.ICmpOp(a, b, IntegerAttr(flag, i64)))
+
+    def widen(self, value: SSAValue, element: Attribute, *, signed: bool) -> SSAValue:
+        """Extend or truncate the integers of a value to `element`."""
+        old, new = element_of(value.type), element
+        assert isinstance(old, IntegerType) and isinstance(new, IntegerType)
+        if old == new:
+            return value
+        type = vector(lanes_of(value.type), element)
+        if new.width.data < old.width.data:
+            return self.op(llvm.TruncOp(value, type))
+        return self.op((llvm.SExtOp if signed else llvm.ZExtOp)(value, type))
+
+    def bitcast(self, value: SSAValue, type: Attribute) -> SSAValue:
+        """Reinterpret the bits of a value."""
+        return value if value.type == type else self.op(llvm.BitcastOp(value, type))
+
+    def call(self, name: str, args: Sequence[SSAValue], type: Attribute | None) -> SSAValue | None:
+        """Call an intrinsic by its mangled name."""
+        op = llvm.CallIntrinsicOp(name, list(args), [] if type is None else [type])
+        self.run(op)
+        return op.results[0] if op.results else None
+
+    def intrinsic(self, name: str, *args: SSAValue) -> SSAValue:
+        """Call an intrinsic that is overloaded on, and returns, the type of its first argument."""
+        result = self.call(f"llvm.{name}.{mangled(args[0].type)}", args, args[0].type)
+        assert result is not None
+        return result
+
+    # Vectors
+
+    def splat(self, value: SSAValue, lanes: int) -> SSAValue:
+        """One scalar in all lanes."""
+        if lanes == 1:
+            return value
+        type = vector(lanes, value.type)
+        undef = self._constants.get(("undef", type))
+        if undef is None:
+            undef = self._home.insert(llvm.UndefOp(type)).results[0]
+            self._constants["undef", type] = undef
+        first = self.op(llvm.InsertElementOp(undef, value, self.constant(0, i32)))
+        return self.shuffle(first, [0] * lanes)
+
+    def shuffle(self, value: SSAValue, lanes: Sequence[int], other: SSAValue | None = None) -> SSAValue:
+        """Pick lanes of one vector, or of two laid end to end."""
+        mask = DenseArrayBase.from_list(i32, list(lanes))
+        type = vector(len(lanes), element_of(value.type))
+        return self.op(llvm.ShuffleVectorOp(value, other or value, mask, type))
+
+    # Memory
+
+    def pointer(self, memref: SSAValue) -> SSAValue:
+        """The address of a memref's first word."""
+        return self.op(UnrealizedConversionCastOp.get([memref], [PTR]))
+
+    def offset(self, pointer: SSAValue, amount: SSAValue | int) -> SSAValue:
+        """A pointer moved by bytes: a number, or an index value."""
+        if isinstance(amount, int):
+            return self.op(llvm.GEPOp(pointer, [amount], i8)) if amount else pointer
+        wide = self.op(arith.IndexCastOp(amount, i64))
+        return self.op(llvm.GEPOp(pointer, [llvm.GEP_USE_SSA_VAL], i8, [wide]))
+
+    def load(self, pointer: SSAValue, type: Attribute, align: int) -> SSAValue:
+        """Load a value with the alignment that its address is known to have."""
+        return self.op(llvm.LoadOp(pointer, type, align))
+
+    def store(self, value: SSAValue, pointer: SSAValue, align: int) -> None:
+        """Store a value with the alignment that its address is known to have."""
+        self.run(llvm.StoreOp(value, pointer, align))
+
+    def load_some(self, pointer: SSAValue, type: Attribute, align: int, lanes: int) -> SSAValue:
+        """Load the first `lanes` lanes of a vector and touch nothing behind them; the rest is zero."""
+        if lanes >= lanes_of(type):
+            return self.load(pointer, type, align)
+        zero = self.constant(0, type)
+        args = [pointer, self.constant(align, i32), self._mask(lanes_of(type), lanes), zero]
+        value = self.call(f"llvm.masked.load.{mangled(type)}.p0", args, type)
+        assert value is not None
+        return value
+
+    def store_some(self, value: SSAValue, pointer: SSAValue, align: int, lanes: int) -> None:
+        """Store the first `lanes` lanes of a vector and touch nothing behind them."""
+        total = lanes_of(value.type)
+        if lanes >= total:
+            self.store(value, pointer, align)
+            return
+        args = [value, pointer, self.constant(align, i32), self._mask(total, lanes)]
+        self.call(f"llvm.masked.store.{mangled(value.type)}.p0", args, None)
+
+    def _mask(self, total: int, lanes: int) -> SSAValue:
+        key = (("mask", lanes), vector(total, i1))
+        if key not in self._constants:
+            bits = [1 if lane < lanes else 0 for lane in range(total)]
+            type = VectorType(i1, [total])
+            attr = DenseIntOrFPElementsAttr.from_list(type, bits)
+            self._constants[key] = self._home.insert(llvm.ConstantOp(attr, type)).results[0]
+        return self._constants[key]
+
+    # Control
+
+    def loop(
+        self,
+        low: SSAValue,
+        high: SSAValue,
+        step: int,
+        carried: Sequence[SSAValue],
+        body: Callable[[SSAValue, list[SSAValue]], Sequence[SSAValue]],
+    ) -> list[SSAValue]:
+        """An `scf.for` that carries values; returns their final ones."""
+        block = Block(arg_types=[INDEX, *(value.type for value in carried)])
+        outer, self._builder = self._builder, Builder(InsertPoint.at_end(block))
+        results = body(block.args[0], list(block.args[1:]))
+        self.run(scf.YieldOp(*results))
+        self._builder = outer
+        op = scf.ForOp(low, high, self.index(step), list(carried), block)
+        self.run(op)
+        return list(op.results)
+
+
+def _constant(value: float, type: Attribute) -> Operation:
+    if isinstance(type, IndexType):
+        return arith.ConstantOp(IntegerAttr(int(value), INDEX))
+    element = element_of(type)
+    if isinstance(type, VectorType):
+        number = float(value) if isinstance(element, Float32Type) else int(value)
+        return llvm.ConstantOp(DenseIntOrFPElementsAttr.from_list(type, [number]), type)
+    if isinstance(element, Float32Type):
+        return llvm.ConstantOp(FloatAttr(value, element), type)
+    assert isinstance(element, IntegerType)
+    return llvm.ConstantOp(IntegerAttr(int(value), element), type)

@@ -1,0 +1,140 @@
+"""Multiply-add kernels: the honest baselines, and the faster way from several planes on.
+
+* `multiply_16xV`: products of i16 pairs summed in i32 (`pmaddwd`), exact for every code (|x w| <= 255^2,
+  two of them below 2^31) and for i8. Activations `[.., channels by 2, channels in 2]`, i16, a pair
+  broadcast to all lanes; weights `[outputs by B, taps, inputs by 2, outputs in B, inputs in 2]`, i16.
+  Two instructions for 2 V products. Registers, 2 x 4: 8 accumulators, 1 broadcast, 1 product, with the
+  weights as memory operands = 10 of 16.
+* `multiply_f32xV`: `vfmadd` where the target has it. Activations as they lie, one element broadcast.
+* `multiply_i64xV`: any integers, summed in i64; for i16 by i16, which can wrap i32. Portable and slow.
+"""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i16, i32, i64
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.layout import Layout, Term
+from lowbit_dialect.ops.common import value_range
+from lowbit_dialect.ops.linear import Contraction
+from microkernels.emit import Emitter, vector
+from microkernels.interface import Microkernel, block_terms
+from microkernels.target import Target
+
+MADD = {
+    4: "llvm.x86.sse2.pmadd.wd",
+    8: "llvm.x86.avx2.pmadd.wd",
+    16: "llvm.x86.avx512.pmaddw.d.512",
+}
+"""Multiply-add of i16 pairs, by lanes of i32."""
+
+
+class MultiplyPairs(Microkernel):
+    """Products of pairs of i16 in lanes of i32."""
+
+    accumulator = i32
+    channels_per_word = 2
+
+    def __init__(self, lanes: int):
+        self.name, self.lanes = f"multiply_16x{lanes}", lanes
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        if accumulator != i32 or isinstance(work.activation, Float32Type):
+            return False
+        bounds = [max(map(abs, value_range(e))) for e in (work.activation, work.weight)]
+        # pmaddwd wraps only for four times -2^15
+        return 2 * bounds[0] * bounds[1] < 2**31
+
+    def cost(self, work: Contraction) -> float:
+        return 2.5 * -(-work.inputs // 2) / self.lanes
+
+    def input_layout(self, work: Contraction) -> Layout:
+        leading = [Term(axis) for axis in work.input_axes[:-1]]
+        outer, inner = block_terms(work.input_axes[-1], work.groups, work.inputs, 2)
+        return Layout((*leading, *outer, inner), i16)
+
+    def weight_layout(self, work: Contraction, vectors: int) -> Layout:
+        *taps, inputs, outputs = work.weight_axes
+        outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
+        pairs = Term(inputs, (("by", 2),)), Term(inputs, (("in", 2),))
+        return Layout((*outer, *map(Term, taps), pairs[0], inner, pairs[1]), i16)
+
+    def init(self, emit: Emitter) -> SSAValue:
+        return emit.constant(0, vector(self.lanes, i32))
+
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        pair = emit.splat(emit.load(pointer, i32, 2), self.lanes)
+        return emit.bitcast(pair, vector(2 * self.lanes, i16))
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.load(pointer, vector(2 * self.lanes, i16), 4)
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        pairs = emit.call(MADD[self.lanes], [x, w], total.type)
+        assert pairs is not None
+        return emit.binary("add", total, pairs)
+
+
+class MultiplyElements(Microkernel):
+    """One product a lane: f32, or integers in i64."""
+
+    def __init__(self, element: Attribute, lanes: int, *, fused: bool = False):
+        self.name, self.lanes = f"multiply_{element}x{lanes}", lanes
+        self.accumulator, self._fused = element, fused
+
+    @property
+    def word_type(self) -> IntegerType | Float32Type:
+        """Type of a stored element: f32, or i16, which holds every integer operand."""
+        return f32 if self.accumulator == f32 else i16
+
+    @property
+    def word_bytes(self) -> int:  # pyright: ignore
+        return 4 if self.accumulator == f32 else 2
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        return accumulator == self.accumulator
+
+    def cost(self, work: Contraction) -> float:
+        return (2 if self._fused else 4) * work.inputs / self.lanes
+
+    def input_layout(self, work: Contraction) -> Layout:
+        return Layout(tuple(Term(axis) for axis in work.input_axes), self.word_type)
+
+    def weight_layout(self, work: Contraction, vectors: int) -> Layout:
+        *taps, inputs, outputs = work.weight_axes
+        outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
+        return Layout((*outer, *map(Term, taps), Term(inputs), inner), self.word_type)
+
+    def init(self, emit: Emitter) -> SSAValue:
+        return emit.constant(0, vector(self.lanes, self.accumulator))
+
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        one = emit.load(pointer, self.word_type, self.word_bytes)
+        return emit.splat(self._wide(emit, one), self.lanes)
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        words = emit.load(pointer, vector(self.lanes, self.word_type), self.word_bytes)
+        return self._wide(emit, words)
+
+    def _wide(self, emit: Emitter, value: SSAValue) -> SSAValue:
+        return value if self.accumulator == f32 else emit.widen(value, i64, signed=True)
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        if self._fused:
+            return emit.intrinsic("fma", x, w, total)
+        add, multiply = ("fadd", "fmul") if self.accumulator == f32 else ("add", "mul")
+        return emit.binary(add, total, emit.binary(multiply, x, w))
+
+
+def multiply_kernels(target: Target) -> list[Microkernel]:
+    """The multiply-add kernels that a target can run."""
+    bits = max(128, target.vector_bits)
+    return [
+        MultiplyPairs(bits // 32),
+        MultiplyElements(f32, bits // 32, fused=target.has("fma")),
+        MultiplyElements(i64, bits // 64),
+    ]

@@ -1,0 +1,54 @@
+"""Addresses: how far apart, in bytes, the parts of a stored operand lie."""
+
+from __future__ import annotations
+
+from math import prod
+
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.layout import Chain, layout_of, storage_of
+from lowbit_dialect.ops.common import shaped
+from microkernels.emit import Emitter
+
+
+class Operand:
+    """A memref with the byte strides of its stored axes."""
+
+    def __init__(self, emit: Emitter, value: SSAValue):
+        type = shaped(value)
+        layout = layout_of(type)
+        shape, dtype = storage_of(type)
+        names: list[tuple[int | None, Chain]] = (
+            [(t.axis, t.chain) for t in layout.terms]
+            if layout
+            else [(axis, ()) for axis in range(len(shape))]
+        )
+        self.item_bytes = dtype.itemsize
+        self._strides = {n: prod(shape[i + 1 :]) * dtype.itemsize for i, n in enumerate(names)}
+        self._extents = dict(zip(names, shape))
+        self.pointer = emit.pointer(value)
+
+    def stride(self, axis: int | None, chain: Chain = ()) -> int:
+        """Bytes between neighbours along a stored axis; 0 for an axis that is not there (-1)."""
+        return 0 if axis == -1 else self._strides[axis, chain]
+
+    def channels(self, axis: int, groups: int, size: int) -> tuple[int, int, int, int]:
+        """`(group stride, block stride, block, blocks)` of a channel axis cut as `block_terms` does.
+
+        A block is 1 channel where the axis is stored whole.
+        """
+        if (axis, ()) in self._strides:
+            one = self._strides[axis, ()]
+            return size * one, one, 1, size
+        if groups == 1:
+            ((chain, stride),) = [
+                (c, s) for (a, c), s in self._strides.items() if a == axis and c[-1][0] == "by"
+            ]
+            return 0, stride, chain[-1][1], self._extents[axis, chain]
+        group = self._strides[axis, (("by", size),)]
+        within = [(c, s) for (a, c), s in self._strides.items() if a == axis and len(c) == 2]
+        blocks = [(c, s) for c, s in within if c[-1][0] == "by"]
+        if not blocks:
+            return group, 0, size, 1
+        ((chain, stride),) = blocks
+        return group, stride, chain[-1][1], self._extents[axis, chain]

@@ -1,0 +1,135 @@
+"""Popcount kernels: `raw += popcount(x OP w)` on words of one bit plane, OP being AND or XOR.
+
+Layouts: activations `[batch, rows, columns, planes, channels by W]`, one word of W channels broadcast to
+all lanes; weights `[outputs by B, planes, kernel rows, kernel columns, inputs by W, outputs in B]`, so
+that one vector holds the same W inputs of neighbouring output channels and the stream is linear.
+
+* `popcount_32xV` with a vector popcount (VPOPCNTDQ): 32-bit lanes, `and vpopcntd vpaddd`, three
+  instructions a vector, no widening. Registers of a block of R pixels x NV vectors: R NV accumulators,
+  NV weights, 1 broadcast, 1 product; 7 x 2: 14 + 2 + 1 + 1 = 18 of 32.
+* `popcount_bytes_32xV` without: LLVM selects the nibble shuffle for a popcount of bytes (and, and, shift,
+  and, two shuffles, add), one more add accumulates bytes. A byte holds 255 // 8 = 31 steps; then
+  `vpmaddubsw` and `vpmaddwd` with ones give 32-bit lanes. Registers, 2 x 2: 4 accumulators, 2 constants,
+  1 broadcast, 4 temporaries = 11 of 16.
+* `popcount_64x1`, the scalar tier: `and popcnt add` on 64-bit words.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+
+from xdsl.dialects.builtin import IntegerType, i8, i16, i32
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.layout import Layout, Term
+from lowbit_dialect.ops.linear import Contraction
+from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.interface import Microkernel, block_terms
+from microkernels.target import Target
+
+
+WIDENING = {
+    32: ("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"),
+    64: ("llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"),
+}
+"""Multiply-add of bytes to i16 and of i16 to i32, by bytes of a vector."""
+
+
+def channels_per_word(work: Contraction, width: int) -> int:
+    """Channels of a word: all of its bits, fewer where a group is no multiple of them."""
+    if work.groups == 1 or work.inputs % width == 0:
+        return width
+    return work.inputs if work.inputs < width else gcd(work.inputs, width)
+
+
+class Popcount(Microkernel):
+    """Popcounts in lanes of one word."""
+
+    accumulator = i32
+
+    def __init__(self, width: int, lanes: int, instructions: float):
+        self.name = f"popcount_{width}x{lanes}"
+        self.width, self.lanes, self.word_bytes = width, lanes, width // 8
+        self._instructions = instructions
+
+    @property
+    def word(self) -> IntegerType:
+        """Type of a word."""
+        return IntegerType(self.width)
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        return work.bitserial and accumulator == i32
+
+    def cost(self, work: Contraction) -> float:
+        planes = work.activation.planes * work.weight.planes  # pyright: ignore
+        words = -(-work.inputs // channels_per_word(work, self.width))
+        return self._instructions * planes * words / self.lanes
+
+    def input_layout(self, work: Contraction) -> Layout:
+        leading = [Term(axis) for axis in work.input_axes[:-1]]
+        block = channels_per_word(work, self.width)
+        outer, _ = block_terms(work.input_axes[-1], work.groups, work.inputs, block)
+        return Layout((*leading, Term(None), *outer), self.word)
+
+    def weight_layout(self, work: Contraction, vectors: int) -> Layout:
+        *taps, inputs, outputs = work.weight_axes
+        outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
+        words = Term(inputs, (("by", channels_per_word(work, self.width)),))
+        return Layout((*outer, Term(None), *map(Term, taps), words, inner), self.word)
+
+    def init(self, emit: Emitter) -> SSAValue:
+        return emit.constant(0, vector(self.lanes, self.word))
+
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.splat(emit.load(pointer, self.word, self.word_bytes), self.lanes)
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.load(pointer, vector(self.lanes, self.word), self.word_bytes)
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        both = emit.binary("xor" if xor else "and", x, w)
+        return emit.binary("sub" if negative else "add", total, emit.intrinsic("ctpop", both))
+
+    def widen(self, emit: Emitter, narrow: SSAValue) -> SSAValue:
+        return emit.widen(narrow, i32, signed=True)
+
+
+class BytePopcount(Popcount):
+    """Popcounts of bytes, four to a lane, widened after at most 31 steps."""
+
+    step_limit = 31
+
+    def __init__(self, lanes: int, instructions: float):
+        super().__init__(32, lanes, instructions)
+        self.name = f"popcount_bytes_32x{lanes}"
+
+    def init(self, emit: Emitter) -> SSAValue:
+        return emit.constant(0, vector(self.lanes * 4, i8))
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        both = emit.bitcast(emit.binary("xor" if xor else "and", x, w), total.type)
+        return emit.binary("add", total, emit.intrinsic("ctpop", both))
+
+    def widen(self, emit: Emitter, narrow: SSAValue) -> SSAValue:
+        bytes = lanes_of(narrow.type)
+        to16, to32 = WIDENING[bytes]
+        ones = emit.constant(1, narrow.type), emit.constant(1, vector(bytes // 2, i16))
+        pairs = emit.call(to16, [narrow, ones[0]], vector(bytes // 2, i16))
+        assert pairs is not None
+        lanes = emit.call(to32, [pairs, ones[1]], vector(self.lanes, i32))
+        assert lanes is not None
+        return lanes
+
+
+def popcount_kernels(target: Target) -> list[Microkernel]:
+    """The popcount kernels that a target can run, best first."""
+    lanes = target.vector_bits // 32
+    if target.vector_bits < 256:
+        return [Popcount(64, 1, 3 if target.has("popcnt") else 14)]
+    if target.has("avx512vpopcntdq"):
+        return [Popcount(32, lanes, 3)]
+    return [BytePopcount(lanes, 8)]
