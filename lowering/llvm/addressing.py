@@ -6,6 +6,7 @@ LLVM from seeing what a pointer is based on.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -23,17 +24,17 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.llvm import GEP_USE_SSA_VAL, GEPOp, LLVMArrayType
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from lowering.llvm.conversion import POINTER, Conversion, constant_value, llvm_type, refusal
+from lowering.llvm.conversion import POINTER, Base, Conversion, constant_value, refusal
 from lowering.llvm.emission import constant, element_type, is_integer
 
 _NO_WRAP_FLAGS = IntegerAttr(0, i32)
 _I32_LIMIT = 1 << 31
 
 
-def memref_type(value: SSAValue) -> MemRefType:
+def memref_type(value: SSAValue) -> MemRefType[Attribute]:
     """Return the type of `value`, a memref."""
     assert isinstance(value.type, MemRefType)
-    return value.type
+    return cast(MemRefType[Attribute], value.type)
 
 
 def alignment(op: Operation, element: Attribute) -> int:
@@ -96,25 +97,36 @@ def element_address(
     in_bounds: bool = True,
 ) -> SSAValue:
     """Return the address of an element of `memref`, for the access `op`."""
-    type_ = memref_type(memref)
-    element = llvm_type(type_.element_type, op)
-    strides = strides_of(op, type_)
-    pointer = conversion.operand(memref)
+    base = base_of(op, memref, conversion)
     known = [index if isinstance(index, int) else constant_value(index) for index in indices]
-    fixed = sum(k * stride for k, stride in zip(known, strides, strict=True) if k is not None)
-    moving = [
-        (index, stride)
-        for index, k, stride in zip(indices, known, strides, strict=True)
-        if k is None and stride != 0
-    ]
-    if len(moving) + (fixed != 0) > 1 and isinstance(type_.layout, NoneAttr):
-        nest = _array_nest(element, type_.get_shape())
+    fixed, moving = 0, list[tuple[SSAValue | int, int]]()
+    for index, value, stride in zip(indices, known, base.strides, strict=True):
+        if value is not None:
+            fixed += value * stride
+        elif stride != 0:
+            moving.append((index, stride))
+    if base.row is not None and len(moving) + (fixed != 0) > 1:
         mixed = [index if k is None else k for index, k in zip(indices, known, strict=True)]
-        return _get_element(pointer, mixed, nest, conversion, in_bounds)
+        return _get_element(base.pointer, mixed, base.row, conversion, in_bounds)
+    pointer = base.pointer
     for index, stride in moving:
-        pointee = element if stride == 1 else LLVMArrayType(stride, element)
+        pointee = base.element if stride == 1 else LLVMArrayType(stride, base.element)
         pointer = _get_element(pointer, [index], pointee, conversion, in_bounds)
-    return offset_address(pointer, fixed, element, conversion, in_bounds=in_bounds)
+    return offset_address(pointer, fixed, base.element, conversion, in_bounds=in_bounds)
+
+
+def base_of(op: Operation, memref: SSAValue, conversion: Conversion) -> Base:
+    """Return what the access `op` needs to know of `memref`, found out once a memref."""
+    if memref not in conversion.bases:
+        type_ = memref_type(memref)
+        element = conversion.llvm_type(type_.element_type)
+        strides = strides_of(op, type_)
+        row = None
+        if isinstance(type_.layout, NoneAttr):
+            row = _array_nest(element, type_.get_shape())
+        pointer = conversion.operand(memref)
+        conversion.bases[memref] = Base(pointer, element, strides, row)
+    return conversion.bases[memref]
 
 
 def _array_nest(element: Attribute, shape: Sequence[int]) -> Attribute:
@@ -146,7 +158,7 @@ def byte_address(pointer: SSAValue, offset: int | SSAValue, conversion: Conversi
     return offset_address(pointer, offset, i8, conversion)
 
 
-def mixed(static: DenseArrayBase, dynamic: Sequence[SSAValue]) -> list[int | SSAValue]:
+def mixed(static: Sequence[int], dynamic: Sequence[SSAValue]) -> list[int | SSAValue]:
     """Return the list that `static` gives, its dynamic places filled from `dynamic` in order."""
     rest = iter(dynamic)
-    return [next(rest) if value == DYNAMIC_INDEX else int(value) for value in static.iter_values()]
+    return [next(rest) if value == DYNAMIC_INDEX else value for value in static]

@@ -7,7 +7,8 @@ new type, and is cast back for the rest. So every pass leaves valid IR when it r
 pipeline no cast outlives the pass that converts its other side.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from xdsl.dialects.arith import ConstantOp as ArithConstantOp
@@ -23,7 +24,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.llvm import ConstantOp, LLVMPointerType, is_compatible_type
-from xdsl.ir import Attribute, Block, Dialect, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Dialect, Operation, OpResult, SSAValue, SSAValues
 from xdsl.utils.exceptions import PassFailedException
 
 POINTER = LLVMPointerType()
@@ -64,11 +65,11 @@ def llvm_type(type_: Attribute, op: Operation) -> Attribute:
 def constant_value(value: SSAValue) -> int | None:
     """Return the integer that `value` is known to be, through casts, or None."""
     owner = value.owner
-    if isinstance(owner, UnrealizedConversionCastOp) and len(owner.operands) == 1:
+    if type(owner) is UnrealizedConversionCastOp and len(owner.operands) == 1:
         owner = owner.operands[0].owner
-    if not isinstance(owner, ArithConstantOp | ConstantOp):
+    if type(owner) is not ArithConstantOp and type(owner) is not ConstantOp:
         return None
-    attribute = owner.value
+    attribute = owner.properties["value"]
     return attribute.value.data if isinstance(attribute, IntegerAttr) else None
 
 
@@ -83,12 +84,32 @@ def _insert_behind(op: Operation, value: SSAValue) -> None:
         owner.insert_op_before(op, owner.first_op)
 
 
+@dataclass(frozen=True)
+class Base:
+    """A memref as its accesses see it."""
+
+    pointer: SSAValue
+    """The address of the first element."""
+
+    element: Attribute
+    """The llvm type of an element."""
+
+    strides: tuple[int, ...]
+    """The distance in elements from one index to the next, by dimension."""
+
+    row: Attribute | None
+    """For the identity layout: the type, of nested arrays, that an outermost index steps over."""
+
+
 class Conversion:
     """The state of one walk: the op being converted, and the casts made so far."""
 
     def __init__(self) -> None:
         self._casts: dict[SSAValue, SSAValue] = {}
+        # By identity, each type kept alive beside its answer: hashing a type takes longer.
+        self._types: dict[int, tuple[Attribute, Attribute]] = {}
         self._op: Operation | None = None
+        self.bases: dict[SSAValue, Base] = {}
 
     def at(self, op: Operation) -> None:
         """Make `emit` insert before `op`."""
@@ -104,20 +125,57 @@ class Conversion:
         assert self._op is not None and self._op.parent is not None
         self._op.parent.insert_op_before(op, self._op)
 
+    def llvm_type(self, type_: Attribute) -> Attribute:
+        """Return the llvm type of `type_`; refuse, in the name of the op, a type that has none."""
+        known = self._types.get(id(type_))
+        if known is None:
+            assert self._op is not None
+            known = self._types[id(type_)] = (type_, llvm_type(type_, self._op))
+        return known[1]
+
     def operand(self, value: SSAValue) -> SSAValue:
         """Return `value` in its llvm type."""
-        if type(value.type) not in _CONVERTED:
+        kind = type(value.type)
+        if kind not in _CONVERTED:
             return value
-        assert self._op is not None
-        new_type = llvm_type(value.type, self._op)
-        if new_type == value.type:
+        new_type = i64 if kind is IndexType else self.llvm_type(value.type)
+        if new_type is value.type:
             return value
         owner = value.owner
-        if isinstance(owner, UnrealizedConversionCastOp) and owner.operands[0].type == new_type:
+        if type(owner) is UnrealizedConversionCastOp and owner.operands[0].type == new_type:
             return owner.operands[0]
         if value not in self._casts:
             self._casts[value] = _cast_behind(value, new_type)
         return self._casts[value]
+
+    def operands(self, op: Operation) -> list[SSAValue]:
+        """Return the operands of `op` in their llvm types."""
+        return [self.operand(value) for value in op.operands]
+
+    def become(
+        self,
+        op: Operation,
+        kind: type[Operation],
+        operands: Sequence[SSAValue],
+        properties: Mapping[str, Attribute],
+    ) -> None:
+        """Turn `op` into an op of another class where it stands, its results in their llvm types.
+
+        It replaces an op by one that has as many results, without touching their uses: 4 us an op
+        where building, replacing and erasing takes 30.
+        """
+        for result in op.results:
+            new_type = self.llvm_type(result.type)
+            if new_type is not result.type:
+                new = OpResult(new_type, op, result.index)
+                op.results = SSAValues(new if old is result else old for old in op.results)
+                self.replace_value(result, new)
+        # Values compare by identity. Setting operands rewrites the uses of all of them.
+        if tuple(operands) != tuple(op.operands):
+            op.operands = operands
+        op.__class__ = kind
+        op.properties = dict(properties)
+        op.attributes = {}
 
     def replace(self, op: Operation, *values: SSAValue) -> None:
         """Erase `op`, whose results become `values`."""
@@ -135,7 +193,7 @@ class Conversion:
             new.name_hint = old.name_hint
         for use in tuple(old.uses):
             cast = use.operation
-            if isinstance(cast, UnrealizedConversionCastOp) and cast.result_types == (new.type,):
+            if type(cast) is UnrealizedConversionCastOp and cast.result_types == (new.type,):
                 cast.results[0].replace_all_uses_with(new)
                 assert cast.parent is not None
                 cast.parent.erase_op(cast)
@@ -161,6 +219,20 @@ def _cast_behind(value: SSAValue, type_: Attribute) -> SSAValue:
     return cast.results[0]
 
 
+def ops_below(op: Operation) -> list[Operation]:
+    """Return the ops in the regions of `op`, in order; `walk` takes three times as long."""
+    found: list[Operation] = []
+    for region in op.regions:
+        for block in region.blocks:
+            inner = block.first_op
+            while inner is not None:
+                found.append(inner)
+                if inner.regions:
+                    found += ops_below(inner)
+                inner = inner.next_op
+    return found
+
+
 Rule: TypeAlias = Callable[[Any, Conversion], None]
 """Replace the op, which the conversion stands at, by llvm ops."""
 
@@ -171,7 +243,7 @@ def convert_dialect(
     """Apply to every op of `dialect`, in one walk, its rule; refuse an op that has none."""
     operations = frozenset(dialect.operations)
     conversion = Conversion()
-    for op in list(module.walk()):
+    for op in ops_below(module):
         if type(op) not in operations:
             continue
         if (rule := rules.get(type(op))) is None:

@@ -14,6 +14,7 @@ Both come out of instruction selection as the plain instruction, on x86-64, AArc
 ```
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -21,6 +22,7 @@ from xdsl.dialects import arith, llvm
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     FloatAttr,
+    IndexType,
     IntegerAttr,
     IntegerType,
     ModuleOp,
@@ -33,7 +35,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from lowering.llvm import emission as emit
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect, llvm_type, refusal
+from lowering.llvm.conversion import Conversion, Rule, convert_dialect, refusal
 from lowering.llvm.expand_division import (
     Expansion,
     ceil_signed,
@@ -41,43 +43,36 @@ from lowering.llvm.expand_division import (
     floor_signed,
 )
 
-_FAST_MATH_OFF = llvm.FastMathAttr(None)
-
 
 def _width(type_: Attribute) -> int:
     scalar = emit.element_type(type_)
-    assert isinstance(scalar, IntegerType)
+    assert emit.is_integer(scalar)
     return scalar.width.data
 
 
-def _operands(op: Operation, conversion: Conversion) -> list[SSAValue]:
-    llvm_type(op.results[0].type, op)
-    return [conversion.operand(operand) for operand in op.operands]
-
-
-def _fast_math(op: Operation) -> dict[str, Attribute]:
+def _fast_math(op: Operation) -> Mapping[str, Attribute]:
     flags = op.properties.get("fastmath")
     if not isinstance(flags, arith.FastMathFlagsAttr) or not flags.data:
-        return {"fastmathFlags": _FAST_MATH_OFF}
+        return emit.FAST_MATH_OFF
     return {"fastmathFlags": llvm.FastMathAttr(flags.data)}
 
 
 def _constant(op: arith.ConstantOp, conversion: Conversion) -> None:
-    type_ = llvm_type(op.result.type, op)
     value = op.value
     if isinstance(value, IntegerAttr):
-        value = IntegerAttr(value.value, type_) if value.type != type_ else value
+        new = IntegerAttr(value.value, i64) if isinstance(value.type, IndexType) else value
     elif isinstance(value, DenseIntOrFPElementsAttr):
-        assert isinstance(type_, VectorType)
-        value = DenseIntOrFPElementsAttr(type_, value.data)
-    elif not isinstance(value, FloatAttr):
+        new = emit.without_index(value)
+    elif isinstance(value, FloatAttr):
+        new = value
+    else:
         raise refusal(op, "a resource has no bytes here; use a dense or a scalar attribute")
-    conversion.replace(op, conversion.emit(emit.constant_attribute(value, type_)))
+    conversion.become(op, llvm.ConstantOp, (), {"value": new})
 
 
 def _binary(kind: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        conversion.replace(op, conversion.emit(emit.binary(kind, *_operands(op, conversion))))
+        conversion.become(op, kind, conversion.operands(op), {})
 
     return rule
 
@@ -89,107 +84,96 @@ def _binary_with_overflow(kind: type[Operation]) -> Rule:
         if isinstance(flags, arith.IntegerOverflowAttr) and flags.data:
             code = sum({"nsw": 1, "nuw": 2}[flag] for flag in flags.data)
             properties["overflowFlags"] = IntegerAttr(code, i32)
-        new = emit.binary(kind, *_operands(op, conversion), properties=properties)
-        conversion.replace(op, conversion.emit(new))
+        conversion.become(op, kind, conversion.operands(op), properties)
 
     return rule
 
 
-def _binary_with_fast_math(kind: type[Operation]) -> Rule:
+def _with_fast_math(kind: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        new = emit.binary(kind, *_operands(op, conversion), properties=_fast_math(op))
-        conversion.replace(op, conversion.emit(new))
+        conversion.become(op, kind, conversion.operands(op), _fast_math(op))
 
     return rule
-
-
-def _negf(op: arith.NegfOp, conversion: Conversion) -> None:
-    type_ = llvm_type(op.result.type, op)
-    new = emit.unary(llvm.FNegOp, op.operand, type_, _fast_math(op))
-    conversion.replace(op, conversion.emit(new))
 
 
 def _intrinsic(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        operands = _operands(op, conversion)
-        type_ = operands[0].type
-        call = emit.intrinsic(f"llvm.{name}.{emit.mangle(type_)}", operands, type_)
-        conversion.replace(op, conversion.emit(call))
+        operands = conversion.operands(op)
+        full = f"llvm.{name}.{emit.mangle(operands[0].type)}"
+        conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(full, 2))
 
     return rule
 
 
 def _cmpi(op: arith.CmpiOp, conversion: Conversion) -> None:
-    predicate = arith.CMPI_COMPARISON_OPERATIONS[op.predicate.value.data]
-    lhs, rhs = _operands(op, conversion)
-    conversion.replace(op, conversion.emit(emit.compare(predicate, lhs, rhs)))
+    # arith and llvm number the predicates alike.
+    properties = {"predicate": op.properties["predicate"]}
+    conversion.become(op, llvm.ICmpOp, conversion.operands(op), properties)
 
 
 def _cmpf(op: arith.CmpfOp, conversion: Conversion) -> None:
     if isinstance(op.lhs.type, VectorType):
         raise refusal(op, "llvm.fcmp takes scalars only; compare lane by lane")
-    properties = {"predicate": IntegerAttr(op.predicate.value.data, i64), **_fast_math(op)}
-    new = llvm.FCmpOp.create(operands=[op.lhs, op.rhs], result_types=[i1], properties=properties)
-    conversion.replace(op, conversion.emit(new))
+    properties = {"predicate": op.properties["predicate"], **_fast_math(op)}
+    conversion.become(op, llvm.FCmpOp, conversion.operands(op), properties)
 
 
 def _select(op: arith.SelectOp, conversion: Conversion) -> None:
-    condition, lhs, rhs = _operands(op, conversion)
+    condition, lhs, rhs = conversion.operands(op)
     if not isinstance(condition.type, VectorType):
-        conversion.replace(op, conversion.emit(emit.select(condition, lhs, rhs)))
+        conversion.become(op, llvm.SelectOp, [condition, lhs, rhs], emit.FAST_MATH_OFF)
         return
     count = conversion.emit(emit.constant(emit.lanes(lhs.type), i32))
     name = f"llvm.vp.select.{emit.mangle(lhs.type)}"
-    call = emit.intrinsic(name, [condition, lhs, rhs, count], lhs.type)
-    conversion.replace(op, conversion.emit(call))
+    operands = [condition, lhs, rhs, count]
+    conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
 
 def _cast(kind: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        (operand,) = _operands(op, conversion)
-        new_type = llvm_type(op.results[0].type, op)
-        if operand.type == new_type:
+        (operand,) = conversion.operands(op)
+        if operand.type == conversion.llvm_type(op.results[0].type):
             conversion.replace(op, operand)
             return
-        conversion.replace(op, conversion.emit(emit.unary(kind, operand, new_type)))
+        conversion.become(op, kind, [operand], {})
 
     return rule
 
 
 def _index_cast(extension: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        (operand,) = _operands(op, conversion)
-        new_type = llvm_type(op.results[0].type, op)
-        growth = _width(new_type) - _width(operand.type)
+        (operand,) = conversion.operands(op)
+        growth = _width(conversion.llvm_type(op.results[0].type)) - _width(operand.type)
         if growth == 0:
             conversion.replace(op, operand)
             return
         kind = extension if growth > 0 else llvm.TruncOp
-        conversion.replace(op, conversion.emit(emit.unary(kind, operand, new_type)))
+        conversion.become(op, kind, [operand], {})
 
     return rule
 
 
 def _saturating(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        (operand,) = _operands(op, conversion)
+        (operand,) = conversion.operands(op)
         type_ = op.results[0].type
         full = f"llvm.{name}.sat.{emit.mangle(type_)}.{emit.mangle(operand.type)}"
-        conversion.replace(op, conversion.emit(emit.intrinsic(full, [operand], type_)))
+        conversion.become(op, llvm.CallIntrinsicOp, [operand], emit.call(full, 1))
 
     return rule
 
 
 def _uitofp(op: arith.UIToFPOp, conversion: Conversion) -> None:
-    operand, type_ = op.input, llvm_type(op.result.type, op)
-    if isinstance(operand.type, VectorType):
+    type_ = conversion.llvm_type(op.result.type)
+    (operand,) = op.operands
+    if emit.is_vector(operand.type):
         mask = conversion.emit(emit.constant(1, emit.with_element(operand.type, i1)))
         count = conversion.emit(emit.constant(emit.lanes(type_), i32))
         name = f"llvm.vp.uitofp.{emit.mangle(type_)}.{emit.mangle(operand.type)}"
-        conversion.replace(op, conversion.emit(emit.intrinsic(name, [operand, mask, count], type_)))
+        conversion.become(op, llvm.CallIntrinsicOp, [operand, mask, count], emit.call(name, 3))
     elif _width(operand.type) < 64:
         wide = conversion.emit(emit.unary(llvm.ZExtOp, operand, i64))
-        conversion.replace(op, conversion.emit(emit.unary(llvm.SIToFPOp, wide, type_)))
+        conversion.become(op, llvm.SIToFPOp, [wide], {})
     else:
         conversion.replace(op, _uitofp_by_halves(operand, type_, conversion))
 
@@ -205,22 +189,21 @@ def _uitofp_by_halves(value: SSAValue, type_: Attribute, conversion: Conversion)
     lowest = conversion.emit(emit.binary(llvm.AndOp, value, one))
     half = conversion.emit(emit.binary(llvm.OrOp, shifted, lowest))
     half = conversion.emit(emit.unary(llvm.SIToFPOp, half, type_))
-    off: dict[str, Attribute] = {"fastmathFlags": _FAST_MATH_OFF}
-    doubled = conversion.emit(emit.binary(llvm.FAddOp, half, half, off))
+    doubled = conversion.emit(emit.binary(llvm.FAddOp, half, half, emit.FAST_MATH_OFF))
     direct = conversion.emit(emit.unary(llvm.SIToFPOp, value, type_))
     negative = conversion.emit(emit.compare("slt", value, zero))
     return conversion.emit(emit.select(negative, doubled, direct))
 
 
 def _addui_extended(op: arith.AddUIExtendedOp, conversion: Conversion) -> None:
-    lhs, rhs = _operands(op, conversion)
+    lhs, rhs = conversion.operands(op)
     total = conversion.emit(emit.binary(llvm.AddOp, lhs, rhs))
     conversion.replace(op, total, conversion.emit(emit.compare("ult", total, lhs)))
 
 
 def _mul_extended(extension: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        operands = _operands(op, conversion)
+        operands = conversion.operands(op)
         type_, width = operands[0].type, _width(operands[0].type)
         wide = emit.with_element(type_, IntegerType(2 * width))
         lhs, rhs = (conversion.emit(emit.unary(extension, value, wide)) for value in operands)
@@ -235,7 +218,7 @@ def _mul_extended(extension: type[Operation]) -> Rule:
 
 def _expand(expansion: Expansion) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        lhs, rhs = _operands(op, conversion)
+        lhs, rhs = conversion.operands(op)
         conversion.replace(op, expansion(lhs, rhs, conversion.emit))
 
     return rule
@@ -270,11 +253,11 @@ _RULES: dict[type[Operation], Rule] = {
     arith.MaximumfOp: _intrinsic("maximum"),
     arith.MinnumfOp: _intrinsic("minnum"),
     arith.MaxnumfOp: _intrinsic("maxnum"),
-    arith.AddfOp: _binary_with_fast_math(llvm.FAddOp),
-    arith.SubfOp: _binary_with_fast_math(llvm.FSubOp),
-    arith.MulfOp: _binary_with_fast_math(llvm.FMulOp),
-    arith.DivfOp: _binary_with_fast_math(llvm.FDivOp),
-    arith.NegfOp: _negf,
+    arith.AddfOp: _with_fast_math(llvm.FAddOp),
+    arith.SubfOp: _with_fast_math(llvm.FSubOp),
+    arith.MulfOp: _with_fast_math(llvm.FMulOp),
+    arith.DivfOp: _with_fast_math(llvm.FDivOp),
+    arith.NegfOp: _with_fast_math(llvm.FNegOp),
     arith.CmpiOp: _cmpi,
     arith.CmpfOp: _cmpf,
     arith.SelectOp: _select,

@@ -35,7 +35,7 @@ def _prepare(op: Operation, conversion: Conversion) -> list[SSAValue]:
     """Retype the blocks that `op` leads to; return its operands in their llvm types."""
     for block in op.successors:
         conversion.retype_arguments(block, op, (IndexType, MemRefType, VectorType))
-    return [conversion.operand(operand) for operand in op.operands]
+    return conversion.operands(op)
 
 
 def _branch_op(block: Block, arguments: Sequence[SSAValue]) -> Operation:
@@ -58,8 +58,7 @@ def _cond_branch_op(
 
 
 def _br(op: cf.BranchOp, conversion: Conversion) -> None:
-    conversion.insert(_branch_op(op.successor, _prepare(op, conversion)))
-    conversion.replace(op)
+    conversion.become(op, llvm.BrOp, _prepare(op, conversion), {})
 
 
 def _cond_br(op: cf.ConditionalBranchOp, conversion: Conversion) -> None:

@@ -44,11 +44,10 @@ def _output(op: Operation, types: tuple[Attribute, ...]) -> Attribute | None:
 
 def _argument_attributes(op: func.FuncOp) -> ArrayAttr[DictionaryAttr] | None:
     inputs = op.function_type.inputs.data
-    given = [entry.data for entry in op.arg_attrs] if op.arg_attrs else [{} for _ in inputs]
-    entries = [
-        {**attributes, **(_BUFFER if isinstance(type_, MemRefType) else {})}
-        for attributes, type_ in zip(given, inputs, strict=True)
-    ]
+    entries = [_BUFFER if isinstance(type_, MemRefType) else {} for type_ in inputs]
+    if op.arg_attrs is not None:
+        given = (entry.data for entry in op.arg_attrs)
+        entries = [{**kept, **entry} for kept, entry in zip(given, entries, strict=True)]
     return ArrayAttr(DictionaryAttr(entry) for entry in entries) if any(entries) else None
 
 
@@ -72,9 +71,7 @@ def _func(op: func.FuncOp, conversion: Conversion) -> None:
 
 def _return(op: func.ReturnOp, conversion: Conversion) -> None:
     _output(op, tuple(operand.type for operand in op.operands))
-    operands = [conversion.operand(operand) for operand in op.operands]
-    conversion.insert(llvm.ReturnOp.create(operands=operands))
-    conversion.replace(op)
+    conversion.become(op, llvm.ReturnOp, conversion.operands(op), {})
 
 
 def _call(op: func.CallOp, conversion: Conversion) -> None:

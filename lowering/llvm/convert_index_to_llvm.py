@@ -17,7 +17,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import IndexType, ModuleOp
 from xdsl.passes import ModulePass
 
-from lowering.llvm.conversion import Conversion
+from lowering.llvm.conversion import Conversion, ops_below
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ConvertIndexToLLVMPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Convert the arguments of all blocks that a branch leads to."""
         conversion = Conversion()
-        for branch in [branch for branch in op.walk() if branch.successors]:
+        for branch in [below for below in ops_below(op) if below.successors]:
             conversion.at(branch)
             for block in branch.successors:
                 conversion.retype_arguments(block, branch, (IndexType,))

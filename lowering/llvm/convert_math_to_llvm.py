@@ -19,8 +19,8 @@ from xdsl.dialects.builtin import ModuleOp, i1
 from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect, llvm_type
-from lowering.llvm.emission import binary, constant, intrinsic, mangle
+from lowering.llvm.conversion import Conversion, Rule, convert_dialect, refusal
+from lowering.llvm.emission import FAST_MATH_OFF, call, constant, intrinsic, is_vector, mangle
 
 _INTRINSICS: dict[type[Operation], str] = {
     math.AbsFOp: "fabs",
@@ -61,38 +61,36 @@ _WITH_POISON_FLAG: dict[type[Operation], str] = {
 
 def _call(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        result_type = llvm_type(op.results[0].type, op)
-        operands = [conversion.operand(operand) for operand in op.operands]
-        call = intrinsic(f"llvm.{name}.{mangle(result_type)}", operands, result_type)
-        conversion.replace(op, conversion.emit(call))
+        operands = conversion.operands(op)
+        full = f"llvm.{name}.{mangle(conversion.llvm_type(op.results[0].type))}"
+        conversion.become(op, llvm.CallIntrinsicOp, operands, call(full, len(operands)))
 
     return rule
 
 
 def _call_with_poison_flag(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
-        result_type = llvm_type(op.results[0].type, op)
-        operand = conversion.operand(op.operands[0])
-        off = conversion.emit(constant(0, i1))
-        call = intrinsic(f"llvm.{name}.{mangle(result_type)}", [operand, off], result_type)
-        conversion.replace(op, conversion.emit(call))
+        operands = [*conversion.operands(op), conversion.emit(constant(0, i1))]
+        full = f"llvm.{name}.{mangle(conversion.llvm_type(op.results[0].type))}"
+        conversion.become(op, llvm.CallIntrinsicOp, operands, call(full, 2))
 
     return rule
 
 
 def _fpowi(op: math.FPowIOp, conversion: Conversion) -> None:
-    result_type = llvm_type(op.result.type, op)
-    exponent = conversion.operand(op.rhs)
-    name = f"llvm.powi.{mangle(result_type)}.{mangle(exponent.type)}"
-    conversion.replace(op, conversion.emit(intrinsic(name, [op.lhs, exponent], result_type)))
+    base, exponent = conversion.operands(op)
+    if is_vector(exponent.type):
+        raise refusal(op, "LLVM raises to a power that is one integer for all lanes")
+    name = f"llvm.powi.{mangle(base.type)}.{mangle(exponent.type)}"
+    conversion.become(op, llvm.CallIntrinsicOp, [base, exponent], call(name, 2))
 
 
 def _rsqrt(op: math.RsqrtOp, conversion: Conversion) -> None:
-    result_type = llvm_type(op.result.type, op)
-    name = f"llvm.sqrt.{mangle(result_type)}"
-    root = conversion.emit(intrinsic(name, [op.operand], result_type))
-    one = conversion.emit(constant(1, result_type))
-    conversion.replace(op, conversion.emit(binary(llvm.FDivOp, one, root)))
+    (operand,) = conversion.operands(op)
+    name = f"llvm.sqrt.{mangle(operand.type)}"
+    root = conversion.emit(intrinsic(name, [operand], operand.type))
+    one = conversion.emit(constant(1, operand.type))
+    conversion.become(op, llvm.FDivOp, [one, root], FAST_MATH_OFF)
 
 
 _RULES: dict[type[Operation], Rule] = {

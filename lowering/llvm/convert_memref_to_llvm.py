@@ -23,9 +23,7 @@ from math import prod
 from xdsl.context import Context
 from xdsl.dialects import llvm, memref
 from xdsl.dialects.builtin import (
-    DenseIntOrFPElementsAttr,
     ModuleOp,
-    TensorType,
     UnitAttr,
     i64,
 )
@@ -34,6 +32,7 @@ from xdsl.passes import ModulePass
 
 from lowering.llvm.addressing import (
     alignment,
+    base_of,
     byte_address,
     element_address,
     memref_type,
@@ -41,46 +40,42 @@ from lowering.llvm.addressing import (
     offset_address,
 )
 from lowering.llvm.conversion import (
-    POINTER,
     Conversion,
     Rule,
     constant_value,
     convert_dialect,
-    llvm_type,
     refusal,
 )
-from lowering.llvm.emission import constant, load, store, unary
+from lowering.llvm.emission import access, constant, without_index
 
 _GLOBAL_ALIGNMENT = 64
 
 
 def _load(op: memref.LoadOp, conversion: Conversion) -> None:
     base, *indices = op.operands
-    element = llvm_type(memref_type(base).element_type, op)
     address = element_address(op, base, indices, conversion)
-    conversion.replace(op, conversion.emit(load(address, element, alignment(op, element))))
+    element = base_of(op, base, conversion).element
+    conversion.become(op, llvm.LoadOp, [address], access(alignment(op, element)))
 
 
 def _store(op: memref.StoreOp, conversion: Conversion) -> None:
     value, base, *indices = op.operands
-    element = llvm_type(memref_type(base).element_type, op)
     address = element_address(op, base, indices, conversion)
-    conversion.insert(store(conversion.operand(value), address, alignment(op, element)))
-    conversion.replace(op)
+    element = base_of(op, base, conversion).element
+    operands = [conversion.operand(value), address]
+    conversion.become(op, llvm.StoreOp, operands, access(alignment(op, element)))
 
 
 def _global(op: memref.GlobalOp, conversion: Conversion) -> None:
-    element = llvm_type(op.type.element_type, op)
+    element = conversion.llvm_type(op.type.element_type)
     value = op.initial_value
-    if isinstance(value, DenseIntOrFPElementsAttr):
-        value = DenseIntOrFPElementsAttr(TensorType(element, value.get_shape()), value.data)
     stated = op.alignment
     new = llvm.GlobalOp(
         llvm.LLVMArrayType(prod(op.type.get_shape()), element),
         op.sym_name,
         _linkage(op),
         constant=op.constant is not None,
-        value=None if isinstance(value, UnitAttr) else value,
+        value=None if isinstance(value, UnitAttr) else without_index(value),
         alignment=_GLOBAL_ALIGNMENT if stated is None else stated.value.data,
     )
     new.attributes |= op.attributes
@@ -96,14 +91,14 @@ def _linkage(op: memref.GlobalOp) -> str:
 
 
 def _get_global(op: memref.GetGlobalOp, conversion: Conversion) -> None:
-    conversion.replace(op, conversion.emit(llvm.AddressOfOp(op.name_, POINTER)))
+    conversion.become(op, llvm.AddressOfOp, (), {"global_name": op.name_})
 
 
 def _alloca(op: memref.AllocaOp, conversion: Conversion) -> None:
     type_ = op.memref.type
     if op.operands or not type_.has_static_shape():
         raise refusal(op, f"{type_} has no static size; give it one")
-    element = llvm_type(type_.element_type, op)
+    element = conversion.llvm_type(type_.element_type)
     size = conversion.emit(constant(prod(type_.get_shape()), i64))
     new = llvm.AllocaOp(size, element, alignment(op, element))
     conversion.replace(op, conversion.emit(new))
@@ -115,14 +110,14 @@ def _view(op: memref.ViewOp, conversion: Conversion) -> None:
 
 
 def _subview(op: memref.SubviewOp, conversion: Conversion) -> None:
-    offsets = mixed(op.static_offsets, op.offsets)
+    offsets = mixed(op.static_offsets.get_values(), op.offsets)
     conversion.replace(op, element_address(op, op.source, offsets, conversion))
 
 
 def _reinterpret_cast(op: memref.ReinterpretCastOp, conversion: Conversion) -> None:
     """Move to the offset, which counts from the buffer and so includes that of the source."""
     type_ = memref_type(op.source)
-    (offset,) = mixed(op.static_offsets, op.offsets)
+    (offset,) = mixed(op.static_offsets.get_values(), op.offsets)
     base = conversion.operand(op.source)
     behind = type_.get_offset()
     if isinstance(offset, int) and offset == behind:
@@ -130,19 +125,18 @@ def _reinterpret_cast(op: memref.ReinterpretCastOp, conversion: Conversion) -> N
         return
     if behind is None:
         raise refusal(op, f"{type_} has a dynamic offset; cast from the memref it is a view of")
-    element = llvm_type(type_.element_type, op)
+    element = conversion.llvm_type(type_.element_type)
     at_start = offset_address(base, -behind, element, conversion)
     conversion.replace(op, offset_address(at_start, offset, element, conversion))
 
 
 def _same_pointer(op: Operation, conversion: Conversion) -> None:
-    llvm_type(op.results[0].type, op)
+    conversion.llvm_type(op.results[0].type)
     conversion.replace(op, conversion.operand(op.operands[0]))
 
 
 def _pointer_as_index(op: memref.ExtractAlignedPointerAsIndexOp, conversion: Conversion) -> None:
-    base = conversion.operand(op.source)
-    conversion.replace(op, conversion.emit(unary(llvm.PtrToIntOp, base, i64)))
+    conversion.become(op, llvm.PtrToIntOp, conversion.operands(op), {})
 
 
 def _dim(op: memref.DimOp, conversion: Conversion) -> None:

@@ -22,7 +22,6 @@ from xdsl.context import Context
 from xdsl.dialects import llvm, vector
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
-    IntegerType,
     ModuleOp,
     VectorType,
     i32,
@@ -32,13 +31,12 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from lowering.llvm import emission as emit
-from lowering.llvm.addressing import alignment, element_address, memref_type, strides_of
+from lowering.llvm.addressing import alignment, base_of, element_address
 from lowering.llvm.conversion import (
     Conversion,
     Rule,
     constant_value,
     convert_dialect,
-    llvm_type,
     refusal,
 )
 
@@ -52,29 +50,28 @@ def _vector_address(
     in_bounds: bool = True,
 ) -> SSAValue:
     """Return the address of consecutive elements; refuse a memref that spreads or pads them."""
-    type_ = memref_type(base)
-    strides = strides_of(op, type_)
-    if strides and strides[-1] != 1:
-        raise refusal(op, f"{type_} has an innermost stride of {strides[-1]}, a vector needs 1")
-    element = llvm_type(type_.element_type, op)
-    if isinstance(element, IntegerType) and element.width.data % 8:
-        raise refusal(op, f"{type_} keeps each {element} in bytes, a vector packs them")
+    known = base_of(op, base, conversion)
+    if known.strides and known.strides[-1] != 1:
+        raise refusal(op, f"{base.type} is not dense in its last dimension, as a vector is")
+    element = known.element
+    if emit.is_integer(element) and element.width.data % 8:
+        raise refusal(op, f"{base.type} keeps each {element} in bytes, a vector packs them")
     return element_address(op, base, indices, conversion, in_bounds=in_bounds)
 
 
 def _load(op: vector.LoadOp, conversion: Conversion) -> None:
     base, *indices = op.operands
-    type_ = llvm_type(op.results[0].type, op)
+    type_ = conversion.llvm_type(op.results[0].type)
     address = _vector_address(op, base, indices, conversion)
-    conversion.replace(op, conversion.emit(emit.load(address, type_, alignment(op, type_))))
+    conversion.become(op, llvm.LoadOp, [address], emit.access(alignment(op, type_)))
 
 
 def _store(op: vector.StoreOp, conversion: Conversion) -> None:
     value, base, *indices = op.operands
     value = conversion.operand(value)
     address = _vector_address(op, base, indices, conversion)
-    conversion.insert(emit.store(value, address, alignment(op, value.type)))
-    conversion.replace(op)
+    align = alignment(op, value.type)
+    conversion.become(op, llvm.StoreOp, [value, address], emit.access(align))
 
 
 def _masked_load(op: vector.MaskedLoadOp, conversion: Conversion) -> None:
@@ -83,8 +80,8 @@ def _masked_load(op: vector.MaskedLoadOp, conversion: Conversion) -> None:
     address = _vector_address(op, base, indices, conversion, in_bounds=False)
     align = conversion.emit(emit.constant(alignment(op, other.type), i32))
     name = f"llvm.masked.load.{emit.mangle(other.type)}.p0"
-    call = emit.intrinsic(name, [address, align, mask, other], other.type)
-    conversion.replace(op, conversion.emit(call))
+    operands = [address, align, mask, other]
+    conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
 
 def _masked_store(op: vector.MaskedStoreOp, conversion: Conversion) -> None:
@@ -93,12 +90,12 @@ def _masked_store(op: vector.MaskedStoreOp, conversion: Conversion) -> None:
     address = _vector_address(op, base, indices, conversion, in_bounds=False)
     align = conversion.emit(emit.constant(alignment(op, value.type), i32))
     name = f"llvm.masked.store.{emit.mangle(value.type)}.p0"
-    conversion.insert(emit.intrinsic(name, [value, address, align, mask], None))
-    conversion.replace(op)
+    operands = [value, address, align, mask]
+    conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
 
 def _broadcast(op: vector.BroadcastOp, conversion: Conversion) -> None:
-    type_ = llvm_type(op.results[0].type, op)
+    type_ = conversion.llvm_type(op.results[0].type)
     source = conversion.operand(op.operands[0])
     known = constant_value(source)
     if source.type == type_:
@@ -128,7 +125,6 @@ def _insert_lane(
 
 def _extract(op: vector.ExtractOp, conversion: Conversion) -> None:
     source = conversion.operand(op.operands[0])
-    type_ = llvm_type(op.result.type, op)
     (position,) = op.get_mixed_position() or [None]
     if position is None:
         conversion.replace(op, source)
@@ -137,7 +133,7 @@ def _extract(op: vector.ExtractOp, conversion: Conversion) -> None:
     if lane is None:
         raise refusal(op, "the lane is not constant; store the vector and load the element")
     single = conversion.emit(emit.shuffle(source, source, [lane]))
-    conversion.replace(op, conversion.emit(emit.unary(llvm.BitcastOp, single, type_)))
+    conversion.become(op, llvm.BitcastOp, [single], {})
 
 
 def _insert(op: vector.InsertOp, conversion: Conversion) -> None:
@@ -152,24 +148,24 @@ def _insert(op: vector.InsertOp, conversion: Conversion) -> None:
 
 def _bitcast(op: vector.BitcastOp, conversion: Conversion) -> None:
     source = conversion.operand(op.operands[0])
-    type_ = llvm_type(op.results[0].type, op)
+    type_ = conversion.llvm_type(op.results[0].type)
     if source.type == type_:
         conversion.replace(op, source)
         return
-    conversion.replace(op, conversion.emit(emit.unary(llvm.BitcastOp, source, type_)))
+    conversion.become(op, llvm.BitcastOp, [source], {})
 
 
 def _fma(op: vector.FMAOp, conversion: Conversion) -> None:
-    type_ = llvm_type(op.results[0].type, op)
-    if isinstance(emit.element_type(type_), IntegerType):
+    type_ = conversion.llvm_type(op.results[0].type)
+    if emit.is_integer(emit.element_type(type_)):
         raise refusal(op, "LLVM multiplies and adds in one step floats only; use arith")
-    call = emit.intrinsic(f"llvm.fma.{emit.mangle(type_)}", op.operands, type_)
-    conversion.replace(op, conversion.emit(call))
+    properties = emit.call(f"llvm.fma.{emit.mangle(type_)}", 3)
+    conversion.become(op, llvm.CallIntrinsicOp, conversion.operands(op), properties)
 
 
 def _shuffle(op: vector.ShuffleOp, conversion: Conversion) -> None:
     v1, v2 = (conversion.operand(operand) for operand in op.operands)
-    llvm_type(op.results[0].type, op)
+    conversion.llvm_type(op.results[0].type)
     n1, n2 = emit.lanes(v1.type), emit.lanes(v2.type)
     width = max(n1, n2)
     v1, v2 = (_widen(value, width, conversion) for value in (v1, v2))
@@ -188,7 +184,7 @@ def _widen(value: SSAValue, width: int, conversion: Conversion) -> SSAValue:
 
 
 def _create_mask(op: vector.CreateMaskOp, conversion: Conversion) -> None:
-    type_ = llvm_type(op.results[0].type, op)
+    type_ = conversion.llvm_type(op.results[0].type)
     wide = VectorType(i64, [emit.lanes(type_)])
     (bound,) = op.operands
     numbers = DenseIntOrFPElementsAttr.from_list(wide, range(emit.lanes(type_)))
@@ -219,8 +215,8 @@ def _reduction(op: vector.ReductionOp, conversion: Conversion) -> None:
     source, *start = (conversion.operand(operand) for operand in op.operands)
     kind = op.kind.data.value
     type_ = emit.element_type(source.type)
-    suffix = emit.mangle(llvm_type(source.type, op))
-    if kind in ("add", "mul") and not isinstance(type_, IntegerType):
+    suffix = emit.mangle(conversion.llvm_type(source.type))
+    if kind in ("add", "mul") and not emit.is_integer(type_):
         neutral = -0.0 if kind == "add" else 1.0
         first = start[0] if start else conversion.emit(emit.constant(neutral, type_))
         call = emit.intrinsic(f"llvm.vector.reduce.f{kind}.{suffix}", [first, source], type_)

@@ -12,6 +12,7 @@ from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
     FloatAttr,
+    IndexType,
     IntegerAttr,
     IntegerType,
     StringAttr,
@@ -26,14 +27,15 @@ from xdsl.dialects.llvm import (
     FastMathAttr,
     ICmpOp,
     LLVMPointerType,
-    LoadOp,
     SelectOp,
     ShuffleVectorOp,
-    StoreOp,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 
 _NO_FLAGS = FastMathAttr(None)
+FAST_MATH_OFF: Mapping[str, Attribute] = {"fastmathFlags": _NO_FLAGS}
+"""The properties of a float operation that promises nothing."""
+
 _NO_BUNDLES = DenseArrayBase.from_list(i32, ())
 _SEGMENTS = tuple(DenseArrayBase.from_list(i32, (count, 0)) for count in range(5))
 _ALIGNMENTS = {1 << shift: IntegerAttr(1 << shift, i64) for shift in range(13)}
@@ -107,17 +109,22 @@ def compare(predicate: str, lhs: SSAValue, rhs: SSAValue) -> Operation:
     )
 
 
-def intrinsic(name: str, arguments: Sequence[SSAValue], result_type: Attribute | None) -> Operation:
+def call(name: str, count: int) -> dict[str, Attribute]:
+    """Return the properties that call the intrinsic of this mangled name on `count` values."""
+    return {
+        "intrin": StringAttr(name),
+        "fastmathFlags": _NO_FLAGS,
+        "op_bundle_sizes": _NO_BUNDLES,
+        "operandSegmentSizes": _SEGMENTS[count],
+    }
+
+
+def intrinsic(name: str, arguments: Sequence[SSAValue], result_type: Attribute) -> Operation:
     """Build a call of the intrinsic of this full, mangled name."""
     return CallIntrinsicOp.create(
         operands=arguments,
-        result_types=[] if result_type is None else [result_type],
-        properties={
-            "intrin": StringAttr(name),
-            "fastmathFlags": _NO_FLAGS,
-            "op_bundle_sizes": _NO_BUNDLES,
-            "operandSegmentSizes": _SEGMENTS[len(arguments)],
-        },
+        result_types=[result_type],
+        properties=call(name, len(arguments)),
     )
 
 
@@ -146,6 +153,14 @@ def _float_attribute(value: float, scalar: AnyFloat, shape: tuple[int, ...] | No
     return DenseIntOrFPElementsAttr.from_list(VectorType(scalar, shape), [value])
 
 
+def without_index(attribute: DenseIntOrFPElementsAttr) -> DenseIntOrFPElementsAttr:
+    """Return `attribute` with elements of i64 where it has `index`; both take 8 bytes."""
+    if not isinstance(attribute.get_element_type(), IndexType):
+        return attribute
+    type_ = VectorType(i64, attribute.get_shape())
+    return DenseIntOrFPElementsAttr(type_, attribute.data)
+
+
 def constant_attribute(attribute: Attribute, type_: Attribute) -> Operation:
     """Build a constant of a type from an attribute of that type."""
     return ConstantOp.create(result_types=[type_], properties={"value": attribute})
@@ -169,16 +184,7 @@ def select(condition: SSAValue, lhs: SSAValue, rhs: SSAValue) -> Operation:
     )
 
 
-def _access(alignment: int) -> dict[str, Attribute]:
+def access(alignment: int) -> dict[str, Attribute]:
+    """Return the properties of a load or store at a multiple of `alignment` bytes."""
     attribute = _ALIGNMENTS.get(alignment) or IntegerAttr(alignment, i64)
     return {"ordering": _NOT_ATOMIC, "alignment": attribute}
-
-
-def load(pointer: SSAValue, type_: Attribute, alignment: int) -> Operation:
-    """Build a load of `type_`, whose address is a multiple of `alignment` bytes."""
-    return LoadOp.create(operands=[pointer], result_types=[type_], properties=_access(alignment))
-
-
-def store(value: SSAValue, pointer: SSAValue, alignment: int) -> Operation:
-    """Build a store to an address that is a multiple of `alignment` bytes."""
-    return StoreOp.create(operands=[value, pointer], properties=_access(alignment))

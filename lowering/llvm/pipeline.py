@@ -17,10 +17,10 @@ LLVM: tuple[ModulePass, ...] = (
     ConvertFuncToLLVMPass(),
     ConvertIndexToLLVMPass(),
     ConvertCfToLLVMPass(),
-    ConvertArithToLLVMPass(),
-    ConvertMathToLLVMPass(),
     ConvertMemRefToLLVMPass(),
     ConvertVectorToLLVMPass(),
+    ConvertMathToLLVMPass(),
+    ConvertArithToLLVMPass(),
     ReconcileUnrealizedCastsPass(),
 )
-"""Arguments first, so that the values computed from them find their types already converted."""
+"""Addresses come before arith, so that an index only used as a constant in one is never cast."""
