@@ -35,7 +35,7 @@ WIDENING = {
 """Multiply-add of bytes to i16 and of i16 to i32, by bytes of a vector."""
 
 
-def channels_per_word(work: Contraction, width: int) -> int:
+def word_channels(work: Contraction, width: int) -> int:
     """Channels of a word: all of its bits, fewer where a group is no multiple of them."""
     if work.groups == 1 or work.inputs % width == 0:
         return width
@@ -50,6 +50,7 @@ class Popcount(Microkernel):
     def __init__(self, width: int, lanes: int, instructions: float):
         self.name = f"popcount_{width}x{lanes}"
         self.width, self.lanes, self.word_bytes = width, lanes, width // 8
+        self.channels_per_word = width
         self._instructions = instructions
 
     @property
@@ -62,19 +63,19 @@ class Popcount(Microkernel):
 
     def cost(self, work: Contraction) -> float:
         planes = work.activation.planes * work.weight.planes  # pyright: ignore
-        words = -(-work.inputs // channels_per_word(work, self.width))
+        words = -(-work.inputs // word_channels(work, self.width))
         return self._instructions * planes * words / self.lanes
 
     def input_layout(self, work: Contraction) -> Layout:
         leading = [Term(axis) for axis in work.input_axes[:-1]]
-        block = channels_per_word(work, self.width)
+        block = word_channels(work, self.width)
         outer, _ = block_terms(work.input_axes[-1], work.groups, work.inputs, block)
         return Layout((*leading, Term(None), *outer), self.word)
 
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
         *taps, inputs, outputs = work.weight_axes
         outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
-        words = Term(inputs, (("by", channels_per_word(work, self.width)),))
+        words = Term(inputs, (("by", word_channels(work, self.width)),))
         return Layout((*outer, Term(None), *map(Term, taps), words, inner), self.word)
 
     def init(self, emit: Emitter) -> SSAValue:

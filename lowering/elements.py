@@ -1,0 +1,156 @@
+"""Scalar access to single elements of memrefs in any layout: the general way, for what need not be fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i32
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Chain, Layout, Term, layout_of, storage_dtype, storage_of
+from lowbit_dialect.ops.common import shaped
+from microkernels.block import move
+from microkernels.emit import Emitter
+from microkernels.operand import Operand
+
+
+def row_major(rank: int) -> tuple[Term, ...]:
+    """The stored axes of a tensor without a layout."""
+    return tuple(Term(axis) for axis in range(rank))
+
+
+class Element:
+    """Reads or writes elements of one memref at logical indices."""
+
+    def __init__(self, emit: Emitter, value: SSAValue):
+        self.emit, self.type = emit, shaped(value)
+        self.layout = layout_of(self.type)
+        self.operand = Operand(emit, value)
+        self.dtype = storage_dtype(self.type.element_type, self.layout)
+        self.terms = self.layout.terms if self.layout else row_major(self.type.get_num_dims())
+        self.packed = self.layout is not None and self.layout.packed
+
+    @property
+    def stored(self) -> IntegerType | Float32Type:
+        """Type of a stored word."""
+        return f32 if self.dtype.kind == "f" else IntegerType(8 * self.dtype.itemsize)
+
+    def read(self, indices: Sequence[SSAValue]) -> SSAValue:
+        """The decoded element as i32 (f32 as it is)."""
+        emit, element = self.emit, self.type.element_type
+        if not self.packed:
+            word = emit.load(self._address(indices, None), self.stored, self.dtype.itemsize)
+            if self.dtype.kind == "f":
+                return word
+            return emit.widen(word, i32, signed=self.dtype.kind == "i")
+        assert isinstance(element, CodeType)
+        total = emit.constant(element.offset, i32)
+        for plane, weight in enumerate(element.plane_weights):
+            word = emit.load(self._address(indices, plane), self.stored, self.dtype.itemsize)
+            bit = self._bit(word, indices)
+            scaled = emit.binary("mul", bit, emit.constant(weight * element.scale, i32))
+            total = emit.binary("add", total, scaled)
+        return total
+
+    def _bit(self, word: SSAValue, indices: Sequence[SSAValue]) -> SSAValue:
+        """Bit of the element at `indices` in its word, as i32."""
+        emit, term = self.emit, self.word_term
+        place = self._value((*term.chain[:-1], ("in", term.chain[-1][1])), indices[term.axis or 0])
+        shift = emit.widen(bit_position(emit, self.layout, place), self.stored, signed=False)
+        one = emit.binary("and", emit.binary("lshr", word, shift), emit.constant(1, self.stored))
+        return emit.widen(one, i32, signed=False)
+
+    @property
+    def word_term(self) -> Term:
+        """The stored axis whose remainder a word holds."""
+        assert self.layout is not None and self.layout.word_term is not None
+        return self.layout.word_term
+
+    def _address(self, indices: Sequence[SSAValue], plane: int | None) -> SSAValue:
+        parts: list[tuple[SSAValue, int]] = []
+        for term in self.terms:
+            if term.axis is None:
+                parts.append((self.emit.index(plane or 0), self.operand.stride(None)))
+            else:
+                value = self._value(term.chain, indices[term.axis])
+                parts.append((value, self.operand.stride(term.axis, term.chain)))
+        return move(self.emit, self.operand.pointer, parts)
+
+    def _value(self, chain: Chain, index: SSAValue) -> SSAValue:
+        for kind, block in chain:
+            index = self.emit.at("div" if kind == "by" else "rem", index, block)
+        return index
+
+
+def bit_position(emit: Emitter, layout: Layout | None, place: SSAValue) -> SSAValue:
+    """Where element `place` of a word lies, as i32: from the low end, or from the high end with `msb`."""
+    assert layout is not None
+    if layout.msb:
+        place = emit.at("sub", emit.index(layout.word_width - 1), place)
+    return emit.op(arith.IndexCastOp(place, i32))
+
+
+class Places:
+    """From positions of stored axes back to logical indices, and whether these exist."""
+
+    def __init__(self, emit: Emitter, shape: Sequence[int], known: dict[tuple[int, Chain], SSAValue]):
+        self.emit, self.shape, self.known = emit, shape, known
+        self.valid: SSAValue | None = None
+
+    def index(self, axis: int) -> SSAValue:
+        """The logical index along an axis, kept inside it; `valid` tells whether it really was."""
+        return self._resolve(axis, (), self.shape[axis])
+
+    def _resolve(self, axis: int, chain: Chain, extent: int) -> SSAValue:
+        if (axis, chain) in self.known:
+            return self.known[axis, chain]
+        emit = self.emit
+        ((_, block),) = {
+            c[len(chain)] for a, c in self.known if a == axis and c[: len(chain)] == chain
+            and c[len(chain)][0] == "by"
+        }
+        blocks = -(-extent // block)
+        outer = self._resolve(axis, (*chain, ("by", block)), blocks)
+        inner = self._resolve(axis, (*chain, ("in", block)), block)
+        value = emit.at("add", emit.at("mul", outer, block), inner)
+        if extent % block == 0:
+            return value
+        inside = emit.op(arith.CmpiOp(value, emit.index(extent), "slt"))
+        if self.valid is not None:
+            inside = emit.op(arith.AndIOp(self.valid, inside))
+        self.valid = inside
+        return emit.at("min", value, extent - 1)
+
+    def only(self, value: SSAValue) -> SSAValue:
+        """`value` where the place exists, else zero."""
+        if self.valid is None:
+            return value
+        return self.emit.op(arith.SelectOp(self.valid, value, self.emit.constant(0, value.type)))
+
+
+def nest(
+    emit: Emitter, extents: Sequence[int], body: Callable[[list[SSAValue]], None]
+) -> None:
+    """Loops over a box of index values; an extent of 1 needs none."""
+
+    def level(depth: int, indices: list[SSAValue]) -> None:
+        if depth == len(extents):
+            body(indices)
+        elif extents[depth] == 1:
+            level(depth + 1, [*indices, emit.index(0)])
+        else:
+
+            def inner(index: SSAValue, _: list[SSAValue]) -> Sequence[SSAValue]:
+                level(depth + 1, [*indices, index])
+                return ()
+
+            emit.loop(emit.index(0), emit.index(extents[depth]), 1, (), inner)
+
+    level(0, [])
+
+
+def storage_extents(element: Element) -> tuple[int, ...]:
+    """Extents of the stored axes of an element's memref."""
+    return storage_of(element.type)[0]

@@ -1,0 +1,85 @@
+"""`lowbit-expand-microkernels`: tiles become vector code.
+
+Needs the output of `lowbit-tile`; leaves `scf`, `arith`, `memref`-typed function arguments and `llvm`
+vector ops, alignment on every access:
+
+    lowbit.tile "popcount_32x16" at (...) ...
+    ->  %total = scf.for %row ... { llvm.load ... llvm.and ... llvm.call_intrinsic "llvm.ctpop..." ... }
+        llvm.store ...
+
+`lowbit.slice` and `lowbit.reshape` become addresses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import llvm
+from xdsl.dialects.builtin import ModuleOp, UnrealizedConversionCastOp, i8
+from xdsl.ir import Operation
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+from xdsl.utils.exceptions import PassFailedException
+
+from lowbit_dialect.ops.layout import ReshapeOp, SliceOp
+from lowbit_dialect.ops.tile import TileOp
+from lowering.backend.host import resolve_target
+from lowering.epilogue import Epilogue, Place
+from microkernels import lanewise
+from microkernels.block import Reduction
+from microkernels.choice import find_kernel
+from microkernels.emit import PTR, Emitter
+from microkernels.lanewise import Lanewise
+from microkernels.target import Target
+
+
+def expand_tile(tile: TileOp, target: Target) -> None:
+    """Replace a tile by its reduction and epilogue."""
+    emit = Emitter(tile)
+    name = tile.microkernel.data
+    if name in lanewise.KINDS:
+        lanes = lanewise.lanes(target)
+        totals = Lanewise(emit, tile, target).run()
+    else:
+        kernel = find_kernel(name, target)
+        lanes = kernel.lanes
+        totals = Reduction(emit, tile, kernel).run()
+    epilogue = Epilogue(emit, tile, target, lanes)
+    vectors, channels = tile.vectors.value.data, tile.channels.value.data
+    for at, total in enumerate(totals):
+        r, v = divmod(at, vectors)
+        epilogue.finish(total, Place(r, v, min(lanes, channels - v * lanes)))
+    Rewriter.erase_op(tile)
+
+
+def expand_address(op: SliceOp | ReshapeOp) -> None:
+    """Replace a slice or reshape of a buffer by an address."""
+    source = op.buffer if isinstance(op, SliceOp) else op.input
+    amount = op.offset.value.data if isinstance(op, SliceOp) else 0
+    new: list[Operation] = [UnrealizedConversionCastOp.get([source], [PTR])]
+    if amount:
+        new.append(llvm.GEPOp(new[-1].results[0], [amount], i8))
+    new.append(UnrealizedConversionCastOp.get([new[-1].results[0]], [op.result.type]))
+    Rewriter.replace_op(op, new)
+
+
+@dataclass(frozen=True)
+class LowbitExpandMicrokernelsPass(ModulePass):
+    """Vector code for the tiles of a module, for a target."""
+
+    name = "lowbit-expand-microkernels"
+
+    target: str = "host"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Expand every tile, then the addresses between buffers."""
+        target = resolve_target(self.target)
+        for inner in list(op.walk()):
+            try:
+                if isinstance(inner, TileOp):
+                    expand_tile(inner, target)
+                elif isinstance(inner, SliceOp | ReshapeOp):
+                    expand_address(inner)
+            except ValueError as error:
+                raise PassFailedException(f"'{inner.name}': {error}") from error

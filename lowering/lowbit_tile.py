@@ -1,0 +1,262 @@
+"""`lowbit-tile`: memref ops become loops around register-block tiles.
+
+Needs the output of `lowbit-bufferize`; leaves `scf` loops with `lowbit.tile` in them, and loops of scalar
+ops for what converts layouts:
+
+    lowbit.conv2d %x, %w outs(%y : ...) {schedule = ...} : ...
+    ->  scf.for %block ... { scf.for %row ... { scf.for %column ... {
+          lowbit.tile "popcount_32x16" at (...) rows (...) ins(%x : ...) weights(%w : ...) outs(%y : ...)
+
+Borders are peeled, so that no tile tests for padding; tails are tiles of their own size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import MemRefType, ModuleOp
+from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+from xdsl.utils.exceptions import PassFailedException
+
+from lowbit_dialect.geometry import Window
+from lowbit_dialect.layout import layout_of
+from lowbit_dialect.ops.common import output_type, shape_of, shaped, spatial_axes
+from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
+from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
+from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
+from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
+from lowbit_dialect.ops.tile import YieldOp
+from lowering.backend.host import resolve_target
+from lowering.conversion_loops import convert_loops, correction_loops
+from lowering.loops import TileNest
+from microkernels import lanewise
+from microkernels.choice import default_schedule, find_kernel
+from microkernels.emit import Emitter
+from microkernels.target import Target
+
+
+def tile_linear(op: LinearOp, target: Target) -> None:
+    """Replace a `conv2d` or `dense` on memrefs by its loops."""
+    work, emit = op.contraction, Emitter(op)
+    assert op.outs is not None
+    pinned = op.schedule.data if op.schedule else None
+    schedule = default_schedule(work, op.accumulator, target, pinned)
+    kernel = find_kernel(schedule.microkernel, target)
+    for value, layout in (
+        (op.input, kernel.input_layout(work)),
+        (op.weights, kernel.weight_layout(work, schedule.vectors)),
+    ):
+        if layout_of(shaped(value)) != layout:
+            raise PassFailedException(
+                f"'{op.name}' runs on {kernel.name}, which reads {layout}, not {value.type}: run "
+                "lowbit-pack first"
+            )
+    axes = _four(work.input_axes), _four(work.weight_axes)
+    window, batch = work.window, work.batch
+    if flat := _flattened(window):
+        window, batch = Window.of((1, batch * flat), (1, 1)), 1
+    region = op.epilogue
+    TileNest(
+        emit=emit,
+        microkernel=kernel.name,
+        input=op.input,
+        weights=op.weights,
+        corrections=op.corrections,
+        outs=op.outs,
+        epilogue=lambda: region.clone(),
+        window=window,
+        batch=batch,
+        groups=work.groups,
+        channels=work.outputs,
+        lanes=kernel.lanes,
+        pixels=min(schedule.pixels, window.columns.out),
+        vectors=schedule.vectors,
+        unroll=schedule.unroll,
+        taps=schedule.taps,
+        input_axes=axes[0],
+        weight_axes=axes[1],
+        output_axes=axes[0],
+        words=-(-work.inputs // kernel.channels_per_word),
+    ).build()
+    Rewriter.erase_op(op)
+
+
+def _four(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Name four axes; a dense layer has no batch and one row."""
+    return (-1,) * (4 - len(axes)) + axes
+
+
+def _flattened(window: Window) -> int:
+    """Pixels of an image that a 1x1 window walks in a straight line; 0 if it does not."""
+    axes = (window.rows, window.columns)
+    if all((a.kernel, a.stride, a.before, a.after) == (1, 1, 0, 0) for a in axes):
+        return window.rows.out * window.columns.out
+    return 0
+
+
+def tile_pool(op: PoolOp, target: Target) -> None:
+    """Replace a pool on memrefs by its loops."""
+    emit, shape = Emitter(op), shape_of(op.input)
+    assert op.outs is not None
+    axes = (0, *spatial_axes(op.format.data))
+    divisor = op.count if isinstance(op, AvgPoolOp) else 1
+    _lanewise(
+        emit,
+        "max" if isinstance(op, MaxPoolOp) else "sum",
+        op.input,
+        op.outs,
+        Region(),
+        op.window,
+        shape[0],
+        shape[axes[3]],
+        axes,
+        target,
+        divisor,
+    )
+    Rewriter.erase_op(op)
+
+
+def tile_elementwise(op: ElementwiseOp, target: Target) -> None:
+    """Replace an elementwise op on memrefs by loops that load, apply it and store."""
+    emit = Emitter(op)
+    assert op.outs is not None
+    shape, axis = shape_of(op.input), op.channel_axis
+    plain = all(layout_of(shaped(v)) is None for v in (op.input, op.outs, *_others(op)))
+    per_channel = any(shape_of(table)[0] != 1 for table in op.tables)
+    if plain and (not per_channel or axis == len(shape) - 1):
+        channels = shape[axis] if per_channel else _product(shape)
+        flat = (_product(shape) // channels, channels)
+        axes: tuple[int, ...] = (-1, -1, 0, 1)
+        reshaped = {v: _reshape(emit, v, flat) for v in (op.input, op.outs, *_others(op))}
+        pixels = flat[0]
+        batch, window = 1, Window.of((1, pixels), (1, 1))
+    else:
+        if len(shape) != 4 or axis != 1:
+            raise PassFailedException(
+                f"'{op.name}' on channels of axis {axis} of {op.input.type}: run lowbit-pack first"
+            )
+        axes, reshaped = (0, 2, 3, 1), {}
+        channels = shape[1]
+        batch, window = shape[0], Window.of((shape[2], shape[3]), (1, 1))
+    input, outs = (reshaped.get(v, v) for v in (op.input, op.outs))
+    region = _single(op, reshaped)
+    _lanewise(emit, "copy", input, outs, region, window, batch, channels, axes, target)
+    Rewriter.erase_op(op)
+
+
+def _others(op: ElementwiseOp) -> tuple[SSAValue, ...]:
+    return (op.other,) if isinstance(op, AddOp) and not op.tables else ()
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    total = 1
+    for extent in shape:
+        total *= extent
+    return total
+
+
+def _reshape(emit: Emitter, value: SSAValue, shape: tuple[int, int]) -> SSAValue:
+    type = MemRefType(shaped(value).element_type, shape)
+    return emit.op(ReshapeOp(value, type))
+
+
+def _single(op: ElementwiseOp, reshaped: dict[SSAValue, SSAValue]) -> Region:
+    """An epilogue that applies `op` to the accumulator."""
+    assert op.outs is not None
+    element = shaped(op.input).element_type
+    block = Block(arg_types=[element])
+    operands: list[SSAValue | list[SSAValue]] = []
+    for definition, _ in op.get_irdl_definition().operands:
+        value: SSAValue | None = getattr(op, definition)
+        if definition == "input":
+            operands.append(block.args[0])
+        elif definition == "outs" or value is None:
+            operands.append([])
+        else:
+            operands.append(reshaped.get(value, value))
+    inner = type(op).build(
+        operands=operands,
+        result_types=[[output_type(op).element_type]],
+        properties={k: v for k, v in op.properties.items() if k != "operandSegmentSizes"},
+    )
+    block.add_ops([inner, YieldOp(inner.results[0])])
+    return Region(block)
+
+
+def _lanewise(
+    emit: Emitter,
+    kind: str,
+    input: SSAValue,
+    outs: SSAValue,
+    region: Region,
+    window: Window,
+    batch: int,
+    channels: int,
+    axes: tuple[int, ...],
+    target: Target,
+    divisor: int = 1,
+) -> None:
+    width = lanewise.lanes(target)
+    vectors = min(4, -(-channels // width))
+    TileNest(
+        emit=emit,
+        microkernel=kind,
+        input=input,
+        weights=None,
+        corrections=None,
+        outs=outs,
+        epilogue=lambda: region.clone(),
+        window=window,
+        batch=batch,
+        groups=1,
+        channels=channels,
+        lanes=width,
+        pixels=1,
+        vectors=vectors,
+        unroll=1,
+        taps="none",
+        input_axes=axes,
+        weight_axes=(-1, -1, -1, -1),
+        output_axes=axes,
+        divisor=divisor,
+    ).build()
+
+
+@dataclass(frozen=True)
+class LowbitTilePass(ModulePass):
+    """Loops around tiles, for a target."""
+
+    name = "lowbit-tile"
+
+    target: str = "host"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Tile every op of the module."""
+        target = resolve_target(self.target)
+        for inner in list(op.walk()):
+            self._tile(inner, target)
+
+    def _tile(self, op: Operation, target: Target) -> None:
+        if getattr(op, "outs", None) is None or op.name == "lowbit.tile":
+            return
+        try:
+            match op:
+                case LinearOp():
+                    tile_linear(op, target)
+                case PoolOp():
+                    tile_pool(op, target)
+                case ElementwiseOp():
+                    tile_elementwise(op, target)
+                case ConversionOp() | TransposeOp():
+                    convert_loops(op)
+                case CorrectionsOp():
+                    correction_loops(op)
+                case _:
+                    pass
+        except ValueError as error:
+            raise PassFailedException(f"'{op.name}': {error}") from error
+
+

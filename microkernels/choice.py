@@ -1,0 +1,81 @@
+"""Which kernel and block an op gets when nothing else decides: a stated rule.
+
+The kernel with the fewest instructions for an output (`Microkernel.cost`, word-steps times instructions,
+padding of words included). The block: as many vectors as the output channels of a group fill, up to 4 (2
+with 16 registers); as many pixels as then fit in the accumulator registers, 4 where the row is long.
+"""
+
+from __future__ import annotations
+
+from xdsl.ir import Attribute
+
+from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.schedule import Schedule
+from microkernels.interface import Microkernel
+from microkernels.multiply import multiply_kernels
+from microkernels.popcount import popcount_kernels
+from microkernels.target import Target
+
+
+def kernels(target: Target) -> list[Microkernel]:
+    """Every kernel that a target can run."""
+    return [*popcount_kernels(target), *multiply_kernels(target)]
+
+
+def find_kernel(name: str, target: Target) -> Microkernel:
+    """The kernel of that name; raises ValueError naming those there are."""
+    known = {kernel.name: kernel for kernel in kernels(target)}
+    if name not in known:
+        raise ValueError(f"{target.name} has no microkernel '{name}': it has {', '.join(known)}")
+    return known[name]
+
+
+def default_schedule(
+    work: Contraction, accumulator: Attribute, target: Target, pinned: Schedule | None = None
+) -> Schedule:
+    """The schedule of a contraction; fields of `pinned` that are set are kept.
+
+    Raises ValueError if no kernel can form the products, or the pinned one cannot.
+    """
+    pinned = pinned or Schedule()
+    legal = [k for k in kernels(target) if k.accepts(work, accumulator)]
+    if pinned.microkernel:
+        kernel = find_kernel(pinned.microkernel, target)
+        if kernel not in legal and not kernel.accepts(work, accumulator):
+            raise ValueError(
+                f"microkernel {kernel.name} cannot multiply {work.activation} by {work.weight} in "
+                f"{accumulator}"
+            )
+    elif not legal:
+        raise ValueError(f"no microkernel of {target.name} multiplies {work.activation} by {work.weight}")
+    else:
+        kernel = min(legal, key=lambda one: one.cost(work))
+    return pinned.completed(_block(work, kernel, target))
+
+
+def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
+    registers = target.vector_registers
+    vectors = min(4 if registers >= 32 else 2, -(-work.outputs // kernel.lanes))
+    accumulators = 16 if registers >= 32 else 8
+    if kernel.lanes == 1:
+        vectors, accumulators = min(4, work.outputs), 8
+    columns = work.window.columns.out
+    if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):
+        columns *= work.window.rows.out
+    pixels = max(1, min(accumulators // vectors, columns))
+    taps = work.window.columns.kernel
+    words = -(-work.inputs // kernel.channels_per_word)
+    unroll = max(1, min(words, 4 if taps > 1 else 8, kernel.step_limit or 31))
+    return Schedule(
+        algorithm="direct",
+        microkernel=kernel.name,
+        pixels=pixels,
+        vectors=vectors,
+        unroll=unroll,
+        taps="columns" if taps <= 7 else "none",
+    )
+
+
+def _pointwise(work: Contraction) -> bool:
+    axes = (work.window.rows, work.window.columns)
+    return all((a.kernel, a.stride, a.before, a.after) == (1, 1, 0, 0) for a in axes)
