@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import (
-    AnyFloat,
     Float32Type,
     IndexType,
     IntegerType,
@@ -326,7 +325,7 @@ def storage_dtype(element: Attribute, layout: Layout | None = None) -> np.dtype[
             return np.dtype(f"i{width // 8}")
         case IndexType():
             return np.dtype(np.int64)
-        case AnyFloat() if isinstance(element, Float32Type):
+        case Float32Type():
             return np.dtype(np.float32)
         case _:
             raise ValueError(f"no storage for elements of type {element}")
