@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowbit_dialect.algebra import PairAlgebra
@@ -342,21 +342,17 @@ class Epilogue:
             pointer = emit.offset(self._rows[key], pixel + plane * operand.stride(None))
             emit.store(mask, pointer, 1)
             if last:
-                self._clear_tail(pointer, place, size, width)
+                self._clear_tail(pointer, size, width)
 
-    def _clear_tail(self, pointer: SSAValue, place: Place, size: int, width: int) -> None:
-        """Zero the bytes between the last channel's vector and the end of its word."""
-        end = -(-size // width) * width
-        start = self.tile.vectors.value.data * self.lanes
-        block = self.tile.channels.value.data
-        if block == start and size % width == 0:
-            return
-        stored = -(-size // self.lanes) * self.lanes
-        # Only the tile that holds the last channel ends its row: a tail tile, or the only one.
-        if (size - block) % start == 0 or block < start or block == size:
-            zero = self.emit.constant(0, IntegerType(8))
-            for byte in range(self.lanes // 8, self.lanes // 8 + (end - stored) // 8):
-                self.emit.store(zero, self.emit.offset(pointer, byte), 1)
+    def _clear_tail(self, pointer: SSAValue, size: int, width: int) -> None:
+        """Zero the bytes between the last channel's vector and the end of its word.
+
+        Every block does so behind itself: blocks run in ascending order, so a later one overwrites it.
+        """
+        stored, end = (-(-size // unit) * unit for unit in (self.lanes, width))
+        zero = self.emit.constant(0, i8)
+        for byte in range((end - stored) // 8):
+            self.emit.store(zero, self.emit.offset(pointer, self.lanes // 8 + byte), 1)
 
 
 def _is_float(value: SSAValue) -> bool:

@@ -1,0 +1,221 @@
+"""`lowbit-bufferize`: tensors become memrefs, intermediate ones in one arena.
+
+Needs functions on tensors, one block each; leaves `func @f(arguments, results, arena)` on memrefs. Layouts
+are kept. Results are written to arguments marked `lowbit.out`; everything in between lies in one
+`memref<Nxi8>` marked `lowbit.arena`, at offsets planned here, so that generated code allocates nothing:
+
+    %y = lowbit.conv2d %x, %w : ... -> tensor<1x8x8x16xi32>
+    ->  %y = lowbit.slice %arena at 0 : memref<4096xi8> to memref<1x8x8x16xi32>
+        lowbit.conv2d %x, %w outs(%y : memref<1x8x8x16xi32>) : ...
+
+Constants become bytes of `memref.global`s, already in their layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects import memref
+from xdsl.dialects.builtin import (
+    BytesAttr,
+    DenseIntOrFPElementsAttr,
+    DictionaryAttr,
+    FunctionType,
+    MemRefType,
+    ModuleOp,
+    NoneAttr,
+    StringAttr,
+    TensorType,
+    UnitAttr,
+    i8,
+)
+from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.utils.exceptions import PassFailedException
+
+from lowbit_dialect.layout import storage_bytes, to_storage
+from lowbit_dialect.ops.common import shaped
+from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, SliceOp
+
+ALIGNMENT = 64
+"""Bytes that buffers are aligned to: a cache line, and the widest vector."""
+
+
+def memref_of(type: Attribute) -> MemRefType[Any]:
+    """The memref that stores a tensor type, layout kept."""
+    assert isinstance(type, TensorType)
+    layout = type.encoding if not isinstance(type.encoding, NoneAttr) else NoneAttr()
+    return MemRefType(type.element_type, type.get_shape(), layout)  # pyright: ignore
+
+
+@dataclass
+class Arena:
+    """Offsets of buffers by their lives: a buffer gets the lowest gap among those alive with it."""
+
+    size: int = 0
+    placed: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
+    """`(offset, end, first op, last op)` of each buffer."""
+
+    def place(self, size: int, first: int, last: int) -> int:
+        """Offset of a buffer of `size` bytes that lives from op `first` to op `last`."""
+        size = -(-size // ALIGNMENT) * ALIGNMENT
+        offset = 0
+        for start, end, born, dead in sorted(self.placed):
+            if born <= last and first <= dead and start < offset + size and offset < end:
+                offset = end
+        self.placed.append((offset, offset + size, first, last))
+        self.size = max(self.size, offset + size)
+        return offset
+
+
+def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
+    """Rewrite one function from tensors to memrefs."""
+    if len(func.body.blocks) != 1:
+        raise PassFailedException(f"@{func.sym_name.data} has several blocks: expected one")
+    block = func.body.block
+    last = block.last_op
+    if not isinstance(last, ReturnOp):
+        raise PassFailedException(f"@{func.sym_name.data} does not end in func.return")
+    order = {op: i for i, op in enumerate(block.ops)}
+    outputs = list(last.operands)
+    _check(func, outputs)
+    for argument in list(block.args):
+        if isinstance(argument.type, TensorType):
+            Rewriter.replace_value_with_new_type(argument, memref_of(argument.type))
+    buffers: dict[SSAValue, SSAValue] = {}
+    for value in dict.fromkeys(outputs):
+        name = value.name_hint
+        buffers[value] = block.insert_arg(memref_of(value.type), len(block.args))
+        buffers[value].name_hint = f"{name}_out" if name else "out"
+    arena, slices = Arena(), list[tuple[Operation, SSAValue, int]]()
+    for op in list(block.ops):
+        if isinstance(op, ConstantOp):
+            _global(op, module, constants)
+        elif isinstance(op, ReshapeOp):
+            Rewriter.replace_op(op, ReshapeOp(op.input, memref_of(op.result.type)))
+        elif op.results and isinstance(op.results[0].type, TensorType):
+            result = op.results[0]
+            if result not in buffers:
+                offset = arena.place(
+                    storage_bytes(shaped(result)), order[op], _last_use(result, order)
+                )
+                slices.append((op, result, offset))
+            else:
+                _to_outs(op, buffers[result])
+    if arena.size:
+        scratch = block.insert_arg(MemRefType(i8, [arena.size]), len(block.args))
+        scratch.name_hint = "arena"
+        for op, result, offset in slices:
+            piece = SliceOp(scratch, offset, memref_of(result.type))
+            piece.result.name_hint = result.name_hint
+            block.insert_op_before(piece, op)
+            _to_outs(op, piece.result)
+    Rewriter.replace_op(last, ReturnOp())
+    _set_type(func, len(buffers), bool(arena.size))
+
+
+def _check(func: FuncOp, outputs: list[SSAValue]) -> None:
+    """Results must be computed by ops of this function that write them."""
+    for op in func.body.block.ops:
+        if isinstance(op, CallOp):
+            raise PassFailedException(f"'func.call' in @{func.sym_name.data}: inline it first")
+    for value in outputs:
+        owner = value.owner
+        if not isinstance(owner, Operation) or isinstance(owner, ConstantOp | ReshapeOp):
+            raise PassFailedException(
+                f"@{func.sym_name.data} returns {value.type} that no op computes: run lowbit-pack "
+                "first, which copies it"
+            )
+    if len(set(outputs)) != len(outputs):
+        raise PassFailedException(f"@{func.sym_name.data} returns a value twice: run lowbit-pack first")
+
+
+def _last_use(value: SSAValue, order: dict[Operation, int]) -> int:
+    """Index of the last op that reads a value, through reshapes and from inside epilogues."""
+    last = 0
+    for use in value.uses:
+        op = use.operation
+        top = op
+        while top not in order:
+            parent = top.parent_op()
+            assert parent is not None
+            top = parent
+        last = max(last, order[top])
+        if isinstance(op, ReshapeOp):
+            last = max(last, _last_use(op.result, order))
+    return last
+
+
+def _to_outs(op: Operation, outs: SSAValue) -> None:
+    """Give an op its `outs` operand in place of its result."""
+    result = op.results[0]
+    definition = type(op).get_irdl_definition()  # pyright: ignore
+    operands: list[SSAValue | list[SSAValue]] = []
+    for name, _ in definition.operands:
+        value = outs if name == "outs" else getattr(op, name)
+        operands.append([] if value is None else value)
+    new = type(op).build(  # pyright: ignore
+        operands=operands,
+        result_types=[[]],
+        properties={k: v for k, v in op.properties.items() if k != "operandSegmentSizes"},
+        attributes=op.attributes,
+        regions=[region.clone() for region in op.regions],
+    )
+    parent = op.parent
+    assert parent is not None
+    parent.insert_op_before(new, op)
+    result.replace_all_uses_with(outs)
+    Rewriter.erase_op(op)
+
+
+def _global(op: ConstantOp, module: ModuleOp, constants: list[int]) -> None:
+    """Turn a constant into the bytes of a global, stored in its layout."""
+    type = op.result.type
+    assert isinstance(type, TensorType)
+    data = np.ascontiguousarray(to_storage(op.array(), type)).tobytes()
+    name = f"constant_{len(constants)}"
+    constants.append(len(data))
+    bytes_type = MemRefType(i8, [len(data)])
+    value = DenseIntOrFPElementsAttr(TensorType(i8, [len(data)]), BytesAttr(data))
+    held = memref.GlobalOp.get(
+        StringAttr(name), bytes_type, value, constant=UnitAttr(), alignment=ALIGNMENT
+    )
+    Rewriter.insert_op(held, InsertPoint.at_start(module.body.block))
+    get = memref.GetGlobalOp(name, bytes_type)
+    piece = SliceOp(get.memref, 0, memref_of(type))
+    piece.result.name_hint = op.result.name_hint
+    Rewriter.replace_op(op, [get, piece], [piece.result])
+
+
+def _set_type(func: FuncOp, results: int, arena: bool) -> None:
+    """Update the function type and mark the new arguments."""
+    types = [argument.type for argument in func.body.block.args]
+    old = list(func.arg_attrs.data) if func.arg_attrs else []
+    count = len(types) - results - int(arena)
+    old += [DictionaryAttr({})] * (count - len(old))
+    old += [DictionaryAttr({"lowbit.out": UnitAttr()})] * results
+    old += [DictionaryAttr({"lowbit.arena": UnitAttr()})] * int(arena)
+    from xdsl.dialects.builtin import ArrayAttr
+
+    func.properties["arg_attrs"] = ArrayAttr(old)
+    func.properties.pop("res_attrs", None)
+    func.properties["function_type"] = FunctionType.from_lists(types, [])
+
+
+@dataclass(frozen=True)
+class LowbitBufferizePass(ModulePass):
+    """Memrefs for tensors, one static arena a function."""
+
+    name = "lowbit-bufferize"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Bufferise every function."""
+        constants: list[int] = []
+        for func in list(op.ops):
+            if isinstance(func, FuncOp) and not func.is_declaration:
+                bufferize(func, op, constants)

@@ -1,0 +1,350 @@
+"""`lowbit-pack`: layouts, packing and relayouts become explicit.
+
+Needs functions on tensors; each `conv2d` and `dense` then reads the layouts of the microkernel that its
+schedule names (the default where it names none), tables of epilogues are padded to whole vectors, and what
+depends only on arguments marked `lowbit.constant` moves to `@NAME_pack`:
+
+    %y = lowbit.conv2d %x, %w : tensor<..x!lowbit.uint<1>>, tensor<..x!lowbit.odd<1>> -> ...
+    ->  %p = lowbit.bitpack %x : ... -> tensor<..x!lowbit.uint<1>, #lowbit.layout<...>>
+        %y = lowbit.conv2d %p, %w_packed corrections(%c : ...) : ... -> ...
+
+What a constant alone determines is computed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, TensorType, f32
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.utils.exceptions import PassFailedException
+
+from lowbit_dialect.algebra import PairAlgebra
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Layout, Term, layout_of, storage_dtype, with_layout
+from lowbit_dialect.ops.common import shape_of, shaped, spatial_axes
+from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
+from lowbit_dialect.ops.layout import (
+    ConstantOp,
+    ConversionOp,
+    RelayoutOp,
+    ReshapeOp,
+    TransposeOp,
+    convert_layout,
+)
+from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
+from lowbit_dialect.ops.pool import PoolOp
+from lowbit_dialect.reference import MEANING, evaluate_op
+from lowbit_dialect.schedule import ScheduleAttr
+from lowering.backend.host import resolve_target
+from lowering.outline import outline_packing
+from microkernels import lanewise
+from microkernels.choice import default_schedule, find_kernel
+from microkernels.interface import table_layout
+from microkernels.target import Target
+
+CHANNELS_LAST = (0, 2, 3, 1)
+
+
+def plain(layout: Layout | None, element: Any) -> bool:
+    """Whether a layout stores elements as no layout does: whole axes in order, the same words."""
+    if layout is None:
+        return True
+    order = layout.terms == tuple(Term(axis) for axis in range(len(layout.terms)))
+    return order and not layout.packed and storage_dtype(element, layout) == storage_dtype(element)
+
+
+class Packer:
+    """Rewrites the ops of one function."""
+
+    def __init__(self, target: Target):
+        self.target = target
+        self._converted: dict[tuple[SSAValue, Layout | None], SSAValue] = {}
+
+    def stored(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
+        """`value` in `layout`, by a conversion right after it if it is not stored so already."""
+        type = shaped(value)
+        if layout is not None and plain(layout, type.element_type):
+            layout = None
+        if layout_of(type) == layout:
+            return value
+        key = (value, layout)
+        if key not in self._converted:
+            self._converted[key] = self._convert(value, layout, before)
+        return self._converted[key]
+
+    def _convert(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
+        owner = value.owner
+        if isinstance(owner, ConstantOp):
+            type = value.type
+            assert isinstance(type, TensorType)
+            op: Operation = ConstantOp(owner.value, with_layout(type, layout))
+        else:
+            found = convert_layout(value, layout)
+            assert found is not None
+            op = found
+        op.results[0].name_hint = f"{value.name_hint}_packed" if value.name_hint else None
+        where = (
+            InsertPoint.after(owner)
+            if isinstance(owner, Operation)
+            else InsertPoint.at_start(owner)
+        )
+        Rewriter.insert_op(op, where)
+        return op.results[0]
+
+    def linear(self, op: LinearOp) -> None:
+        """Lay out the operands of a `conv2d` or `dense`, add corrections, pad its tables."""
+        work = op.contraction
+        pinned = op.schedule.data if op.schedule else None
+        schedule = default_schedule(work, op.accumulator, self.target, pinned)
+        kernel = find_kernel(schedule.microkernel, self.target)
+        op.properties["schedule"] = ScheduleAttr(schedule)
+        packed = kernel.input_layout(work).packed
+        weights = op.weights
+        _replace(op, op.input, self.stored(op.input, kernel.input_layout(work), op))
+        _replace(
+            op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors), op)
+        )
+        block = kernel.lanes
+        if packed and op.corrections is None:
+            assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
+            if PairAlgebra(work.activation, work.weight).needs_corrections(work.pad_value):
+                op = self._correct(op, weights, block)
+        elif op.corrections is not None:
+            self._lay_corrections(op, op.corrections, block)
+        if op.epilogue.blocks:
+            for inner in op.epilogue.block.ops:
+                if isinstance(inner, ElementwiseOp):
+                    self._tables(inner, work.groups, work.outputs, block, op)
+                    self._residual(inner, op)
+        self._output(op, kernel.lanes, work.groups, work.input_axes)
+
+    def _correct(self, op: LinearOp, weights: SSAValue, block: int) -> LinearOp:
+        """Add the `corrections` operand, computed from unpacked weights."""
+        source = self.stored(weights, None, op) if layout_of(shaped(weights)) else weights
+        new = CorrectionsOp.of(op, source)
+        folded = _fold(new)
+        owner = source.owner
+        where = (
+            InsertPoint.after(owner)
+            if isinstance(owner, Operation)
+            else InsertPoint.at_start(owner)
+        )
+        Rewriter.insert_op(folded, where)
+        value = folded.results[0]
+        value.name_hint = "corrections"
+        work = op.contraction
+        layout = table_layout((0, 1), 2, work.groups, work.outputs, block)
+        if isinstance(folded, ConstantOp):
+            value = self.stored(value, layout, op)
+        else:
+            type = value.type
+            assert isinstance(type, TensorType)
+            value = Rewriter.replace_value_with_new_type(value, with_layout(type, layout))
+        return _with_corrections(op, value)
+
+    def _lay_corrections(self, op: LinearOp, corrections: SSAValue, block: int) -> None:
+        work = op.contraction
+        layout = table_layout((0, 1), 2, work.groups, work.outputs, block)
+        _replace(op, corrections, self.stored(corrections, layout, op))
+
+    def _tables(
+        self, op: ElementwiseOp, groups: int, size: int, block: int, before: Operation
+    ) -> None:
+        """Pad tables with a row for each channel to whole vectors, steps outermost."""
+        for table in op.tables:
+            shape = shape_of(table)
+            if shape[0] == 1:
+                continue
+            layout = table_layout(range(1, len(shape)), 0, groups, size, block)
+            if isinstance(shaped(table).element_type, Float32Type):
+                layout = Layout(layout.terms, f32)
+            _replace(op, table, self.stored(table, layout, before))
+
+    def _residual(self, op: ElementwiseOp, around: LinearOp) -> None:
+        """A tensor added in an epilogue is read unpacked, channels last."""
+        if isinstance(op, AddOp) and not op.tables:
+            layout = self._channels_last(shaped(op.other), around.contraction.input_axes)
+            _replace(op, op.other, self.stored(op.other, layout, around))
+
+    def _channels_last(self, type: Any, axes: tuple[int, ...]) -> Layout | None:
+        """Layout of unpacked elements with the channels innermost; None if they lie so anyway."""
+        if axes[-1] == type.get_num_dims() - 1:
+            return None
+        dtype = storage_dtype(type.element_type)
+        word = f32 if dtype.kind == "f" else IntegerType(8 * dtype.itemsize)
+        return Layout(tuple(Term(axis) for axis in axes), word)
+
+    def _output(self, op: Operation, lanes: int, groups: int, axes: tuple[int, ...]) -> None:
+        """Let an op write what it can, and convert for everyone who wants something else.
+
+        Packed planes can be written where a vector has at least 8 lanes and there is one group.
+        """
+        result = op.results[0]
+        type = result.type
+        assert isinstance(type, TensorType)
+        wanted = layout_of(type)
+        rows = Layout.of(", ".join([*(f"d{a}" for a in axes[:-1]), "planes", f"d{axes[-1]} by 32"]))
+        direct = wanted == rows and lanes >= 8 and groups == 1
+        if not direct:
+            natural = self._channels_last(type, axes)
+            if natural != wanted:
+                self._write(op, natural, wanted)
+                wanted = natural
+        if wanted is None and lanes >= 8 and groups == 1:
+            self._write_planes(op, rows)
+
+    def _write(self, op: Operation, natural: Layout | None, wanted: Layout | None) -> None:
+        """Make `op` store `natural` and convert its result to `wanted` for its users."""
+        result = op.results[0]
+        type = result.type
+        assert isinstance(type, TensorType)
+        result = Rewriter.replace_value_with_new_type(result, with_layout(type, natural))
+        conversion = convert_layout(result, wanted)
+        assert conversion is not None
+        Rewriter.insert_op(conversion, InsertPoint.after(op))
+        result.replace_uses_with_if(
+            conversion.results[0], lambda use: use.operation is not conversion
+        )
+        self._converted[result, wanted] = conversion.results[0]
+
+    def _write_planes(self, op: Operation, rows: Layout) -> None:
+        """If every user packs the result in the same way, write it packed."""
+        result = op.results[0]
+        users = [use.operation for use in result.uses]
+        kinds = {
+            layout_of(shaped(user.results[0])) if isinstance(user, ConversionOp) else None
+            for user in users
+        }
+        if users and kinds == {rows}:
+            type = result.type
+            assert isinstance(type, TensorType)
+            result = Rewriter.replace_value_with_new_type(result, with_layout(type, rows))
+            for user in users:
+                Rewriter.replace_op(user, [], [result])
+
+    def window(self, op: PoolOp) -> None:
+        """Pools read and write unpacked elements, channels last."""
+        axes = (0, *spatial_axes(op.format.data))
+        type = shaped(op.input)
+        _replace(op, op.input, self.stored(op.input, self._channels_last(type, axes), op))
+        self._output(op, 0, 1, axes)
+
+    def elementwise(self, op: ElementwiseOp) -> None:
+        """Standalone elementwise ops read and write unpacked elements, their channels innermost."""
+        rank, axis = len(shape_of(op.input)), op.channel_axis
+        tables = any(shape_of(table)[0] != 1 for table in op.tables)
+        axes = tuple(range(rank))
+        if tables and axis != rank - 1:
+            if (rank, axis) != (4, 1):
+                raise PassFailedException(
+                    f"'{op.name}' has channels on axis {axis} of {op.input.type}: expected the last, or "
+                    "axis 1 of 4"
+                )
+            axes = CHANNELS_LAST
+        inputs = [op.input, *([op.other] if isinstance(op, AddOp) and not op.tables else [])]
+        for value in inputs:
+            layout = self._channels_last(shaped(value), axes)
+            _replace(op, value, self.stored(value, layout, op))
+        self._tables(op, 1, shape_of(op.input)[axis], lanewise.lanes(self.target), op)
+        self._output(op, 0, 1, axes)
+
+    def data(self, op: ReshapeOp | TransposeOp) -> None:
+        """Reshapes and transposes work on tensors without a layout."""
+        _replace(op, op.input, self.stored(op.input, None, op))
+        if isinstance(op, TransposeOp):
+            folded = _fold(op)
+            if folded is not op:
+                Rewriter.replace_op(op, folded)
+
+
+def _fold(op: Operation) -> Operation:
+    """A constant with the value of `op` if its operands are constants, else `op`."""
+    owners = [value.owner for value in op.operands]
+    if not all(isinstance(owner, ConstantOp) for owner in owners) or type(op) not in MEANING:
+        return op
+    values = {v: o.array() for v, o in zip(op.operands, owners) if isinstance(o, ConstantOp)}
+    return ConstantOp.of(evaluate_op(op, values), shaped(op.results[0]).element_type)
+
+
+def _replace(op: Operation, old: SSAValue, new: SSAValue) -> None:
+    for at, operand in enumerate(op.operands):
+        if operand is old:
+            op.operands[at] = new
+
+
+def _with_corrections(op: LinearOp, value: SSAValue) -> LinearOp:
+    """Replace `op` by one that has the optional operand."""
+    outs = [op.outs] if op.outs is not None else []
+    new = type(op).build(
+        operands=[op.input, op.weights, value, outs],
+        result_types=[[op.results[0].type]],
+        properties={k: v for k, v in op.properties.items() if k != "operandSegmentSizes"},
+        attributes=op.attributes,
+        regions=[op.detach_region(region) for region in list(op.regions)],
+    )
+    hint = op.results[0].name_hint
+    Rewriter.replace_op(op, new)
+    new.results[0].name_hint = hint
+    return new
+
+
+def _copy_results(func: FuncOp) -> None:
+    """Results that no op of their own writes (arguments, constants, reshapes, repeats) are copied."""
+    last = func.body.block.last_op
+    if not isinstance(last, ReturnOp):
+        raise PassFailedException(f"@{func.sym_name.data} does not end in func.return")
+    seen: set[SSAValue] = set()
+    for at, value in enumerate(last.operands):
+        owner = value.owner
+        computed = isinstance(owner, Operation) and not isinstance(owner, ConstantOp | ReshapeOp)
+        if (not computed or value in seen) and isinstance(value.type, TensorType):
+            copy = RelayoutOp(value, value.type)
+            Rewriter.insert_op(copy, InsertPoint.before(last))
+            last.operands[at] = copy.results[0]
+        seen.add(value)
+
+
+@dataclass(frozen=True)
+class LowbitPackPass(ModulePass):
+    """Explicit layouts and packing, for a target."""
+
+    name = "lowbit-pack"
+
+    target: str = "host"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Pack every function, consumers before producers, then outline what is constant."""
+        target = resolve_target(self.target)
+        for func in list(op.ops):
+            if isinstance(func, FuncOp) and not func.is_declaration:
+                _pack_function(func, target)
+                _copy_results(func)
+                outline_packing(func, op)
+
+
+def _pack_function(func: FuncOp, target: Target) -> None:
+    packer = Packer(target)
+    for op in reversed(list(func.body.block.ops)):
+        try:
+            match op:
+                case LinearOp():
+                    packer.linear(op)
+                case PoolOp():
+                    packer.window(op)
+                case ElementwiseOp():
+                    packer.elementwise(op)
+                case ReshapeOp() | TransposeOp():
+                    packer.data(op)
+                case _:
+                    pass
+        except ValueError as error:
+            raise PassFailedException(f"'{op.name}': {error}") from error
+    for op in reversed(list(func.body.block.ops)):
+        if isinstance(op, ConstantOp | ConversionOp) and not op.results[0].uses.get_length():
+            Rewriter.erase_op(op)

@@ -1,0 +1,107 @@
+"""Outlining: what depends on constant arguments alone is computed ahead, by `@NAME_pack`."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DictionaryAttr,
+    FunctionType,
+    IntegerAttr,
+    ModuleOp,
+    UnitAttr,
+    i64,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.rewriter import InsertPoint, Rewriter
+
+from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
+from lowbit_dialect.ops.linear import CorrectionsOp
+
+CONSTANT = "lowbit.constant"
+PACKED = "lowbit.packed"
+
+
+def attributes_of(func: FuncOp) -> list[dict[str, object]]:
+    """The attributes of each argument."""
+    count = len(func.body.block.args)
+    if func.arg_attrs is None:
+        return [{} for _ in range(count)]
+    return [dict(attrs.data) for attrs in func.arg_attrs.data]
+
+
+def outline_packing(func: FuncOp, module: ModuleOp) -> None:
+    """Move ops on arguments marked `lowbit.constant` to `@NAME_pack`; their results become arguments."""
+    block, attributes = func.body.block, attributes_of(func)
+    constants = [arg for arg, attrs in zip(block.args, attributes) if CONSTANT in attrs]
+    moved = _movable(block, set(constants))
+    frontier = [
+        result
+        for op in moved
+        for result in op.results
+        if not isinstance(op, ConstantOp) and any(use.operation not in moved for use in result.uses)
+    ]
+    if not frontier:
+        return
+    feeding = [arg for arg in constants if any(use.operation in moved for use in arg.uses)]
+    _build_pack(func, module, feeding, moved, frontier)
+    kept = [(arg, attrs) for arg, attrs in zip(list(block.args), attributes)]
+    for index, value in enumerate(frontier):
+        new = block.insert_arg(value.type, len(block.args))
+        new.name_hint = value.name_hint
+        value.replace_all_uses_with(new)
+        kept.append((new, {PACKED: IntegerAttr(index, i64)}))
+    for op in reversed(moved):
+        if not any(result.uses.get_length() for result in op.results):
+            Rewriter.erase_op(op)
+    dead = [arg for arg in constants if not arg.uses.get_length()]
+    kept = [(arg, attrs) for arg, attrs in kept if arg not in dead]
+    for arg in dead:
+        block.erase_arg(arg)
+    func.properties["arg_attrs"] = ArrayAttr([DictionaryAttr(attrs) for _, attrs in kept])  # pyright: ignore
+    _retype(func)
+
+
+def _movable(block: Block, known: set[SSAValue]) -> list[Operation]:
+    """Ops that move, compute corrections or hold constants, on known values alone."""
+    moved: list[Operation] = []
+    kinds = (ConversionOp, ReshapeOp, TransposeOp, CorrectionsOp, ConstantOp)
+    for op in block.ops:
+        if isinstance(op, kinds) and all(operand in known for operand in op.operands):
+            moved.append(op)
+            known.update(op.results)
+    used = [op for op in moved if not isinstance(op, ConstantOp)]
+    fed = {operand for op in used for operand in op.operands}
+    return [op for op in moved if not isinstance(op, ConstantOp) or op.results[0] in fed]
+
+
+def _build_pack(
+    func: FuncOp,
+    module: ModuleOp,
+    arguments: list[SSAValue],
+    moved: list[Operation],
+    results: list[SSAValue],
+) -> None:
+    block = Block(arg_types=[arg.type for arg in arguments])
+    values: dict[SSAValue, SSAValue] = dict(zip(arguments, block.args))
+    for new, old in zip(block.args, arguments):
+        new.name_hint = old.name_hint
+    for op in moved:
+        block.add_op(op.clone(values))
+    block.add_op(ReturnOp(*(values[value] for value in results)))
+    types = [arg.type for arg in arguments], [value.type for value in results]
+    pack = FuncOp(
+        f"{func.sym_name.data}_pack",
+        FunctionType.from_lists(*types),
+        Region(block),
+        arg_attrs=ArrayAttr([DictionaryAttr({CONSTANT: UnitAttr()})] * len(arguments)),
+    )
+    Rewriter.insert_op(pack, InsertPoint.before(func))
+    assert pack.parent is module.body.block
+
+
+def _retype(func: FuncOp) -> None:
+    """Make the function type agree with the block."""
+    outputs = func.function_type.outputs.data
+    types = [arg.type for arg in func.body.block.args]
+    func.properties["function_type"] = FunctionType.from_lists(types, list(outputs))
