@@ -28,6 +28,7 @@ from lowering.llvm.conversion import POINTER, Base, Conversion, constant_value, 
 from lowering.llvm.emission import constant, element_type, is_integer
 
 _NO_WRAP_FLAGS = IntegerAttr(0, i32)
+_IN_BOUNDS = UnitAttr()
 _I32_LIMIT = 1 << 31
 
 
@@ -82,7 +83,7 @@ def _get_element(
         "noWrapFlags": _NO_WRAP_FLAGS,
     }
     if in_bounds:
-        properties["inbounds"] = UnitAttr()
+        properties["inbounds"] = _IN_BOUNDS
     return conversion.emit(
         GEPOp.create(operands=values, result_types=[POINTER], properties=properties)
     )

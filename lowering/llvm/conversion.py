@@ -2,9 +2,10 @@
 
 A value of a converted type (`index`, a memref, a vector of `index`) meets a pass in one of two
 ways. As an operand it is looked at through an `unrealized_conversion_cast` where one stands, and
-cast once, behind its definition, where none does. As a result it takes over the uses of casts to its
-new type, and is cast back for the rest. So every pass leaves valid IR when it runs alone, and in a
-pipeline no cast outlives the pass that converts its other side.
+cast once, behind its definition, where none does. As a result it takes over, at the end of the walk,
+the uses of casts to its new type, and is cast back for what the pass has not converted. So every
+pass leaves valid IR when it runs alone, and in a pipeline no cast outlives the pass that converts
+its other side.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -62,11 +63,17 @@ def llvm_type(type_: Attribute, op: Operation) -> Attribute:
     return type_
 
 
+def _cast_source(value: SSAValue) -> SSAValue | None:
+    """Return what `value` is cast from, one to one, or None."""
+    owner = value.owner
+    if type(owner) is not UnrealizedConversionCastOp or len(owner.operands) != 1:
+        return None
+    return owner.operands[0]
+
+
 def constant_value(value: SSAValue) -> int | None:
     """Return the integer that `value` is known to be, through casts, or None."""
-    owner = value.owner
-    if type(owner) is UnrealizedConversionCastOp and len(owner.operands) == 1:
-        owner = owner.operands[0].owner
+    owner = (_cast_source(value) or value).owner
     if type(owner) is not ArithConstantOp and type(owner) is not ConstantOp:
         return None
     attribute = owner.properties["value"]
@@ -106,6 +113,9 @@ class Conversion:
 
     def __init__(self) -> None:
         self._casts: dict[SSAValue, SSAValue] = {}
+        self._renewed: dict[SSAValue, SSAValue] = {}
+        self._folded: dict[SSAValue, SSAValue] = {}
+        self._dead: list[Operation] = []
         # By identity, each type kept alive beside its answer: hashing a type takes longer.
         self._types: dict[int, tuple[Attribute, Attribute]] = {}
         self._op: Operation | None = None
@@ -141,9 +151,11 @@ class Conversion:
         new_type = i64 if kind is IndexType else self.llvm_type(value.type)
         if new_type is value.type:
             return value
-        owner = value.owner
-        if type(owner) is UnrealizedConversionCastOp and owner.operands[0].type == new_type:
-            return owner.operands[0]
+        if value in self._renewed:
+            return self._renewed[value]
+        source = _cast_source(value)
+        if source is not None and source.type == new_type:
+            return source
         if value not in self._casts:
             self._casts[value] = _cast_behind(value, new_type)
         return self._casts[value]
@@ -169,7 +181,7 @@ class Conversion:
             if new_type is not result.type:
                 new = OpResult(new_type, op, result.index)
                 op.results = SSAValues(new if old is result else old for old in op.results)
-                self.replace_value(result, new)
+                self._renew(result, new)
         # Values compare by identity. Setting operands rewrites the uses of all of them.
         if tuple(operands) != tuple(op.operands):
             op.operands = operands
@@ -180,20 +192,35 @@ class Conversion:
     def replace(self, op: Operation, *values: SSAValue) -> None:
         """Erase `op`, whose results become `values`."""
         for result, value in zip(op.results, values, strict=True):
-            self.replace_value(result, value)
-        assert op.parent is not None
-        op.parent.erase_op(op)
+            self._renew(result, value)
+        self._dead.append(op)
 
-    def replace_value(self, old: SSAValue, new: SSAValue) -> None:
-        """Give the uses of `old` to `new`, by a cast where they still want the type of `old`."""
+    def _renew(self, old: SSAValue, new: SSAValue) -> None:
+        """Make `old` be `new` in what is converted later; `finish` sees to the other uses."""
         if old.type == new.type:
             old.replace_all_uses_with(new)
             return
         if new.name_hint is None:
             new.name_hint = old.name_hint
+        self._renewed[old] = new
+
+    def finish(self) -> None:
+        """Give the uses left of old values to the new ones, and erase what was replaced."""
+        for op in self._dead:
+            op.operands = ()
+        for old, new in self._renewed.items():
+            self._give_uses(old, new)
+        for op in self._dead:
+            assert op.parent is not None
+            op.parent.erase_op(op)
+
+    def _give_uses(self, old: SSAValue, new: SSAValue) -> None:
+        """Give the uses of `old` to `new`, by a cast where they still want the type of `old`."""
+        new = self._folded.get(new, new)
         for use in tuple(old.uses):
             cast = use.operation
             if type(cast) is UnrealizedConversionCastOp and cast.result_types == (new.type,):
+                self._folded[cast.results[0]] = new
                 cast.results[0].replace_all_uses_with(new)
                 assert cast.parent is not None
                 cast.parent.erase_op(cast)
@@ -208,7 +235,9 @@ class Conversion:
             new_type = llvm_type(argument.type, op)
             if new_type == argument.type:
                 continue
-            self.replace_value(argument, block.insert_arg(new_type, argument.index))
+            new = block.insert_arg(new_type, argument.index)
+            new.name_hint = argument.name_hint
+            self._give_uses(argument, new)
             block.erase_arg(argument)
 
 
@@ -250,3 +279,4 @@ def convert_dialect(
             raise refusal(op, "has no lowering to the llvm dialect")
         conversion.at(op)
         rule(op, conversion)
+    conversion.finish()

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
+from textwrap import dedent
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -28,13 +29,12 @@ _DIALECTS = (
 )
 
 
-def parse(text: str, *, verify: bool = True) -> ModuleOp:
+def parse(text: str) -> ModuleOp:
     context = Context()
     for dialect in _DIALECTS:
         context.load_dialect(dialect)
     module = Parser(context, text).parse_module()
-    if verify:
-        module.verify()
+    module.verify()
     return module
 
 
@@ -44,6 +44,16 @@ def convert(module: ModuleOp, passes: Sequence[ModulePass] = LLVM) -> ModuleOp:
         conversion.apply(Context(), module)
         module.verify()
     return module
+
+
+def body(module: ModuleOp) -> str:
+    """Return the text of what the module holds, without its own line and indent."""
+    return dedent("\n".join(str(module).splitlines()[1:-1]))
+
+
+def assert_converts(conversion: ModulePass, before: str, after: str) -> None:
+    """Compare text with what one pass makes of it, letter by letter."""
+    assert body(convert(parse(before), [conversion])) == dedent(after).strip()
 
 
 class Jit:
@@ -58,21 +68,57 @@ class Jit:
         )
         parsed = llvm.parse_assembly(ir)
         parsed.verify()
-        self.ir = str(parsed)
-        library = llvm.JITLibraryBuilder().add_ir(self.ir)
+        library = llvm.JITLibraryBuilder().add_ir(str(parsed))
         for function in parsed.functions:
             if not function.is_declaration:
                 library.export_symbol(function.name)
         self._lljit = llvm.create_lljit_compiler(machine)
-        self._tracker = library.link(self._lljit, "test")
+        self._symbols = library.link(self._lljit, "test")
 
     def function(
         self, name: str, result: type | None, *arguments: type
     ) -> Callable[..., int | float]:
         """Return the function as a C function of these ctypes types."""
-        return ctypes.CFUNCTYPE(result, *arguments)(self._tracker[name])
+        return ctypes.CFUNCTYPE(result, *arguments)(self._symbols[name])
 
     def __call__(self, name: str, *arrays: np.ndarray) -> None:
         """Call a function of memrefs."""
         pointers = [array.ctypes.data for array in arrays]
         self.function(name, None, *[ctypes.c_void_p] * len(arrays))(*pointers)
+
+
+def elementwise(name: str, types: Sequence[str], result: str, ops: str, count: int = 64) -> str:
+    """Return a function that does `ops`, from %0, %1, ... to %r, on each of `count` elements."""
+    arguments = ", ".join(f"%a{i}: memref<{count}x{t}>" for i, t in enumerate(types))
+    loads = "\n".join(
+        f"%{i} = memref.load %a{i}[%i] : memref<{count}x{t}>" for i, t in enumerate(types)
+    )
+    return f"""
+    func.func @{name}({arguments}, %o: memref<{count}x{result}>) {{
+      %begin = arith.constant 0 : index
+      %step = arith.constant 1 : index
+      %end = arith.constant {count} : index
+      scf.for %i = %begin to %end step %step {{
+        {loads}
+        {ops}
+        memref.store %r, %o[%i] : memref<{count}x{result}>
+      }}
+      func.return
+    }}"""
+
+
+def vectorwise(name: str, types: Sequence[str], result: str, ops: str, count: int = 64) -> str:
+    """Return a function that does `ops`, from %0, %1, ... to %r, on vectors of `count` elements."""
+    arguments = ", ".join(f"%a{i}: memref<{count}x{t}>" for i, t in enumerate(types))
+    loads = "\n".join(
+        f"%{i} = vector.load %a{i}[%z] : memref<{count}x{t}>, vector<{count}x{t}>"
+        for i, t in enumerate(types)
+    )
+    return f"""
+    func.func @{name}({arguments}, %o: memref<{count}x{result}>) {{
+      %z = arith.constant 0 : index
+      {loads}
+      {ops}
+      vector.store %r, %o[%z] : memref<{count}x{result}>, vector<{count}x{result}>
+      func.return
+    }}"""

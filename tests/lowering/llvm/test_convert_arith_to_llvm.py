@@ -1,0 +1,386 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from llvm_jit import Jit, assert_converts, convert, elementwise, parse, vectorwise
+from xdsl.utils.exceptions import PassFailedException
+
+from lowering.llvm.convert_arith_to_llvm import ConvertArithToLLVMPass
+
+COUNT = 64
+WIDTHS = (8, 32, 64)
+
+SIGNED = {
+    "addi": np.add,
+    "subi": np.subtract,
+    "muli": np.multiply,
+    "andi": np.bitwise_and,
+    "ori": np.bitwise_or,
+    "xori": np.bitwise_xor,
+    "maxsi": np.maximum,
+    "minsi": np.minimum,
+}
+UNSIGNED = {"maxui": np.maximum, "minui": np.minimum}
+DIVISION = {
+    "divsi": lambda a, b: (a - np.fmod(a, b)) // b,
+    "floordivsi": np.floor_divide,
+    "ceildivsi": lambda a, b: -np.floor_divide(-a, b),
+    "remsi": np.fmod,
+}
+UNSIGNED_DIVISION = {
+    "divui": np.floor_divide,
+    "ceildivui": lambda a, b: a // b + (a % b != 0).astype(a.dtype),
+    "remui": np.mod,
+}
+SHIFTS = {"shli": np.left_shift, "shrsi": np.right_shift}
+
+
+def data(width: int, seed: int, *, unsigned: bool = False) -> np.ndarray:
+    """Return the ends of the range and random numbers between."""
+    dtype = np.dtype(f"{'u' if unsigned else ''}int{width}")
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(seed)
+    values = rng.integers(info.min, info.max, COUNT, dtype=dtype, endpoint=True)
+    ends = np.array([info.min, info.max, info.min + 1, 0, 1, info.max // 2], dtype)
+    values[: len(ends)] = rng.permutation(ends)
+    return values
+
+
+def _functions(names: list[str]) -> str:
+    return "\n".join(
+        make(f"{name}_{width}_{make.__name__}", [f"i{width}"] * 2, f"i{width}", op)
+        for name in names
+        for width in WIDTHS
+        for make, op in (
+            (elementwise, f"%r = arith.{name} %0, %1 : i{width}"),
+            (vectorwise, f"%r = arith.{name} %0, %1 : vector<{COUNT}xi{width}>"),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def binary() -> Jit:
+    every = SIGNED | UNSIGNED | DIVISION | UNSIGNED_DIVISION | SHIFTS | {"shrui": None}
+    return Jit(_functions(list(every)))
+
+
+def run(jit: Jit, name: str, width: int, a: np.ndarray, b: np.ndarray, expected: np.ndarray):
+    for form in ("elementwise", "vectorwise"):
+        out = np.empty_like(a)
+        jit(f"{name}_{width}_{form}", a, b, out)
+        np.testing.assert_array_equal(out, expected, err_msg=f"{name} i{width} {form}")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_integer_ops(binary: Jit, width: int):
+    for name, meaning in (SIGNED | UNSIGNED).items():
+        unsigned = name in UNSIGNED
+        a, b = (data(width, seed, unsigned=unsigned) for seed in (1, 2))
+        run(binary, name, width, a, b, meaning(a, b))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_divisions(binary: Jit, width: int):
+    a, b = data(width, 1), data(width, 2)
+    a[a == np.iinfo(a.dtype).min] += 1
+    b[b == 0] = 7
+    b[10:30] = np.arange(-10, 10) * 2 + 1
+    for name, meaning in DIVISION.items():
+        run(binary, name, width, a, b, meaning(a, b))
+    a, b = (data(width, seed, unsigned=True) for seed in (1, 2))
+    b[b == 0] = 7
+    for name, meaning in UNSIGNED_DIVISION.items():
+        run(binary, name, width, a, b, meaning(a, b))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_shifts(binary: Jit, width: int):
+    a = data(width, 1)
+    b = (np.arange(COUNT) % width).astype(a.dtype)
+    for name, meaning in SHIFTS.items():
+        run(binary, name, width, a, b, meaning(a, b))
+    unsigned = a.view(f"u{a.dtype}")
+    shifted = np.right_shift(unsigned, b.astype(unsigned.dtype))
+    run(binary, "shrui", width, unsigned, b.astype(unsigned.dtype), shifted)
+
+
+NONZERO = st.integers(-127, 127).filter(bool)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    a=arrays(np.int8, COUNT, elements=st.integers(-127, 127)),
+    b=arrays(np.int8, COUNT, elements=NONZERO),
+)
+def test_rounding_divisions_are_those_of_exact_fractions(binary: Jit, a, b):
+    wide_a, wide_b = a.astype(np.int64), b.astype(np.int64)
+    run(binary, "floordivsi", 8, a, b, (wide_a // wide_b).astype(np.int8))
+    run(binary, "ceildivsi", 8, a, b, (-(-wide_a // wide_b)).astype(np.int8))
+
+
+PREDICATES = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "slt": np.less,
+    "sle": np.less_equal,
+    "sgt": np.greater,
+    "sge": np.greater_equal,
+    "ult": np.less,
+    "ule": np.less_equal,
+    "ugt": np.greater,
+    "uge": np.greater_equal,
+}
+
+
+def test_integer_comparisons():
+    text = [
+        elementwise(
+            name,
+            ["i32", "i32"],
+            "i8",
+            f"%c = arith.cmpi {name}, %0, %1 : i32\n%r = arith.extui %c : i1 to i8",
+        )
+        for name in PREDICATES
+    ]
+    jit = Jit("\n".join(text))
+    a, b = data(32, 1), data(32, 2)
+    b[30:40] = a[30:40]
+    for name, meaning in PREDICATES.items():
+        out = np.empty(COUNT, np.int8)
+        jit(name, a, b, out)
+        kind = np.uint32 if name.startswith("u") else np.int32
+        np.testing.assert_array_equal(out, meaning(a.view(kind), b.view(kind)), err_msg=name)
+
+
+RELATIONS = {
+    "eq": np.equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "ne": np.not_equal,
+}
+
+
+def floats() -> tuple[np.ndarray, np.ndarray]:
+    special = np.array([0.0, -0.0, 1.5, -2.5, np.inf, -np.inf, np.nan, 3e9], np.float32)
+    return np.repeat(special, 8), np.tile(special, 8)
+
+
+def test_float_comparisons():
+    names = ["false", "true", "ord", "uno"] + [k + name for name in RELATIONS for k in "ou"]
+    jit = Jit(
+        "\n".join(
+            elementwise(
+                f"f_{name}",
+                ["f32", "f32"],
+                "i8",
+                f"%c = arith.cmpf {name}, %0, %1 : f32\n%r = arith.extui %c : i1 to i8",
+            )
+            for name in names
+        )
+    )
+    a, b = floats()
+    unordered = np.isnan(a) | np.isnan(b)
+    for name in names:
+        out = np.empty(COUNT, np.int8)
+        jit(f"f_{name}", a, b, out)
+        if name in ("false", "true"):
+            expected = np.full(COUNT, name == "true")
+        elif name in ("ord", "uno"):
+            expected = unordered if name == "uno" else ~unordered
+        else:
+            related = RELATIONS[name[1:]](a, b)
+            expected = related | unordered if name[0] == "u" else related & ~unordered
+        np.testing.assert_array_equal(out, expected, err_msg=name)
+
+
+def test_float_ops():
+    meanings = {
+        "addf": np.add,
+        "subf": np.subtract,
+        "mulf": np.multiply,
+        "divf": np.divide,
+        "minimumf": np.minimum,
+        "maximumf": np.maximum,
+        "minnumf": np.fmin,
+        "maxnumf": np.fmax,
+    }
+    jit = Jit(
+        "\n".join(
+            make(f"{name}_{make.__name__}", ["f32"] * 2, "f32", f"%r = arith.{name} %0, %1 : {t}")
+            for name in meanings
+            for make, t in ((elementwise, "f32"), (vectorwise, "vector<64xf32>"))
+        )
+        + vectorwise("negf", ["f32"], "f32", "%r = arith.negf %0 : vector<64xf32>")
+    )
+    a, b = floats()
+    for name, meaning in meanings.items():
+        with np.errstate(all="ignore"):
+            expected = meaning(a, b)
+        for form in ("elementwise", "vectorwise"):
+            out = np.empty_like(a)
+            jit(f"{name}_{form}", a, b, out)
+            np.testing.assert_array_equal(out, expected, err_msg=f"{name} {form}")
+    out = np.empty_like(a)
+    jit("negf", a, out)
+    np.testing.assert_array_equal(np.signbit(out), ~np.signbit(a))
+
+
+CASTS = [
+    ("extsi", "i8", "i32", np.int8, np.int32),
+    ("extui", "i8", "i32", np.uint8, np.uint32),
+    ("extui", "i32", "i64", np.uint32, np.uint64),
+    ("trunci", "i64", "i8", np.int64, np.int8),
+    ("sitofp", "i8", "f32", np.int8, np.float32),
+    ("sitofp", "i64", "f64", np.int64, np.float64),
+    ("uitofp", "i8", "f32", np.uint8, np.float32),
+    ("uitofp", "i32", "f32", np.uint32, np.float32),
+    ("uitofp", "i64", "f32", np.uint64, np.float32),
+    ("uitofp", "i64", "f64", np.uint64, np.float64),
+    ("bitcast", "i32", "f32", np.int32, None),
+]
+
+
+def test_integer_casts():
+    jit = Jit(
+        "\n".join(
+            elementwise(f"c{i}", [old], new, f"%r = arith.{name} %0 : {old} to {new}")
+            for i, (name, old, new, _, _) in enumerate(CASTS)
+        )
+    )
+    for i, (name, old, new, from_type, to_type) in enumerate(CASTS):
+        dtype = np.dtype(from_type)
+        a = data(8 * dtype.itemsize, 3, unsigned=dtype.kind == "u")
+        a[:2] = (1 << (8 * dtype.itemsize - 2)) + 1
+        expected = a.view(np.float32) if to_type is None else a.astype(to_type)
+        out = np.empty_like(expected)
+        jit(f"c{i}", a, out)
+        np.testing.assert_array_equal(out, expected, err_msg=f"{name} {old} {new}")
+
+
+def test_floats_to_integers_saturate():
+    jit = Jit(
+        elementwise("signed", ["f32"], "i32", "%r = arith.fptosi %0 : f32 to i32")
+        + elementwise("unsigned", ["f32"], "i8", "%r = arith.fptoui %0 : f32 to i8")
+        + elementwise("wider", ["f32"], "f64", "%r = arith.extf %0 : f32 to f64")
+        + elementwise("narrower", ["f64"], "f32", "%r = arith.truncf %0 : f64 to f32")
+    )
+    a, _ = floats()
+    clean = np.nan_to_num(a.astype(np.float64), nan=0, posinf=1e18, neginf=-1e18)
+    signed, unsigned = np.empty(COUNT, np.int32), np.empty(COUNT, np.uint8)
+    jit("signed", a, signed)
+    np.testing.assert_array_equal(signed, np.trunc(np.clip(clean, -(2**31), 2**31 - 1)))
+    jit("unsigned", a, unsigned)
+    np.testing.assert_array_equal(unsigned, np.trunc(np.clip(clean, 0, 255)))
+    wide, back = np.empty(COUNT), np.empty(COUNT, np.float32)
+    jit("wider", a, wide)
+    jit("narrower", wide, back)
+    np.testing.assert_array_equal(wide, a.astype(np.float64))
+    np.testing.assert_array_equal(back, a)
+
+
+def test_extended_results():
+    jit = Jit(
+        elementwise("mulu", ["i32"] * 2, "i32", "%l, %r = arith.mului_extended %0, %1 : i32")
+        + elementwise("muls", ["i32"] * 2, "i32", "%l, %r = arith.mulsi_extended %0, %1 : i32")
+        + elementwise(
+            "carry",
+            ["i32"] * 2,
+            "i32",
+            "%l, %c = arith.addui_extended %0, %1 : i32, i1\n%r = arith.extui %c : i1 to i32",
+        )
+    )
+    a, b = data(32, 1), data(32, 2)
+    out = np.empty(COUNT, np.int32)
+    jit("muls", a, b, out)
+    np.testing.assert_array_equal(out, (a.astype(np.int64) * b) >> 32)
+    ua, ub = a.view(np.uint32).astype(np.uint64), b.view(np.uint32).astype(np.uint64)
+    jit("mulu", a, b, out)
+    np.testing.assert_array_equal(out.view(np.uint32), (ua * ub) >> np.uint64(32))
+    jit("carry", a, b, out)
+    np.testing.assert_array_equal(out, (ua + ub) >> np.uint64(32))
+
+
+def test_select_takes_any_value():
+    jit = Jit(
+        elementwise(
+            "f",
+            ["i32", "f32"],
+            "f32",
+            """%z = arith.constant 0 : i32
+            %half = arith.constant 0.5 : f32
+            %c = arith.cmpi slt, %0, %z : i32
+            %r = arith.select %c, %1, %half : f32""",
+        )
+    )
+    a, b = data(32, 1), np.arange(COUNT, dtype=np.float32)
+    out = np.empty_like(b)
+    jit("f", a, b, out)
+    np.testing.assert_array_equal(out, np.where(a < 0, b, np.float32(0.5)))
+
+
+def test_index_becomes_i64_with_casts_at_the_seams():
+    assert_converts(
+        ConvertArithToLLVMPass(),
+        """
+        func.func @f(%n: index) -> index {
+          %c = arith.constant 3 : index
+          %s = arith.addi %n, %c overflow<nsw> : index
+          %t = arith.index_cast %s : index to i32
+          %u = arith.index_cast %t : i32 to index
+          func.return %u : index
+        }
+        """,
+        """
+        func.func @f(%n: index) -> index {
+          %n_1 = builtin.unrealized_conversion_cast %n : index to i64
+          %c = llvm.mlir.constant(3) : i64
+          %s = llvm.add %n_1, %c overflow<nsw> : i64
+          %t = llvm.trunc %s : i64 to i32
+          %u = llvm.sext %t : i32 to i64
+          %u_1 = builtin.unrealized_conversion_cast %u : i64 to index
+          func.return %u_1 : index
+        }
+        """,
+    )
+
+
+def test_what_llvm_lacks_becomes_intrinsics():
+    assert_converts(
+        ConvertArithToLLVMPass(),
+        """
+        func.func @f(%v: vector<4xi32>, %x: f32) {
+          %m = arith.maxsi %v, %v : vector<4xi32>
+          %i = arith.fptosi %x : f32 to i32
+          %a = arith.addf %x, %x fastmath<reassoc> : f32
+          func.return
+        }
+        """,
+        """
+        func.func @f(%v: vector<4xi32>, %x: f32) {
+          %m = llvm.call_intrinsic "llvm.smax.v4i32"(%v, %v) : (vector<4xi32>, vector<4xi32>) -> vector<4xi32>
+          %i = llvm.call_intrinsic "llvm.fptosi.sat.i32.f32"(%x) : (f32) -> i32
+          %a = llvm.fadd %x, %x {fastmathFlags = #llvm.fastmath<reassoc>} : f32
+          func.return
+        }
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        ("%r = arith.addi %t, %t : tensor<4xi32>", "arith.addi in @f: tensor<4xi32> has no llvm"),
+        ("%r = arith.addi %v, %v : vector<2x2xi32>", "vector<2x2xi32> has no llvm type"),
+    ],
+)
+def test_refusals_name_the_op(op: str, message: str):
+    text = f"""
+    func.func @f(%t: tensor<4xi32>, %v: vector<2x2xi32>) {{
+      {op}
+      func.return
+    }}"""
+    with pytest.raises(PassFailedException, match=message):
+        convert(parse(text), [ConvertArithToLLVMPass()])
