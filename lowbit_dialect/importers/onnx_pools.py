@@ -1,0 +1,101 @@
+"""MaxPool, AveragePool and GlobalAveragePool."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from lowbit_dialect.geometry import Window
+from lowbit_dialect.importers.onnx_builder import Builder
+from lowbit_dialect.importers.onnx_model import Node
+from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor
+from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window
+from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+
+
+def image(b: Builder, node: Node) -> Tensor:
+    """The input, an image of rank 4."""
+    x = b.tensor(node)
+    if len(x.shape) != 4:
+        raise node.fail(f"takes images of rank 4, not {list(x.shape)}")
+    return x
+
+
+def pool_window(node: Node, x: Tensor) -> tuple[OnnxWindow, tuple[int, ...]]:
+    """The window and the ONNX shape of the result."""
+    if "kernel_shape" not in node.attributes:
+        raise node.fail("attribute 'kernel_shape' is missing")
+    if node.integer("ceil_mode", 0):
+        raise node.fail("ceil_mode is 0: pad the image instead")
+    if len(node.outputs) > 1 and node.outputs[1]:
+        raise node.fail("its second output, the indices, is not imported")
+    window = read_window(node, x.shape[2:], (1, 1))
+    sliding = Window.of(
+        x.shape[2:], window.kernel, window.strides, window.padding, window.dilations
+    )
+    if (error := sliding.error()) is not None:
+        raise node.fail(error)
+    return window, (*x.shape[:2], *sliding.out)
+
+
+def max_pool(b: Builder, node: Node) -> Tensor:
+    """Largest element; on integers too, since their scale is positive."""
+    x = image(b, node)
+    window, shape = pool_window(node, x)
+    x = b.arranged(node, x, NHWC)
+    op = MaxPoolOp(
+        x.value,
+        window.kernel,
+        strides=window.strides,
+        padding=window.padding,
+        dilations=window.dilations,
+    )
+    return replace(x, value=b.emit(node, op), base=shape, shape=shape)
+
+
+def average_pool(b: Builder, node: Node) -> Tensor:
+    """Mean; padding counts, or is absent."""
+    x = image(b, node)
+    window, shape = pool_window(node, x)
+    if window.dilations != (1, 1):
+        raise node.fail("has dilations; average pools have none")
+    if any(window.padding) and not node.integer("count_include_pad", 0):
+        raise node.fail("pads without count_include_pad: pad with a Pad node, or set it to 1")
+    return average(b, node, x, window, shape)
+
+
+def global_average_pool(b: Builder, node: Node) -> Tensor:
+    """Mean of each channel."""
+    x = image(b, node)
+    window = OnnxWindow(x.shape[2:], (1, 1), (1, 1), (0, 0, 0, 0))
+    return average(b, node, x, window, (*x.shape[:2], 1, 1))
+
+
+def average(
+    b: Builder, node: Node, x: Tensor, window: OnnxWindow, shape: tuple[int, ...]
+) -> Tensor:
+    """Of codes the exact sum, whose scale takes the division; of anything else the f32 mean."""
+    if not x.is_codes or (x.zero and any(window.padding)):
+        x = b.to_float(node, x)
+    x = b.arranged(node, x, NHWC)
+    count = window.kernel[0] * window.kernel[1]
+    op = AvgPoolOp(
+        x.value,
+        window.kernel,
+        strides=window.strides,
+        padding=window.padding,
+        divisor=1 if x.scale is not None else None,
+    )
+    value = b.emit(node, op)
+    if x.scale is None:
+        return replace(x, value=value, base=shape, shape=shape)
+    scale = (x.scale.astype(np.float64) / count).astype(np.float32)
+    return replace(x, value=value, base=shape, shape=shape, scale=scale, zero=x.zero * count)
+
+
+OPS = {
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
+    "GlobalAveragePool": global_average_pool,
+}

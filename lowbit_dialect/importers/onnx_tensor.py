@@ -1,0 +1,101 @@
+"""Tensors during import: an SSA value with its ONNX shape, stored axis order and quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.codes import CodeType, IntType, OddType, TernaryType, UIntType
+from lowbit_dialect.importers.onnx_model import Constant
+from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.common import element_of
+
+NHWC = (0, 2, 3, 1)
+ONE = np.ones(1, np.float32)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """`f32(value - zero) * scale + bias` in ONNX `shape`; `value` itself where `scale` is None.
+
+    The ONNX tensor is a row-major reshape of one of shape `base`, and `value` stores that with its axes
+    in the order `axes`. The two shapes differ only after a flatten to two axes: the columns of `value`
+    are then in the order of `columns`.
+    """
+
+    value: SSAValue
+    base: tuple[int, ...]
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    scale: Array | None = None
+    """f32 `[1]`, or a row along the ONNX axis `axis`."""
+    bias: Array | None = None
+    axis: int = 1
+    zero: int = 0
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Zeros still to be put round the image (top, left, bottom, right): the next Conv does it."""
+
+    @classmethod
+    def plain(cls, value: SSAValue, shape: Sequence[int]) -> Tensor:
+        """A tensor stored in ONNX order."""
+        return cls(value, tuple(shape), tuple(range(len(shape))), tuple(shape))
+
+    @property
+    def element(self) -> Attribute:
+        """Element type of the stored value."""
+        return element_of(self.value.type)
+
+    @property
+    def flattened(self) -> bool:
+        """Whether columns of a flattened image are out of ONNX order."""
+        return self.base != self.shape
+
+    @property
+    def columns(self) -> Array:
+        """ONNX column that each stored column of a flattened tensor holds."""
+        inner = np.arange(prod(self.base[1:])).reshape(self.base[1:])
+        return inner.transpose([axis - 1 for axis in self.axes[1:]]).ravel()
+
+    def stored_axis(self, axis: int) -> int:
+        """Where the value stores ONNX axis `axis`."""
+        return axis if self.flattened else self.axes.index(axis)
+
+    def holding(self, value: SSAValue, **changes: object) -> Tensor:
+        """This tensor with another value of the same layout, by default one without quantisation."""
+        clean: dict[str, object] = {"scale": None, "bias": None, "zero": 0, "axis": 1}
+        return replace(self, value=value, **{**clean, **changes})
+
+    @property
+    def is_codes(self) -> bool:
+        """Whether the value is codes that mean `(value - zero) * scale`."""
+        return isinstance(self.element, CodeType) and self.scale is not None and self.bias is None
+
+
+def is_row_major(shape: Sequence[int], axes: Sequence[int]) -> bool:
+    """Whether storing `shape` with axes in this order moves only axes of extent 1."""
+    moved = [axis for axis in axes if shape[axis] != 1]
+    return moved == sorted(moved)
+
+
+def code_for(low: int, high: int) -> CodeType | None:
+    """The code type of fewest planes that holds `low..high`; None above 8 bits."""
+    if (low, high) == (-1, 1):
+        return TernaryType()
+    for bits in range(1, 9):
+        for code in (UIntType(bits), IntType(bits)):
+            if code.minimum <= low and high <= code.maximum:
+                return code
+    return None
+
+
+def constant_code(constant: Constant) -> CodeType | None:
+    """The narrowest code type for the declared bounds of known integers; bipolar if all are -1 or 1."""
+    values = constant.values
+    if np.all(np.abs(values.astype(np.int32)) == 1):
+        return OddType(1)
+    low, high = constant.bounds or (int(values.min()), int(values.max()))
+    return code_for(low, high) or code_for(int(values.min()), int(values.max()))
