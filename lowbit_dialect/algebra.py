@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdsl.ir import Attribute
+
 from lowbit_dialect.codes import CodeType
 
 
@@ -74,3 +76,11 @@ class PairAlgebra:
     def needs_corrections(self, pad_value: int) -> bool:
         """Whether any correction can differ from zero."""
         return self.inside != (0, 0, 0) or pad_value != 0
+
+
+def inside_terms(activation: Attribute, weight: Attribute, products: str) -> tuple[int, int, int]:
+    """`PairAlgebra.inside` of a pair whose sums are popcounts; products need no correction inside."""
+    if products == "multiply":
+        return 0, 0, 0
+    assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
+    return PairAlgebra(activation, weight).inside

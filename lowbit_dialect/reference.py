@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from lowbit_dialect.algebra import PairAlgebra
+from lowbit_dialect.algebra import PairAlgebra, inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.common import array, element_of, spatial_axes
@@ -148,7 +148,7 @@ def linear(op: LinearOp, values: Values) -> Array:
     if op.corrections is None:
         total = _contract(work, _pad(work, x, work.pad_value), weights)
     else:
-        total = _bitserial(work, x, weights, values[op.corrections])
+        total = _corrected(work, x, weights, values[op.corrections], op.products_form)
     flat = total.reshape(work.batch, *work.window.out, work.groups * work.outputs)
     if len(work.input_axes) == 2:
         flat = flat.reshape(-1, work.outputs)
@@ -168,8 +168,25 @@ def linear(op: LinearOp, values: Values) -> Array:
     raise ValueError(f"the epilogue of '{op.name}' does not yield")
 
 
-def _bitserial(work: Contraction, x: Array, weights: Array, corrections: Array) -> Array:
-    """`factor * raw + corrections`, with popcounts over the taps inside the image."""
+def _corrected(
+    work: Contraction, x: Array, weights: Array, corrections: Array, products: str
+) -> Array:
+    """What is summed over the taps inside the image, plus the corrections of the border class."""
+    if products == "multiply":
+        total = _contract(work, _pad(work, x, 0), weights)
+    else:
+        total = _popcounts(work, x, weights)
+    rows, columns = work.window.rows, work.window.columns
+    at = np.ix_(
+        [rows.class_of(o) for o in range(rows.out)],
+        [columns.class_of(o) for o in range(columns.out)],
+    )
+    table = corrections.reshape(rows.classes, columns.classes, work.groups, work.outputs)[at]
+    return total + table[None]
+
+
+def _popcounts(work: Contraction, x: Array, weights: Array) -> Array:
+    """`factor * raw`, with popcounts over the taps inside the image."""
     assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
     algebra = PairAlgebra(work.activation, work.weight)
     bits, planes = work.activation.encode(x), work.weight.encode(weights)
@@ -184,20 +201,13 @@ def _bitserial(work: Contraction, x: Array, weights: Array, corrections: Array) 
         else:
             count = _contract(work, b, w)
         raw += weight * count
-    rows, columns = work.window.rows, work.window.columns
-    at = np.ix_(
-        [rows.class_of(o) for o in range(rows.out)],
-        [columns.class_of(o) for o in range(columns.out)],
-    )
-    table = corrections.reshape(rows.classes, columns.classes, work.groups, work.outputs)[at]
-    return algebra.factor * raw + table[None]
+    return algebra.factor * raw
 
 
 def corrections(op: CorrectionsOp, values: Values) -> Array:
     """The rank-one terms of each border class and output channel."""
     work, weights = _split(op, values)
-    assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
-    a, b, shift = PairAlgebra(work.activation, work.weight).inside
+    a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
     within = ((a * weights + b) >> shift).sum(axis=3)
     outside = work.pad_value * weights.sum(axis=3)
     rows, columns = work.window.rows, work.window.columns

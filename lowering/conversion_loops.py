@@ -14,7 +14,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerType, i32
 from xdsl.ir import SSAValue
 
-from lowbit_dialect.algebra import PairAlgebra
+from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Chain, Term
 from lowbit_dialect.ops.common import array
@@ -213,9 +213,8 @@ def correction_loops(op: CorrectionsOp) -> None:
     """Replace `corrections` on memrefs by loops over border classes, channels and taps."""
     emit, work = Emitter(op), op.contraction
     assert op.outs is not None
-    assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
     weights, table = Element(emit, op.weights), Element(emit, op.outs)
-    a, b, shift = PairAlgebra(work.activation, work.weight).inside
+    a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
     rows, columns = work.window.rows, work.window.columns
 
     def bounds(axis, index: SSAValue) -> tuple[SSAValue, SSAValue]:  # pyright: ignore

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xdsl.dialects import llvm
 from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -31,7 +32,8 @@ from lowbit_dialect.ops.tile import TileOp, YieldOp
 from lowbit_dialect.reference import clamp_bounds
 from lowering.rounding import floor, round_even, round_to
 from microkernels.block import move
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter, mangled, vector
+from microkernels.emit import element_of as lane_of
 from microkernels.lanewise import load_elements
 from microkernels.operand import Operand
 from microkernels.target import Target
@@ -78,19 +80,26 @@ class Epilogue:
 
     def _correct(self, raw: SSAValue, place: Place) -> SSAValue:
         tile, emit = self.tile, self.emit
-        if tile.weights is None:
-            return raw
-        codes = element_of(tile.input.type), element_of(tile.weights.type)
-        layout = layout_of(shaped(tile.input))
-        if layout is None or not layout.packed:
-            return raw
-        factor = PairAlgebra(*codes).factor  # pyright: ignore
+        factor = self._factor()
         doubled = emit.binary("add", raw, raw) if abs(factor) == 2 else raw
         if tile.corrections is None:
             zero = emit.constant(0, raw.type)
             return doubled if factor > 0 else emit.binary("sub", zero, doubled)
-        table = emit.load(self._correction_pointer(tile.corrections, place), raw.type, 4)
+        table = emit.load(self._correction_pointer(tile.corrections, place), vector(self.lanes, i32), 4)
+        table = self._like(table, raw)
         return emit.binary("add" if factor > 0 else "sub", table, doubled)
+
+    def _factor(self) -> int:
+        """What raw sums are multiplied by: 1 unless they count bits."""
+        layout = layout_of(shaped(self.tile.input))
+        if self.tile.weights is None or layout is None or not layout.packed:
+            return 1
+        codes = element_of(self.tile.input.type), element_of(self.tile.weights.type)
+        return PairAlgebra(*codes).factor  # pyright: ignore
+
+    def _like(self, table: SSAValue, raw: SSAValue) -> SSAValue:
+        """Corrections in the lanes of the accumulator, which may be i64."""
+        return self.emit.widen(table, lane_of(raw.type), signed=True)
 
     def _correction_pointer(self, corrections: SSAValue, place: Place) -> SSAValue:
         operand, base = self._channel_base(corrections, 2)
@@ -204,8 +213,6 @@ class Epilogue:
 
     def requantize(self, op: RequantizeOp, x: SSAValue, place: Place) -> SSAValue:
         """Scale integers; round and clamp if the result is one."""
-        from xdsl.dialects import llvm
-
         emit = self.emit
         real = emit.op(llvm.SIToFPOp(x, vector(self.lanes, f32)))
         real = emit.binary("fmul", real, self.row(op.scale, place))
@@ -283,7 +290,7 @@ class Epilogue:
     def _to_integer(self, x: SSAValue) -> SSAValue:
         """A float that is an integer in i32's range, as i32."""
         type = vector(self.lanes, i32)
-        name = f"llvm.fptosi.sat.{_spell(type)}.{_spell(x.type)}"
+        name = f"llvm.fptosi.sat.{mangled(type)}.{mangled(x.type)}"
         result = self.emit.call(name, [x], type)
         assert result is not None
         return result
@@ -356,15 +363,7 @@ class Epilogue:
 
 
 def _is_float(value: SSAValue) -> bool:
-    from microkernels.emit import element_of as lane_of
-
     return isinstance(lane_of(value.type), Float32Type)
-
-
-def _spell(type: Attribute) -> str:
-    from microkernels.emit import mangled
-
-    return mangled(type)
 
 
 APPLY: dict[type[Operation], Callable[..., SSAValue]] = {

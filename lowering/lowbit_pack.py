@@ -17,15 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, TensorType, f32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, TensorType, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
-from lowbit_dialect.algebra import PairAlgebra
-from lowbit_dialect.codes import CodeType
+from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.layout import Layout, Term, layout_of, storage_dtype, with_layout
 from lowbit_dialect.ops.common import shape_of, shaped, spatial_axes
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
@@ -37,7 +36,7 @@ from lowbit_dialect.ops.layout import (
     TransposeOp,
     convert_layout,
 )
-from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import Contraction, Conv2dOp, CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
@@ -111,11 +110,11 @@ class Packer:
             op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors), op)
         )
         block = kernel.lanes
-        if packed and op.corrections is None:
-            assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
-            if PairAlgebra(work.activation, work.weight).needs_corrections(work.pad_value):
-                op = self._correct(op, weights, block)
-        elif op.corrections is not None:
+        products = "popcount" if packed else "multiply"
+        if op.corrections is None:
+            if _needs_corrections(work, products):
+                op = self._correct(op, weights, block, products)
+        else:
             self._lay_corrections(op, op.corrections, block)
         if op.epilogue.blocks:
             for inner in op.epilogue.block.ops:
@@ -124,10 +123,12 @@ class Packer:
                     self._residual(inner, op)
         self._output(op, kernel.lanes, work.groups, work.input_axes)
 
-    def _correct(self, op: LinearOp, weights: SSAValue, block: int) -> LinearOp:
+    def _correct(
+        self, op: LinearOp, weights: SSAValue, block: int, products: str
+    ) -> LinearOp:
         """Add the `corrections` operand, computed from unpacked weights."""
         source = self.stored(weights, None, op) if layout_of(shaped(weights)) else weights
-        new = CorrectionsOp.of(op, source)
+        new = CorrectionsOp.of(op, source, products)
         folded = _fold(new)
         owner = source.owner
         where = (
@@ -146,7 +147,10 @@ class Packer:
             type = value.type
             assert isinstance(type, TensorType)
             value = Rewriter.replace_value_with_new_type(value, with_layout(type, layout))
-        return _with_corrections(op, value)
+        new_op = _with_corrections(op, value)
+        if isinstance(new_op, Conv2dOp):
+            new_op.properties["products"] = StringAttr(products)
+        return new_op
 
     def _lay_corrections(self, op: LinearOp, corrections: SSAValue, block: int) -> None:
         work = op.contraction
@@ -270,6 +274,15 @@ def _fold(op: Operation) -> Operation:
         return op
     values = {v: o.array() for v, o in zip(op.operands, owners) if isinstance(o, ConstantOp)}
     return ConstantOp.of(evaluate_op(op, values), shaped(op.results[0]).element_type)
+
+
+def _needs_corrections(work: Contraction, products: str) -> bool:
+    """Whether a kernel's sums differ from the result: by the algebra of codes, or by padding."""
+    pads = any(axis.head or axis.tail for axis in (work.window.rows, work.window.columns))
+    padded = pads and work.pad_value != 0
+    if products == "multiply":
+        return padded
+    return padded or inside_terms(work.activation, work.weight, products) != (0, 0, 0)
 
 
 def _replace(op: Operation, old: SSAValue, new: SSAValue) -> None:

@@ -50,7 +50,11 @@ from lowbit_dialect.ops.common import (
     verify_form,
     verify_window,
 )
+from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.schedule import ScheduleAttr
+
+
+PRODUCTS = ("popcount", "multiply")
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,17 @@ class LinearOp(IRDLOperation, ABC):
     epilogue = region_def()
     schedule = opt_prop_def(ScheduleAttr)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(NoTerminator())
+    traits = traits_def(NoTerminator(), WritesOuts())
 
     @property
     def contraction(self) -> Contraction:
         """The numbers of this op."""
         raise AssertionError(self.name)
+
+    @property
+    def products_form(self) -> str:
+        """What corrections correct: `popcount` or `multiply`."""
+        return self.products.data if isinstance(self, Conv2dOp) else "popcount"
 
     def output_shape(self) -> tuple[int, ...]:
         """Shape of what this op computes."""
@@ -138,7 +147,10 @@ class LinearOp(IRDLOperation, ABC):
             f"{output_type(self)}",
         )
         if self.corrections is not None:
-            expect(work.bitserial, "only products of codes have corrections")
+            expect(
+                work.bitserial or self.products_form == "multiply",
+                "only products of codes have popcount corrections",
+            )
             shape = correction_shape(work)
             expect(
                 shape_of(self.corrections) == shape
@@ -228,6 +240,7 @@ class Conv2dOp(LinearOp):
     groups = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
     pad_value = prop_def(IntegerAttr, default_value=IntegerAttr(0, i64))
     format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
+    products = prop_def(StringAttr, default_value=StringAttr("popcount"))
 
     assembly_format = LinearOp.FORM
 
@@ -389,6 +402,8 @@ class CorrectionsOp(IRDLOperation):
     corrections[row class, column class, output channel]` (see `lowbit_dialect.algebra`). Border classes
     are those of `lowbit_dialect.geometry`; the taps on padding contribute `pad_value` times their weight.
     Carries the attributes of the convolution it corrects; `size` is the height and width of its image.
+    Where `products` is `multiply`, the sum is of products of decoded values over the taps inside, and the
+    corrections are what the taps on padding contribute.
     """
 
     name = "lowbit.corrections"
@@ -404,15 +419,17 @@ class CorrectionsOp(IRDLOperation):
     groups = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
     pad_value = prop_def(IntegerAttr, default_value=IntegerAttr(0, i64))
     format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
+    products = prop_def(StringAttr, default_value=StringAttr("popcount"))
 
     irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(WritesOuts())
     assembly_format = (
         "$weights (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($weights) "
         "(`->` type($result)^)?"
     )
 
     @classmethod
-    def of(cls, op: LinearOp, weights: SSAValue) -> CorrectionsOp:
+    def of(cls, op: LinearOp, weights: SSAValue, products: str = "popcount") -> CorrectionsOp:
         """The corrections of `op`, whose weights (in any layout) are `weights`."""
         work = op.contraction
         rows, columns = work.window.rows, work.window.columns
@@ -428,6 +445,7 @@ class CorrectionsOp(IRDLOperation):
                 "groups": IntegerAttr(work.groups, i64),
                 "pad_value": IntegerAttr(work.pad_value, i64),
                 "format": StringAttr("nchw" if work.weight_axes == (2, 3, 1, 0) else "nhwc"),
+                "products": StringAttr(products),
             },
         )
 
@@ -469,7 +487,12 @@ class CorrectionsOp(IRDLOperation):
         ):
             expect(len(array(prop, ())) == size, f"{name} has {size} numbers")
         work = self.contraction
-        expect(work.bitserial, "only products of codes have corrections")
+        products = self.products.data
+        expect(products in PRODUCTS, f"products is popcount or multiply, not {products}")
+        expect(
+            work.bitserial or products == "multiply",
+            "only products of codes have popcount corrections",
+        )
         verify_window(work.window)
         shape = correction_shape(work)
         got = output_type(self)
