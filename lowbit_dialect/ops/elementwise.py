@@ -35,7 +35,6 @@ from xdsl.irdl import (
     prop_def,
     traits_def,
 )
-from xdsl.traits import Pure
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.common import (
@@ -47,6 +46,7 @@ from lowbit_dialect.ops.common import (
     shape_of,
     shaped,
 )
+from lowbit_dialect.ops.effects import WritesOuts
 
 ROUNDINGS = ("half_even", "floor", "ceil", "up", "down", "half_up", "half_down")
 LAST = IntegerAttr(-1, i64)
@@ -59,6 +59,7 @@ class ElementwiseOp(IRDLOperation, ABC):
     outs = opt_operand_def()
     result = opt_result_def()
     axis = prop_def(IntegerAttr, default_value=LAST)
+    traits = traits_def(WritesOuts())
 
     @property
     def tables(self) -> tuple[SSAValue, ...]:
@@ -131,7 +132,6 @@ class ThresholdOp(ElementwiseOp):
     result = opt_result_def()
     axis = prop_def(IntegerAttr, default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = (
         "$input `,` $thresholds (`flip` `(` $flip^ `:` type($flip) `)`)? "
         "(`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` type($thresholds) "
@@ -177,7 +177,6 @@ class RequantizeOp(ElementwiseOp):
     result = opt_result_def()
     axis = prop_def(IntegerAttr, default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = (
         "$input `,` $scale (`bias` `(` $bias^ `:` type($bias) `)`)? "
         "(`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` type($scale) "
@@ -227,7 +226,6 @@ class QuantizeOp(ElementwiseOp):
     minimum = opt_prop_def(IntegerAttr)
     maximum = opt_prop_def(IntegerAttr)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = (
         "$input `,` $scale (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` "
         "type($scale) (`->` type($result)^)?"
@@ -295,7 +293,6 @@ class BatchNormOp(ElementwiseOp):
     axis = prop_def(IntegerAttr, default_value=LAST)
     epsilon = prop_def(FloatAttr)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = (
         "$input `gamma` $gamma `beta` $beta `mean` $mean `variance` $variance "
         "(`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` type($gamma) `,` "
@@ -335,7 +332,6 @@ class MulOp(ElementwiseOp):
     result = opt_result_def()
     axis = prop_def(IntegerAttr, default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = QuantizeOp.assembly_format
 
     def __init__(self, input: SSAValue | Operation, scale: SSAValue | Operation, *, axis: int = -1):
@@ -361,7 +357,6 @@ class DivOp(ElementwiseOp):
     result = opt_result_def()
     axis = prop_def(IntegerAttr, default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = QuantizeOp.assembly_format
 
     def __init__(self, input: SSAValue | Operation, scale: SSAValue | Operation, *, axis: int = -1):
@@ -388,7 +383,6 @@ class ClipOp(ElementwiseOp):
     minimum = opt_prop_def()
     maximum = opt_prop_def()
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = (
         "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
         "(`->` type($result)^)?"
@@ -437,7 +431,6 @@ class AddOp(ElementwiseOp):
     result = opt_result_def()
     axis = prop_def(IntegerAttr, default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
     assembly_format = (
         "$input `,` $other (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` "
         "type($other) (`->` type($result)^)?"

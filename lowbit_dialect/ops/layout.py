@@ -49,6 +49,7 @@ from lowbit_dialect.ops.common import (
     shaped,
     verify_form,
 )
+from lowbit_dialect.ops.effects import WritesOuts
 
 
 @irdl_op_definition
@@ -112,7 +113,7 @@ class ConversionOp(IRDLOperation, ABC):
     input = operand_def()
     outs = opt_operand_def()
     result = opt_result_def(TensorType)
-    traits = traits_def(Pure())
+    traits = traits_def(WritesOuts())
     FORM: ClassVar[str] = (
         "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
         "(`->` type($result)^)?"
@@ -228,7 +229,7 @@ class TransposeOp(IRDLOperation):
     outs = opt_operand_def()
     result = opt_result_def(TensorType)
     permutation = prop_def(DenseArrayBase)
-    traits = traits_def(Pure())
+    traits = traits_def(WritesOuts())
     assembly_format = (
         "$input `permutation` `=` $permutation (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict "
         "`:` type($input) (`->` type($result)^)?"

@@ -29,7 +29,6 @@ from xdsl.irdl import (
     prop_def,
     traits_def,
 )
-from xdsl.traits import Pure
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import Window
@@ -48,6 +47,7 @@ from lowbit_dialect.ops.common import (
     verify_form,
     verify_window,
 )
+from lowbit_dialect.ops.effects import WritesOuts
 
 
 class PoolOp(IRDLOperation, ABC):
@@ -66,7 +66,7 @@ class PoolOp(IRDLOperation, ABC):
     dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
     format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(Pure())
+    traits = traits_def(WritesOuts())
 
     @property
     def window(self) -> Window:

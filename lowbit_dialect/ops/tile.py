@@ -26,9 +26,10 @@ from xdsl.irdl import (
     traits_def,
     var_operand_def,
 )
-from xdsl.traits import IsTerminator, NoTerminator
+from xdsl.traits import IsTerminator, NoTerminator, Pure
 
 from lowbit_dialect.ops.common import array, expect, ints, shape_of
+from lowbit_dialect.ops.effects import WritesOuts
 
 
 @irdl_op_definition
@@ -37,7 +38,7 @@ class YieldOp(IRDLOperation):
 
     name = "lowbit.yield"
     value = operand_def()
-    traits = traits_def(IsTerminator())
+    traits = traits_def(IsTerminator(), Pure())
     assembly_format = "$value attr-dict `:` type($value)"
 
     def __init__(self, value: SSAValue | Operation):
@@ -54,7 +55,8 @@ class TileOp(IRDLOperation):
     A microkernel forms the accumulators, the corrections of the border class are added, the epilogue maps
     each to what is stored. `input_axes`, `weight_axes` and `output_axes` name the axes of the operands:
     batch, rows, columns, channels; kernel rows, kernel columns, inputs, outputs (-1 for one that is not
-    there).
+    there). `classes` are the border class of the row and, with column bounds as operands, of the column;
+    else `column_classes` lists that of each pixel. A sum is divided by `divisor`, rounding down.
     """
 
     name = "lowbit.tile"
@@ -71,6 +73,7 @@ class TileOp(IRDLOperation):
     row_low = operand_def(IndexType)
     row_high = operand_def(IndexType)
     column_bounds = var_operand_def(IndexType)
+    classes = var_operand_def(IndexType)
     epilogue = region_def()
 
     microkernel = prop_def(StringAttr)
@@ -88,14 +91,16 @@ class TileOp(IRDLOperation):
     input_axes = prop_def(DenseArrayBase)
     weight_axes = prop_def(DenseArrayBase)
     output_axes = prop_def(DenseArrayBase)
+    column_classes = prop_def(DenseArrayBase, default_value=ints(()))
+    divisor = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
 
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    traits = traits_def(NoTerminator())
+    traits = traits_def(NoTerminator(), WritesOuts())
     assembly_format = (
         "$microkernel `at` `(` $batch `,` $group `,` $channel `,` $row `,` $column `)` "
         "`rows` `(` $row_low `,` $row_high `)` (`columns` `(` $column_bounds^ `)`)? "
         "`ins` `(` $input `:` type($input) `)` (`weights` `(` $weights^ `:` type($weights) `)`)? "
-        "(`corrections` `(` $corrections^ `:` type($corrections) `)`)? "
+        "(`corrections` `(` $corrections^ `:` type($corrections) `)` `classes` `(` $classes `)`)? "
         "`outs` `(` $outs `:` type($outs) `)` attr-dict (`epilogue` $epilogue^)?"
     )
 
@@ -109,6 +114,7 @@ class TileOp(IRDLOperation):
         position: Sequence[SSAValue],
         row_bounds: Sequence[SSAValue],
         column_bounds: Sequence[SSAValue],
+        classes: Sequence[SSAValue],
         numbers: dict[str, int],
         arrays: dict[str, Sequence[int]],
         taps: str,
@@ -126,6 +132,7 @@ class TileOp(IRDLOperation):
                 *position,
                 *row_bounds,
                 column_bounds,
+                classes,
             ],
             properties=properties,
             regions=[epilogue],
