@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IndexType, ModuleOp
+from xdsl.dialects.cf import SwitchOp
 from xdsl.passes import ModulePass
 
 from lowering.llvm.conversion import Conversion, ops_below
@@ -34,5 +35,7 @@ class ConvertIndexToLLVMPass(ModulePass):
             for block in branch.successors:
                 conversion.retype_arguments(block, branch, (IndexType,))
             for i, operand in enumerate(branch.operands):
-                if isinstance(operand.type, IndexType):
+                # The flag of a switch goes to no block, and its type is that of the cases.
+                forwarded = i > 0 or not isinstance(branch, SwitchOp)
+                if forwarded and isinstance(operand.type, IndexType):
                     branch.operands[i] = conversion.operand(operand)

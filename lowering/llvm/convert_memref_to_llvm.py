@@ -27,7 +27,7 @@ from xdsl.dialects.builtin import (
     UnitAttr,
     i64,
 )
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from lowering.llvm.addressing import (
@@ -40,6 +40,7 @@ from lowering.llvm.addressing import (
     offset_address,
 )
 from lowering.llvm.conversion import (
+    POINTER,
     Conversion,
     Rule,
     constant_value,
@@ -91,7 +92,8 @@ def _linkage(op: memref.GlobalOp) -> str:
 
 
 def _get_global(op: memref.GetGlobalOp, conversion: Conversion) -> None:
-    conversion.become(op, llvm.AddressOfOp, (), {"global_name": op.name_})
+    address = conversion.emit(llvm.AddressOfOp(op.name_, POINTER))
+    _become_opaque(op, address, conversion)
 
 
 def _alloca(op: memref.AllocaOp, conversion: Conversion) -> None:
@@ -100,8 +102,17 @@ def _alloca(op: memref.AllocaOp, conversion: Conversion) -> None:
         raise refusal(op, f"{type_} has no static size; give it one")
     element = conversion.llvm_type(type_.element_type)
     size = conversion.emit(constant(prod(type_.get_shape()), i64))
-    new = llvm.AllocaOp(size, element, alignment(op, element))
-    conversion.replace(op, conversion.emit(new))
+    address = conversion.emit(llvm.AllocaOp(size, element, alignment(op, element)))
+    _become_opaque(op, address, conversion)
+
+
+def _become_opaque(op: Operation, address: SSAValue, conversion: Conversion) -> None:
+    """Make `op` the pointer `address`, by a cast that LLVM drops.
+
+    xDSL's translation gives the address of a global or an alloca a typed pointer of llvmlite's,
+    through which it refuses to store a value of another type, such as a vector.
+    """
+    conversion.become(op, llvm.BitcastOp, [address], {})
 
 
 def _view(op: memref.ViewOp, conversion: Conversion) -> None:

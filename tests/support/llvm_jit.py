@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import partial
 from textwrap import dedent
 
 import llvmlite.binding as llvm
@@ -79,7 +80,11 @@ class Jit:
         self, name: str, result: type | None, *arguments: type
     ) -> Callable[..., int | float]:
         """Return the function as a C function of these ctypes types."""
-        return ctypes.CFUNCTYPE(result, *arguments)(self._symbols[name])
+        return partial(self._call, ctypes.CFUNCTYPE(result, *arguments)(self._symbols[name]))
+
+    def _call(self, function: Callable[..., int | float], *values: int | float) -> int | float:
+        """Call a function; a method, so that the code lives as long as what calls it."""
+        return function(*values)
 
     def __call__(self, name: str, *arrays: np.ndarray) -> None:
         """Call a function of memrefs."""
