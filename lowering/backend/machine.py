@@ -1,0 +1,105 @@
+"""LLVM set up for a target: the machine that generates code, and modules that are safe to give it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, cast
+
+from llvmlite import binding
+
+from microkernels.target import Target
+
+_llvm = cast(Any, binding)
+
+IR_PASSES = (
+    "aggressive_dce",
+    "aggressive_instcombine",
+    "dead_code_elimination",
+    "instruction_combine",
+    "loop_rotate",
+    "loop_simplify",
+    "loop_strength_reduce",
+    "loop_unroll",
+    "new_gvn",
+    "reassociate",
+    "sccp",
+    "simplify_cfg",
+    "sinking",
+    "sroa",
+)
+"""LLVM's own passes over functions that may be asked for; none runs unless asked for."""
+
+
+class BackendError(Exception):
+    """LLVM cannot make code of a module; the message says why in a sentence."""
+
+
+def feature_string(target: Target) -> str:
+    """Spell every feature of the architecture as on or off, so that the processor's name adds none.
+
+    Removals come first: LLVM takes away what needs a removed feature, and adds what an added one needs.
+    """
+    return ",".join([*(f"-{f}" for f in target.disabled()), *(f"+{f}" for f in target.features)])
+
+
+def data_layout(target: Target) -> str:
+    """LLVM's data layout string of a target."""
+    return _data_layout(target.triple)
+
+
+@cache
+def _data_layout(triple: str) -> str:
+    _initialise()
+    return str(_llvm.Target.from_triple(triple).create_target_machine().target_data)
+
+
+def target_machine(target: Target) -> Any:
+    """Create LLVM's machine: optimised code, position independent, within 2 GB. ORC takes ownership."""
+    _initialise()
+    return _llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu,
+        features=feature_string(target),
+        opt=3,
+        reloc="pic",
+        # The default, meant for MCJIT, is "large" and reaches every symbol through a register.
+        codemodel="small",
+    )
+
+
+def parse_module(ir: str) -> Any:
+    """Parse and verify LLVM IR; what is not verified can abort the process in code generation."""
+    _initialise()
+    try:
+        # A context of its own is freed with the module; the global one only grows.
+        module = _llvm.parse_assembly(ir, context=_llvm.create_context())
+        module.verify()
+    except RuntimeError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise BackendError(f"LLVM refuses the module: {' '.join(lines[:2])[:300]}") from None
+    return module
+
+
+def run_passes(module: Any, machine: Any, passes: Sequence[str]) -> None:
+    """Run some of `IR_PASSES` over every function, in the order given."""
+    unknown = [name for name in passes if name not in IR_PASSES]
+    if unknown:
+        raise BackendError(f"unknown LLVM pass {unknown[0]!r}; known are {', '.join(IR_PASSES)}")
+    if not passes:
+        return
+    # A builder that is used twice gets slower with every use.
+    builder = _llvm.create_pass_builder(machine, _llvm.create_pipeline_tuning_options())
+    manager = _llvm.create_new_function_pass_manager()
+    for name in passes:
+        getattr(manager, f"add_{name}_pass")()
+    for function in module.functions:
+        if not function.is_declaration:
+            manager.run(function, builder)
+
+
+@cache
+def _initialise() -> None:
+    _llvm.initialize_all_targets()
+    _llvm.initialize_all_asmprinters()
+    # Without it an inline assembly statement ends the process.
+    _llvm.initialize_native_asmparser()
