@@ -229,6 +229,13 @@ def elementwise(op: ElementwiseOp, values: Values) -> Array:
     return _elementwise(op, values, op.channel_axis)
 
 
+def evaluate_elementwise(op: ElementwiseOp, x: Array) -> Array:
+    """One op of constant tables on one value for each channel, `[C]` in and out."""
+    tables = {v: o.array() for v in op.operands if isinstance(o := v.owner, ConstantOp)}
+    result = _elementwise(op, {**tables, op.input: x}, 0)
+    return result.astype(storage_dtype(op.output_element))
+
+
 def _elementwise(op: ElementwiseOp, values: Values, channel: int) -> Array:
     x = values[op.input]
 

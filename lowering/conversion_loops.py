@@ -121,8 +121,9 @@ def _in_order(element: Element) -> bool:
     shape = element.type.get_shape()
     if prod(storage_extents(element)) != prod(shape):
         return False
-    order = [(term.axis, [(kind != "by", block) for kind, block in term.chain])
-             for term in element.terms]
+    order = [
+        (term.axis, [(kind != "by", block) for kind, block in term.chain]) for term in element.terms
+    ]
     return order == sorted(order, key=lambda pair: (pair[0] or 0, pair[1]))
 
 
@@ -173,11 +174,7 @@ def _by_element(emit: Emitter, source: Element, target: Element, order: Sequence
     def word(indices: list[SSAValue]) -> None:
         strides = [target.operand.stride(t.axis, t.chain) for t in target.terms]
         pointer = move(emit, target.operand.pointer, list(zip(indices, strides)))
-        known = {
-            (t.axis, t.chain): i
-            for t, i in zip(target.terms, indices)
-            if t.axis is not None
-        }
+        known = {(t.axis, t.chain): i for t, i in zip(target.terms, indices) if t.axis is not None}
         size = target.dtype.itemsize
         if not target.packed:
             value = read(known)

@@ -95,7 +95,9 @@ def bit_position(emit: Emitter, layout: Layout | None, place: SSAValue) -> SSAVa
 class Places:
     """From positions of stored axes back to logical indices, and whether these exist."""
 
-    def __init__(self, emit: Emitter, shape: Sequence[int], known: dict[tuple[int, Chain], SSAValue]):
+    def __init__(
+        self, emit: Emitter, shape: Sequence[int], known: dict[tuple[int, Chain], SSAValue]
+    ):
         self.emit, self.shape, self.known = emit, shape, known
         self.valid: SSAValue | None = None
 
@@ -108,8 +110,9 @@ class Places:
             return self.known[axis, chain]
         emit = self.emit
         ((_, block),) = {
-            c[len(chain)] for a, c in self.known if a == axis and c[: len(chain)] == chain
-            and c[len(chain)][0] == "by"
+            c[len(chain)]
+            for a, c in self.known
+            if a == axis and c[: len(chain)] == chain and c[len(chain)][0] == "by"
         }
         blocks = -(-extent // block)
         outer = self._resolve(axis, (*chain, ("by", block)), blocks)
@@ -130,9 +133,7 @@ class Places:
         return self.emit.op(arith.SelectOp(self.valid, value, self.emit.constant(0, value.type)))
 
 
-def nest(
-    emit: Emitter, extents: Sequence[int], body: Callable[[list[SSAValue]], None]
-) -> None:
+def nest(emit: Emitter, extents: Sequence[int], body: Callable[[list[SSAValue]], None]) -> None:
     """Loops over a box of index values; an extent of 1 needs none."""
 
     def level(depth: int, indices: list[SSAValue]) -> None:

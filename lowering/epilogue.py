@@ -85,7 +85,9 @@ class Epilogue:
         if tile.corrections is None:
             zero = emit.constant(0, raw.type)
             return doubled if factor > 0 else emit.binary("sub", zero, doubled)
-        table = emit.load(self._correction_pointer(tile.corrections, place), vector(self.lanes, i32), 4)
+        table = emit.load(
+            self._correction_pointer(tile.corrections, place), vector(self.lanes, i32), 4
+        )
         table = self._like(table, raw)
         return emit.binary("add" if factor > 0 else "sub", table, doubled)
 
@@ -184,7 +186,11 @@ class Epilogue:
             count = self._count_in_loop(op, count, compare, place)
         if code.scale == 2:
             count = emit.binary("add", count, count)
-        return emit.binary("add", count, emit.constant(code.minimum, x.type)) if code.minimum else count
+        return (
+            emit.binary("add", count, emit.constant(code.minimum, x.type))
+            if code.minimum
+            else count
+        )
 
     def _count_in_loop(
         self,

@@ -45,10 +45,15 @@ class TileNest:
 
     def build(self) -> None:
         """Emit the loops: batch, group, channel block, row, column."""
-        self._each(self.batch, 1, lambda batch: self._each(
-            self.groups, 1, lambda group: self._blocks(batch, group)))
+        self._each(
+            self.batch,
+            1,
+            lambda batch: self._each(self.groups, 1, lambda group: self._blocks(batch, group)),
+        )
 
-    def _each(self, count: int, step: int, body: Callable[[SSAValue], None], start: int = 0) -> None:
+    def _each(
+        self, count: int, step: int, body: Callable[[SSAValue], None], start: int = 0
+    ) -> None:
         """Call `body` for start, start + step, ... below count: once without a loop, else in one."""
         emit = self.emit
         if count - start <= step:

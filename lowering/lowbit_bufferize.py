@@ -132,7 +132,9 @@ def _check(func: FuncOp, outputs: list[SSAValue]) -> None:
                 "first, which copies it"
             )
     if len(set(outputs)) != len(outputs):
-        raise PassFailedException(f"@{func.sym_name.data} returns a value twice: run lowbit-pack first")
+        raise PassFailedException(
+            f"@{func.sym_name.data} returns a value twice: run lowbit-pack first"
+        )
 
 
 def _last_use(value: SSAValue, order: dict[Operation, int]) -> int:

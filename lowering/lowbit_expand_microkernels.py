@@ -15,9 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects import llvm
-from xdsl.dialects.builtin import ModuleOp, UnrealizedConversionCastOp, i8
-from xdsl.ir import Operation
+from xdsl.dialects.builtin import ModuleOp, UnrealizedConversionCastOp
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import PassFailedException
@@ -29,7 +27,7 @@ from lowering.epilogue import Epilogue, Place
 from microkernels import lanewise
 from microkernels.block import Reduction
 from microkernels.choice import find_kernel
-from microkernels.emit import PTR, Emitter
+from microkernels.emit import Emitter
 from microkernels.lanewise import Lanewise
 from microkernels.target import Target
 
@@ -57,11 +55,9 @@ def expand_address(op: SliceOp | ReshapeOp) -> None:
     """Replace a slice or reshape of a buffer by an address."""
     source = op.buffer if isinstance(op, SliceOp) else op.input
     amount = op.offset.value.data if isinstance(op, SliceOp) else 0
-    new: list[Operation] = [UnrealizedConversionCastOp.get([source], [PTR])]
-    if amount:
-        new.append(llvm.GEPOp(new[-1].results[0], [amount], i8))
-    new.append(UnrealizedConversionCastOp.get([new[-1].results[0]], [op.result.type]))
-    Rewriter.replace_op(op, new)
+    emit = Emitter(op)
+    address = emit.offset(emit.pointer(source), amount)
+    Rewriter.replace_op(op, UnrealizedConversionCastOp.get([address], [op.result.type]))
 
 
 @dataclass(frozen=True)
@@ -83,3 +79,9 @@ class LowbitExpandMicrokernelsPass(ModulePass):
                     expand_address(inner)
             except ValueError as error:
                 raise PassFailedException(f"'{inner.name}': {error}") from error
+        for inner in list(op.walk()):
+            if (
+                isinstance(inner, UnrealizedConversionCastOp)
+                and not inner.results[0].uses.get_length()
+            ):
+                Rewriter.erase_op(inner)

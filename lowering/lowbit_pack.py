@@ -123,9 +123,7 @@ class Packer:
                     self._residual(inner, op)
         self._output(op, kernel.lanes, work.groups, work.input_axes)
 
-    def _correct(
-        self, op: LinearOp, weights: SSAValue, block: int, products: str
-    ) -> LinearOp:
+    def _correct(self, op: LinearOp, weights: SSAValue, block: int, products: str) -> LinearOp:
         """Add the `corrections` operand, computed from unpacked weights."""
         source = self.stored(weights, None, op) if layout_of(shaped(weights)) else weights
         new = CorrectionsOp.of(op, source, products)

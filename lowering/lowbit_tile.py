@@ -12,6 +12,7 @@ Borders are peeled, so that no tile tests for padding; tails are tiles of their 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -108,7 +109,7 @@ def tile_pool(op: PoolOp, target: Target) -> None:
         "max" if isinstance(op, MaxPoolOp) else "sum",
         op.input,
         op.outs,
-        Region(),
+        Region,
         op.window,
         shape[0],
         shape[axes[3]],
@@ -142,8 +143,18 @@ def tile_elementwise(op: ElementwiseOp, target: Target) -> None:
         channels = shape[1]
         batch, window = shape[0], Window.of((shape[2], shape[3]), (1, 1))
     input, outs = (reshaped.get(v, v) for v in (op.input, op.outs))
-    region = _single(op, reshaped)
-    _lanewise(emit, "copy", input, outs, region, window, batch, channels, axes, target)
+    _lanewise(
+        emit,
+        "copy",
+        input,
+        outs,
+        lambda: _single(op, reshaped),
+        window,
+        batch,
+        channels,
+        axes,
+        target,
+    )
     Rewriter.erase_op(op)
 
 
@@ -191,7 +202,7 @@ def _lanewise(
     kind: str,
     input: SSAValue,
     outs: SSAValue,
-    region: Region,
+    epilogue: Callable[[], Region],
     window: Window,
     batch: int,
     channels: int,
@@ -208,7 +219,7 @@ def _lanewise(
         weights=None,
         corrections=None,
         outs=outs,
-        epilogue=lambda: region.clone(),
+        epilogue=epilogue,
         window=window,
         batch=batch,
         groups=1,
@@ -258,5 +269,3 @@ class LowbitTilePass(ModulePass):
                     pass
         except ValueError as error:
             raise PassFailedException(f"'{op.name}': {error}") from error
-
-

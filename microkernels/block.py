@@ -161,8 +161,10 @@ class Reduction:
         emit = self.emit
         planes = algebra.weight.planes
         tops = (algebra.activation.planes - 1, planes - 1)
-        signed = [weights[-1] < 0 for weights in (
-            algebra.activation.plane_weights, algebra.weight.plane_weights)]
+        signed = [
+            weights[-1] < 0
+            for weights in (algebra.activation.plane_weights, algebra.weight.plane_weights)
+        ]
         wide = vector(self.kernel.lanes, i32)
         zeros = [emit.constant(0, wide)] * (self.pixels * self.vectors)
         narrow_zeros = zeros if self.kernel.step_limit else [self.kernel.init(emit)] * len(zeros)
@@ -174,8 +176,11 @@ class Reduction:
             counts = self._pair(x_plane, w_plane, narrow_zeros, xor=algebra.xor, negative=False)
             counts = self._finish(counts)
             shift = self._lanes(emit.at("add", i, j))
-            flips = [self._mask(place, top) for place, top, is_signed in zip((i, j), tops, signed)
-                     if is_signed]
+            flips = [
+                self._mask(place, top)
+                for place, top, is_signed in zip((i, j), tops, signed)
+                if is_signed
+            ]
             results: list[SSAValue] = []
             for total, count in zip(totals, counts):
                 shifted = emit.binary("shl", count, shift)
@@ -219,8 +224,10 @@ class Reduction:
         emit = self.emit
         x_step = self.dilation[0] * self.x.stride(self.x_axes[1])
         w_step = self.w.stride(self.w_axes[0])
-        if self.kernel_rows == 1 and _is_constant(self.tile.row_low, 0) and _is_constant(
-            self.tile.row_high, 1
+        if (
+            self.kernel_rows == 1
+            and _is_constant(self.tile.row_low, 0)
+            and _is_constant(self.tile.row_high, 1)
         ):
             return self._row(x, w, totals)
 

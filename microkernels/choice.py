@@ -47,7 +47,9 @@ def default_schedule(
                 f"{accumulator}"
             )
     elif not legal:
-        raise ValueError(f"no microkernel of {target.name} multiplies {work.activation} by {work.weight}")
+        raise ValueError(
+            f"no microkernel of {target.name} multiplies {work.activation} by {work.weight}"
+        )
     else:
         kernel = min(legal, key=lambda one: one.cost(work))
     return pinned.completed(_block(work, kernel, target))

@@ -167,7 +167,9 @@ class Emitter:
         first = self.op(llvm.InsertElementOp(undef, value, self.constant(0, i32)))
         return self.shuffle(first, [0] * lanes)
 
-    def shuffle(self, value: SSAValue, lanes: Sequence[int], other: SSAValue | None = None) -> SSAValue:
+    def shuffle(
+        self, value: SSAValue, lanes: Sequence[int], other: SSAValue | None = None
+    ) -> SSAValue:
         """Pick lanes of one vector, or of two laid end to end."""
         mask = DenseArrayBase.from_list(i32, list(lanes))
         type = vector(len(lanes), element_of(value.type))
@@ -177,6 +179,9 @@ class Emitter:
 
     def pointer(self, memref: SSAValue) -> SSAValue:
         """The address of a memref's first word."""
+        cast = memref.owner
+        if isinstance(cast, UnrealizedConversionCastOp) and cast.inputs[0].type == PTR:
+            return cast.inputs[0]
         return self.op(UnrealizedConversionCastOp.get([memref], [PTR]))
 
     def offset(self, pointer: SSAValue, amount: SSAValue | int) -> SSAValue:

@@ -29,7 +29,9 @@ def lanes(target: Target) -> int:
     return max(1, target.vector_bits // 32) if target.vector_bits > 64 else 1
 
 
-def load_elements(emit: Emitter, pointer: SSAValue, value: SSAValue, width: int, valid: int) -> SSAValue:
+def load_elements(
+    emit: Emitter, pointer: SSAValue, value: SSAValue, width: int, valid: int
+) -> SSAValue:
     """Load `valid` of `width` elements of a memref, widened to i32 (f32 as it is)."""
     element = shaped(value).element_type
     if isinstance(element, Float32Type):
