@@ -24,8 +24,9 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.llvm import GEP_USE_SSA_VAL, GEPOp, LLVMArrayType
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from lowering.llvm.conversion import POINTER, Base, Conversion, constant_value, refusal
+from lowering.llvm.conversion import Base, Conversion, constant_value
 from lowering.llvm.emission import constant, element_type, is_integer
+from lowering.llvm.type_conversion import POINTER, refusal
 
 _NO_WRAP_FLAGS = IntegerAttr(0, i32)
 _IN_BOUNDS = UnitAttr()
@@ -44,7 +45,7 @@ def alignment(op: Operation, element: Attribute) -> int:
     if isinstance(stated, IntegerAttr):
         return stated.value.data
     scalar = element_type(element)
-    bits = scalar.bitwidth if is_integer(scalar) or isinstance(scalar, AnyFloat) else 64
+    bits = scalar.bitwidth if is_integer(scalar) or isinstance(scalar, AnyFloat) else 32
     return 1 << max(0, (bits - 1).bit_length() - 3)
 
 

@@ -35,13 +35,14 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from lowering.llvm import emission as emit
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect, refusal
+from lowering.llvm.conversion import Conversion, Rule, convert_dialect
 from lowering.llvm.expand_division import (
     Expansion,
     ceil_signed,
     ceil_unsigned,
     floor_signed,
 )
+from lowering.llvm.type_conversion import refusal
 
 _ALWAYS_FALSE, _ALWAYS_TRUE = 0, 15
 
@@ -211,7 +212,7 @@ def _mul_extended(extension: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         operands = conversion.operands(op)
         type_, width = operands[0].type, _width(operands[0].type)
-        wide = emit.with_element(type_, IntegerType(2 * width))
+        wide = conversion.llvm_type(emit.with_element(type_, IntegerType(2 * width)))
         lhs, rhs = (conversion.emit(emit.unary(extension, value, wide)) for value in operands)
         product = conversion.emit(emit.binary(llvm.MulOp, lhs, rhs))
         shift = conversion.emit(emit.constant(width, wide))

@@ -27,8 +27,9 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import BlockInsertPoint, Rewriter
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect, refusal
+from lowering.llvm.conversion import Conversion, Rule, convert_dialect
 from lowering.llvm.emission import compare, constant, select
+from lowering.llvm.type_conversion import refusal
 
 
 def _prepare(op: Operation, conversion: Conversion) -> list[SSAValue]:

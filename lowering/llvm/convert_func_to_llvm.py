@@ -28,7 +28,8 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Operation
 from xdsl.passes import ModulePass
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect, llvm_type, refusal
+from lowering.llvm.conversion import Conversion, Rule, convert_dialect
+from lowering.llvm.type_conversion import llvm_type, refusal
 
 _EXTERNAL = llvm.LinkageAttr("external")
 _BUFFER: dict[str, Attribute] = {"llvm.noalias": UnitAttr(), "llvm.nonnull": UnitAttr()}

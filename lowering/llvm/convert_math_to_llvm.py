@@ -19,8 +19,9 @@ from xdsl.dialects.builtin import ModuleOp, i1
 from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect, refusal
+from lowering.llvm.conversion import Conversion, Rule, convert_dialect
 from lowering.llvm.emission import FAST_MATH_OFF, call, constant, intrinsic, is_vector, mangle
+from lowering.llvm.type_conversion import refusal
 
 _INTRINSICS: dict[type[Operation], str] = {
     math.AbsFOp: "fabs",

@@ -39,15 +39,9 @@ from lowering.llvm.addressing import (
     mixed,
     offset_address,
 )
-from lowering.llvm.conversion import (
-    POINTER,
-    Conversion,
-    Rule,
-    constant_value,
-    convert_dialect,
-    refusal,
-)
+from lowering.llvm.conversion import Conversion, Rule, constant_value, convert_dialect
 from lowering.llvm.emission import access, constant, without_index
+from lowering.llvm.type_conversion import POINTER, refusal
 
 _GLOBAL_ALIGNMENT = 64
 

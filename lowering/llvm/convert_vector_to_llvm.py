@@ -32,13 +32,8 @@ from xdsl.passes import ModulePass
 
 from lowering.llvm import emission as emit
 from lowering.llvm.addressing import alignment, base_of, element_address
-from lowering.llvm.conversion import (
-    Conversion,
-    Rule,
-    constant_value,
-    convert_dialect,
-    refusal,
-)
+from lowering.llvm.conversion import Conversion, Rule, constant_value, convert_dialect
+from lowering.llvm.type_conversion import refusal
 
 
 def _vector_address(
@@ -157,8 +152,6 @@ def _bitcast(op: vector.BitcastOp, conversion: Conversion) -> None:
 
 def _fma(op: vector.FMAOp, conversion: Conversion) -> None:
     type_ = conversion.llvm_type(op.results[0].type)
-    if emit.is_integer(emit.element_type(type_)):
-        raise refusal(op, "LLVM multiplies and adds in one step floats only; use arith")
     properties = emit.call(f"llvm.fma.{emit.mangle(type_)}", 3)
     conversion.become(op, llvm.CallIntrinsicOp, conversion.operands(op), properties)
 

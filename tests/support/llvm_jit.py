@@ -30,12 +30,13 @@ _DIALECTS = (
 )
 
 
-def parse(text: str) -> ModuleOp:
+def parse(text: str, *, verify: bool = True) -> ModuleOp:
     context = Context()
     for dialect in _DIALECTS:
         context.load_dialect(dialect)
     module = Parser(context, text).parse_module()
-    module.verify()
+    if verify:
+        module.verify()
     return module
 
 
@@ -60,10 +61,11 @@ def assert_converts(conversion: ModulePass, before: str, after: str) -> None:
 class Jit:
     """The functions of a module, compiled for this machine without LLVM's IR passes."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, program: str | ModuleOp) -> None:
+        module = parse(program) if isinstance(program, str) else program
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        ir = str(convert_module(convert(parse(text)), fallback_target_triple=None))
+        ir = str(convert_module(convert(module), fallback_target_triple=None))
         machine = llvm.Target.from_default_triple().create_target_machine(
             cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten()
         )

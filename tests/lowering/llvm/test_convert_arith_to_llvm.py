@@ -321,6 +321,28 @@ def test_select_takes_any_value():
     np.testing.assert_array_equal(out, np.where(a < 0, b, np.float32(0.5)))
 
 
+def test_vector_forms_that_arith_itself_does_not_verify():
+    text = vectorwise(
+        "f",
+        ["i32", "i32"],
+        "f32",
+        """%c = "arith.cmpi"(%0, %1) <{predicate = 6 : i64}> :
+            (vector<8xi32>, vector<8xi32>) -> vector<8xi1>
+        %s = "arith.select"(%c, %0, %1) :
+            (vector<8xi1>, vector<8xi32>, vector<8xi32>) -> vector<8xi32>
+        %x = "arith.uitofp"(%s) : (vector<8xi32>) -> vector<8xf32>
+        %e = "arith.extui"(%c) : (vector<8xi1>) -> vector<8xi32>
+        %y = "arith.sitofp"(%e) : (vector<8xi32>) -> vector<8xf32>
+        %r = arith.addf %x, %y : vector<8xf32>""",
+        8,
+    )
+    module = convert(parse(text, verify=False), [ConvertArithToLLVMPass()])
+    a, b = data(32, 1, unsigned=True)[:8], data(32, 2, unsigned=True)[:8]
+    out = np.empty(8, np.float32)
+    Jit(module)("f", a, b, out)
+    np.testing.assert_array_equal(out, np.minimum(a, b).astype(np.float32) + (a < b))
+
+
 def test_index_becomes_i64_with_casts_at_the_seams():
     assert_converts(
         ConvertArithToLLVMPass(),
