@@ -91,7 +91,9 @@ class Popcount(Microkernel):
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
         both = emit.binary("xor" if xor else "and", x, w)
-        return emit.binary("sub" if negative else "add", total, emit.intrinsic("ctpop", both))
+        count = emit.intrinsic("ctpop", both)
+        # Narrow totals are subtracted as a whole, when they are widened.
+        return emit.binary("sub" if negative and not self.step_limit else "add", total, count)
 
     def widen(self, emit: Emitter, narrow: SSAValue) -> SSAValue:
         return emit.widen(narrow, i32, signed=True)
@@ -109,11 +111,12 @@ class BytePopcount(Popcount):
     def init(self, emit: Emitter) -> SSAValue:
         return emit.constant(0, vector(self.lanes * 4, i8))
 
-    def product(
-        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
-    ) -> SSAValue:
-        both = emit.bitcast(emit.binary("xor" if xor else "and", x, w), total.type)
-        return emit.binary("add", total, emit.intrinsic("ctpop", both))
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        word = super().load_input(emit, pointer)
+        return emit.bitcast(word, vector(self.lanes * 4, i8))
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.load(pointer, vector(self.lanes * 4, i8), self.word_bytes)
 
     def widen(self, emit: Emitter, narrow: SSAValue) -> SSAValue:
         bytes = lanes_of(narrow.type)
