@@ -1,1 +1,87 @@
-"""The front door: the public Python API."""
+"""lowbit, a compiler for networks of one to eight bits: the public Python API.
+
+program = lowbit.conv2d((1, 56, 56, 64), (3, 3, 64, 64), "uint2", "odd1", padding=1)
+kernel = lowbit.compile(program)
+y = kernel(x, w)                          # decoded integers in, int32 out
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lowbit.checks import CheckFailed, CheckReport, check, reference
+    from lowbit.kernel import Bound, Kernel, Packed, compile
+    from lowbit.layers import LayerReport, compare_layers
+    from lowbit.machines import targets
+    from lowbit.objects import Exported, export
+    from lowbit.program import Program
+    from lowbit.single import conv2d, dense, import_model, parse
+    from lowbit.tuning import tune
+    from lowbit_dialect.layout import Layout
+    from lowbit_dialect.schedule import Schedule
+    from microkernels.target import Target
+
+_WHERE = {
+    "Bound": "lowbit.kernel",
+    "CheckFailed": "lowbit.checks",
+    "CheckReport": "lowbit.checks",
+    "Exported": "lowbit.objects",
+    "Kernel": "lowbit.kernel",
+    "LayerReport": "lowbit.layers",
+    "Layout": "lowbit_dialect.layout",
+    "Packed": "lowbit.kernel",
+    "Program": "lowbit.program",
+    "Schedule": "lowbit_dialect.schedule",
+    "Target": "microkernels.target",
+    "check": "lowbit.checks",
+    "compare_layers": "lowbit.layers",
+    "compile": "lowbit.kernel",
+    "conv2d": "lowbit.single",
+    "dense": "lowbit.single",
+    "export": "lowbit.objects",
+    "import_model": "lowbit.single",
+    "parse": "lowbit.single",
+    "reference": "lowbit.checks",
+    "targets": "lowbit.machines",
+    "tune": "lowbit.tuning",
+}
+
+__all__ = [
+    "Bound",
+    "CheckFailed",
+    "CheckReport",
+    "Exported",
+    "Kernel",
+    "LayerReport",
+    "Layout",
+    "Packed",
+    "Program",
+    "Schedule",
+    "Target",
+    "check",
+    "compare_layers",
+    "compile",
+    "conv2d",
+    "dense",
+    "export",
+    "import_model",
+    "parse",
+    "reference",
+    "targets",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used: `lowbit --help` must not wait for xDSL and LLVM.
+    if name not in _WHERE:
+        raise AttributeError(f"module 'lowbit' has no attribute '{name}'")
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,80 @@
+"""From a program to machine code: every stage once, then the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xdsl.dialects.builtin import ModuleOp
+
+from lowbit.pipeline import check_source, lower
+from lowbit.program import Program
+from lowbit.signature import Signature, arena_bytes, functions_of, signature_of
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.schedule import Schedule
+from microkernels.target import Target
+
+if TYPE_CHECKING:
+    from lowering.backend.translate import Translated
+
+
+@dataclass(frozen=True)
+class Code:
+    """A program that is compiled as far as LLVM IR."""
+
+    translated: Translated
+    target: Target
+    signature: Signature
+    schedules: tuple[tuple[str, Schedule], ...]
+    """Each op that has a schedule, by name, in order."""
+
+
+def resolve(target: str | Target) -> Target:
+    """The target of a name; raises ValueError naming what is unknown."""
+    from lowering.backend.host import resolve_target
+
+    return resolve_target(target)
+
+
+def generate(
+    program: Program,
+    target: str | Target = "host",
+    schedule: str | Schedule = "default",
+    *,
+    verify_each: bool = False,
+) -> Code:
+    """Take a program down to LLVM IR; raises ValueError naming the op or option that is wrong."""
+    from lowering.backend.machine import BackendError
+    from lowering.backend.translate import translate
+
+    if isinstance(schedule, str):
+        check_source(schedule)
+    machine = resolve(target)
+    seen: dict[str, Signature] = {}
+    schedules: list[tuple[str, Schedule]] = []
+    arenas: dict[str, int] = {}
+
+    def watch(stage: str, module: ModuleOp) -> None:
+        if stage == "plan":
+            seen["plan"] = signature_of(program, module)
+            schedules.extend(schedules_of(module))
+        elif stage == "buffers":
+            arenas.update({n: arena_bytes(f) for n, f in functions_of(module).items()})
+
+    lowered = lower(program.module, str(machine), schedule, verify_each=verify_each, watch=watch)
+    try:
+        translated = translate(lowered, machine)
+    except BackendError as error:
+        raise ValueError(str(error)) from error
+    return Code(translated, machine, seen["plan"].with_arenas(arenas), tuple(schedules))
+
+
+def schedules_of(module: ModuleOp) -> list[tuple[str, Schedule]]:
+    """The schedule of every op that has one: `conv2d y`."""
+    found: list[tuple[str, Schedule]] = []
+    for op in module.walk():
+        if isinstance(op, LinearOp) and op.schedule is not None:
+            name = op.result.name_hint if op.result is not None else None
+            kind = op.name.removeprefix("lowbit.")
+            found.append((f"{kind} %{name}" if name else kind, op.schedule.data))
+    return found

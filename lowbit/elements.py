@@ -1,0 +1,45 @@
+"""Element types by the short names of the Python API and the command line."""
+
+from __future__ import annotations
+
+import numpy as np
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i16, i32
+from xdsl.ir import Attribute
+
+from lowbit_dialect.codes import CodeType, parse_code
+
+PLAIN: dict[str, Attribute] = {"i8": i8, "i16": i16, "i32": i32, "f32": f32}
+
+
+def parse_element(spelling: str | Attribute) -> Attribute:
+    """The element type of `uint2`, `int4`, `odd1`, `ternary`, `i8`, `i16`, `i32` or `f32`.
+
+    Raises ValueError naming the legal forms otherwise.
+    """
+    if isinstance(spelling, Attribute):
+        return spelling
+    if spelling in PLAIN:
+        return PLAIN[spelling]
+    try:
+        return parse_code(spelling)
+    except ValueError:
+        raise ValueError(
+            f"unknown element '{spelling}': expected uint1..uint8, int1..int8, odd1..odd8, ternary, "
+            f"{', '.join(PLAIN)}"
+        ) from None
+
+
+def spelling_of(element: Attribute) -> str:
+    """The short name of an element type."""
+    return element.spelling if isinstance(element, CodeType) else str(element)
+
+
+def value_bounds(element: Attribute) -> tuple[int, int] | None:
+    """Smallest and largest decoded value; None for f32."""
+    if isinstance(element, CodeType):
+        return element.minimum, element.maximum
+    if isinstance(element, IntegerType):
+        info = np.iinfo(f"i{element.width.data // 8}")
+        return int(info.min), int(info.max)
+    assert isinstance(element, Float32Type)
+    return None

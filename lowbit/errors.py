@@ -1,0 +1,86 @@
+"""Errors as a person reads them: one line that says where, what, and what would be right."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+
+from xdsl.dialects.builtin import FileLineColLoc
+from xdsl.ir import Operation
+from xdsl.utils.exceptions import (
+    AlreadyRegisteredConstructException,
+    ArgSpecParseError,
+    DiagnosticException,
+    InvalidIRException,
+    ParseError,
+    UnregisteredConstructException,
+)
+
+USER_ERRORS = (
+    ArgSpecParseError,
+    AlreadyRegisteredConstructException,
+    AssertionError,
+    DiagnosticException,
+    InvalidIRException,
+    NotImplementedError,
+    OSError,
+    ParseError,
+    RecursionError,
+    UnregisteredConstructException,
+    ValueError,
+)
+"""What bad input raises; anything else is a defect of lowbit, and shown as one."""
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """Put a message on one line and cut what is too long to read."""
+    joined = "; ".join(part for line in text.splitlines() if (part := " ".join(line.split())))
+    return joined if len(joined) <= limit else f"{joined[: limit - 3]}..."
+
+
+def place_of(op: Operation) -> str:
+    """Where an op stands: `file:line: 'lowbit.conv2d'`, or `'lowbit.conv2d' %y` if built in Python."""
+    where = op.location
+    if isinstance(where, FileLineColLoc):
+        return f"{where.filename.data}:{where.line.data}: '{op.name}'"
+    hint = op.results[0].name_hint if op.results else None
+    return f"'{op.name}' %{hint}" if hint else f"'{op.name}'"
+
+
+def describe(error: BaseException) -> str:
+    """Say an error in one line."""
+    match error:
+        case ParseError():
+            where = error.span.get_location()
+            text = f"{where.source}:{where.line}: {error.msg}"
+        case ArgSpecParseError():
+            text = _pipeline_error(str(error))
+        case OSError() if error.filename is not None:
+            text = f"{error.filename}: {error.strerror}"
+        case RecursionError():
+            text = "the input is nested too deeply"
+        case UnicodeDecodeError():
+            text = f"the input is no UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
+        case _:
+            text = str(error) or type(error).__name__
+    return one_line(text)
+
+
+def _pipeline_error(text: str) -> str:
+    """Keep the message of a pipeline syntax error, not the drawing round it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip().strip("^")]
+    return f"cannot read the pipeline: {lines[-1].removeprefix('Error: ')}"
+
+
+def report(tool: str, body: Callable[[], int | None], also: Iterable[type[Exception]] = ()) -> int:
+    """Run a command and return its exit code; bad input prints one line on stderr and gives 1."""
+    try:
+        return body() or 0
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except (*USER_ERRORS, *also) as error:
+        print(f"{tool}: error: {describe(error)}", file=sys.stderr)
+        return 1

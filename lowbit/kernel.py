@@ -1,0 +1,295 @@
+"""Compiled programs as Python callables."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import c_void_p
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowbit.arrays import aligned_empty, aligned_storage, checked
+from lowbit.code import Code, generate
+from lowbit.pipeline import Stage, lower
+from lowbit.program import Program
+from lowbit.signature import Function, Parameter, Signature
+from lowbit_dialect.layout import (
+    Array,
+    ShapedValue,
+    from_storage,
+    layout_of,
+    storage_of,
+    to_storage,
+)
+from lowbit_dialect.schedule import Schedule
+from microkernels.target import Target
+
+if TYPE_CHECKING:
+    from lowering.backend.jit import Jit
+
+
+BYTES = np.dtype(np.uint8)
+
+
+def compile(
+    program: Program,
+    target: str | Target = "host",
+    schedule: str | Schedule = "default",
+    threads: int = 1,
+    verify_each: bool = False,
+) -> Kernel:
+    """Compile a program for a target.
+
+    `schedule` is `default`, or a `Schedule` for every op that does not pin its own. Raises ValueError
+    naming the op or option that is wrong.
+    """
+    if threads != 1:
+        raise ValueError(f"threads={threads} is not available yet: use threads=1")
+    code = generate(program, target, schedule, verify_each=verify_each)
+    return Kernel(program, code, str(target), schedule)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Constant inputs in the form that a kernel reads; made by `Kernel.pack`."""
+
+    arrays: tuple[Array, ...]
+    """The results of packing."""
+    plain: Mapping[str, Array]
+    """Constant inputs that the kernel reads as they stand, by name."""
+    form: tuple[str, ...]
+    """What kind of kernel reads this."""
+
+
+class Bound(partial[None]):
+    """A call with everything decided: no checks, no allocation."""
+
+    arrays: tuple[Array, ...]
+    """Everything that the call reads or writes, kept alive."""
+    results: tuple[Array, ...]
+    """What it writes, as stored."""
+
+
+class Kernel:
+    """A compiled program. Calls may run at the same time on several threads."""
+
+    def __init__(self, program: Program, code: Code, target: str, schedule: str | Schedule):
+        self.program = program
+        self.code = code
+        self._target, self._schedule = target, schedule
+        self._scratch = threading.local()
+        self._jit: Jit | None = None
+        self._why_not = _missing(code.target)
+        if not self._why_not:
+            self._load()
+
+    def _load(self) -> None:
+        from lowering.backend.jit import Jit
+        from lowering.backend.machine import BackendError
+
+        try:
+            self._jit = Jit(self.code.translated, self.code.target)
+        except BackendError as error:
+            raise ValueError(str(error)) from error
+        self._main = _callable(self._jit, self.signature.main)
+        self._pack = _callable(self._jit, self.signature.pack) if self.signature.pack else None
+
+    @property
+    def signature(self) -> Signature:
+        """What the kernel takes and returns."""
+        return self.code.signature
+
+    @property
+    def target(self) -> Target:
+        """What the code was generated for."""
+        return self.code.target
+
+    @property
+    def schedules(self) -> tuple[tuple[str, Schedule], ...]:
+        """Each op that has a schedule, and the schedule."""
+        return self.code.schedules
+
+    def ir(self, stage: Stage) -> str:
+        """The program after a stage, as text that `lowbit-opt` reads."""
+        return str(lower(self.program.module, self._target, self._schedule, stage))
+
+    def assembly(self) -> str:
+        """The generated code as assembly text."""
+        from lowering.backend.emit import emit_assembly
+
+        return emit_assembly(self.code.translated, self.code.target)
+
+    def pack(self, *arrays: Any, **named: Any) -> Packed:
+        """Pack the constant inputs, given in order or by name, once for many calls."""
+        self._require_host()
+        constants = self.signature.constants
+        names = [one.name for one in constants]
+        given = _match(names, arrays, named)
+        types = {one.name: one.type for one in constants}
+        return self._packed({n: checked(n, given[n], types[n]) for n in names})
+
+    def _packed(self, values: Mapping[str, Array]) -> Packed:
+        function = self.signature.pack
+        read = {p.name for p in self.signature.main.parameters if p.packed is None}
+        types = {one.name: one.type for one in self.signature.constants}
+        plain = {n: to_storage(v, types[n]) for n, v in values.items() if n in read}
+        if function is None or self._pack is None:
+            return Packed((), plain, self._form)
+        inputs = [to_storage(values[p.name], p.type) for p in function.parameters]
+        results = tuple(aligned_storage(type) for type in function.results)
+        scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
+        self._pack(*_addresses([*inputs, *results, *scratch]))
+        return Packed(results, plain, self._form)
+
+    @property
+    def _form(self) -> tuple[str, ...]:
+        return tuple(str((p.name, p.type)) for p in self.signature.main.parameters)
+
+    def __call__(self, *arrays: Any, **named: Any) -> Any:
+        """Run on decoded values; returns an array, or a tuple of them if the program has several results.
+
+        Constant inputs are given as arrays, or all together as one `Packed`. Raises ValueError naming an
+        argument that does not fit.
+        """
+        self._require_host()
+        stored = self._stored(arrays, named, self._convert)
+        function = self.signature.main
+        results = [aligned_storage(type) for type in function.results]
+        self._main(*_addresses([*stored, *results, *self._arena(function)]))
+        decoded = [from_storage(words, type) for words, type in zip(results, function.results)]
+        return decoded[0] if len(decoded) == 1 else tuple(decoded)
+
+    def bind(self, *arrays: Any, out: Array | Sequence[Array] | None = None, **named: Any) -> Bound:
+        """Return the call on these arrays as a function of nothing: no checks, no allocation.
+
+        Arrays are used where they lie: C-contiguous, in the dtype of their element, `out` as well. What
+        the program stores in a layout is given as stored, or decoded and then converted once, here.
+        """
+        self._require_host()
+        function = self.signature.main
+        stored = self._stored(arrays, named, _in_place)
+        outs = self._outs(out)
+        scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
+        kept = (*stored, *outs, *scratch)
+        bound = Bound(self._main, *_addresses(kept))
+        bound.arrays, bound.results = kept, tuple(outs)
+        return bound
+
+    def _outs(self, out: Array | Sequence[Array] | None) -> list[Array]:
+        types = self.signature.main.results
+        if out is None:
+            return [aligned_storage(type) for type in types]
+        given = [out] if isinstance(out, np.ndarray) else list(out)
+        if len(given) != len(types):
+            raise ValueError(f"the program has {len(types)} results, but out holds {len(given)}")
+        for one, type in zip(given, types):
+            if not _fits(one, type) or not one.flags.writeable:
+                raise ValueError(f"out is not {_wanted(type)}")
+        return given
+
+    def _stored(
+        self,
+        arrays: Sequence[Any],
+        named: Mapping[str, Any],
+        store: Callable[[str, Any, ShapedValue], Array],
+    ) -> list[Array]:
+        """The array of each parameter of the generated function."""
+        inputs = self.signature.inputs
+        held = [one for one in (*arrays, *named.values()) if isinstance(one, Packed)]
+        if len(held) > 1:
+            raise ValueError("the constant inputs come as one Packed, not several")
+        if held:
+            arrays = [one for one in arrays if not isinstance(one, Packed)]
+            named = {n: one for n, one in named.items() if not isinstance(one, Packed)}
+            if held[0].form != self._form:
+                raise ValueError("the Packed inputs come from another kernel: use this one's pack")
+        wanted = [one for one in inputs if not (held and one.constant)]
+        given = _match([one.name for one in wanted], arrays, named)
+        if not held:
+            constants = {
+                o.name: checked(o.name, given[o.name], o.type) for o in inputs if o.constant
+            }
+            held = [self._packed(constants)]
+        types = {one.name: one.type for one in inputs}
+
+        def array(parameter: Parameter) -> Array:
+            if parameter.packed is not None:
+                return held[0].arrays[parameter.packed]
+            name = parameter.name
+            if name in held[0].plain:
+                return held[0].plain[name]
+            return store(name, given[name], types[name])
+
+        return [array(parameter) for parameter in self.signature.main.parameters]
+
+    @staticmethod
+    def _convert(name: str, values: Any, type: ShapedValue) -> Array:
+        return np.require(to_storage(checked(name, values, type), type), requirements="CA")
+
+    def _arena(self, function: Function) -> list[Array]:
+        """Scratch memory of the calling thread."""
+        if not function.arena:
+            return []
+        if not hasattr(self._scratch, "arena"):
+            self._scratch.arena = aligned_empty((function.arena,), BYTES)
+        return [self._scratch.arena]
+
+    def _require_host(self) -> None:
+        if self._why_not:
+            raise ValueError(f"cannot run the kernel: {self._why_not}")
+
+
+def _missing(target: Target) -> str:
+    from lowering.backend.host import missing_on_host
+
+    return missing_on_host(target)
+
+
+def _callable(jit: Jit, function: Function) -> Callable[..., None]:
+    return jit.function(function.symbol, None, *[c_void_p] * function.pointers)
+
+
+def _addresses(arrays: Sequence[Array]) -> list[int]:
+    return [array.ctypes.data for array in arrays]
+
+
+def _match(names: Sequence[str], arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Each input by name, from arrays in order and by name."""
+    listed = ", ".join(names) or "nothing"
+    if len(arrays) > len(names):
+        raise ValueError(f"takes {len(names)} arrays ({listed}), not {len(arrays)}")
+    given = dict(zip(names, arrays))
+    for name, array in named.items():
+        if name not in names:
+            raise ValueError(f"there is no argument '{name}': the kernel takes {listed}")
+        if name in given:
+            raise ValueError(f"argument '{name}' is given twice")
+        given[name] = array
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise ValueError(f"argument '{missing[0]}' is missing: the kernel takes {listed}")
+    return given
+
+
+def _fits(array: Any, type: ShapedValue) -> bool:
+    shape, dtype = storage_of(type)
+    if not isinstance(array, np.ndarray):
+        return False
+    flags = array.flags
+    return array.shape == shape and array.dtype == dtype and flags.c_contiguous and flags.aligned
+
+
+def _wanted(type: ShapedValue) -> str:
+    shape, dtype = storage_of(type)
+    return f"a C-contiguous array of {dtype} of shape {'x'.join(map(str, shape))}"
+
+
+def _in_place(name: str, array: Any, type: ShapedValue) -> Array:
+    if _fits(array, type):
+        return array
+    if layout_of(type) is not None:
+        return to_storage(checked(name, array, type), type)
+    raise ValueError(f"argument '{name}' is not {_wanted(type)}")

@@ -1,0 +1,63 @@
+"""`lowbit-opt`: xDSL's optimiser driver with our dialect and passes, and one-line errors.
+
+Works from an uninstalled checkout as well: what the `xdsl.universe` entry point has not brought is
+registered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.utils.exceptions import DiagnosticException, VerifyException
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from lowbit.errors import place_of, report
+from lowbit.registry import LOWBIT_UNIVERSE
+from lowbit.source import SourceParser, find_culprit
+
+
+class LowbitOptMain(xDSLOptMain):
+    """xDSL's driver with lowbit registered."""
+
+    version_format = "lowbit-opt built from xdsl version {xdsl_version}"
+
+    def register_all_dialects(self) -> None:
+        super().register_all_dialects()
+        present = set(self.ctx.registered_dialect_names)
+        for name, load in LOWBIT_UNIVERSE.all_dialects.items():
+            if name not in present:
+                self.ctx.register_dialect(name, load)
+
+    def register_all_passes(self) -> None:
+        super().register_all_passes()
+        self.available_passes = LOWBIT_UNIVERSE.all_passes | self.available_passes
+
+    def register_all_targets(self) -> None:
+        super().register_all_targets()
+        self.available_targets = LOWBIT_UNIVERSE.all_targets | self.available_targets
+
+    def register_all_frontends(self) -> None:
+        super().register_all_frontends()
+
+        def parse(stream: IO[bytes]) -> ModuleOp:
+            source = SourceParser(self.ctx, stream.read(), self.get_input_name())
+            return source.parse_module(not self.args.no_implicit_module)
+
+        self.available_frontends["mlir"] = parse
+
+    def apply_passes(self, prog: ModuleOp) -> None:
+        """Apply the passes; an error names the op and line that it is about."""
+        try:
+            super().apply_passes(prog)
+        except VerifyException as error:
+            culprit = find_culprit(prog)
+            if culprit is None or self.args.verify_diagnostics:
+                raise
+            raise DiagnosticException(f"{place_of(culprit)}: {error}") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `lowbit-opt`: 0 on success, 1 for bad input, 2 for a wrong command line."""
+    return report("lowbit-opt", lambda: LowbitOptMain("lowbit optimiser driver", arguments).run())

@@ -1,0 +1,152 @@
+"""The way down, joined in one place: named stages, each a tuple of passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, cast
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import DiagnosticException, VerifyException
+
+from lowbit.registry import context
+from lowbit.source import verify
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.schedule import Schedule, ScheduleAttr
+
+Stage = Literal["graph", "plan", "buffers", "loops", "kernels", "llvm"]
+STAGES: tuple[Stage, ...] = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
+SOURCES = ("default",)
+LATER_SOURCES = ("model", "records", "exact")
+Watch = Callable[[str, ModuleOp], None]
+
+
+def _graph(target: str) -> tuple[ModulePass, ...]:
+    from xdsl.transforms.canonicalize import CanonicalizePass
+
+    from lowering.lowbit_fuse import LowbitFusePass
+
+    return (CanonicalizePass(), LowbitFusePass())
+
+
+def _plan(target: str) -> tuple[ModulePass, ...]:
+    from autotune.plan import LowbitPlanPass
+    from lowering.lowbit_pack import LowbitPackPass
+
+    return (LowbitPlanPass(target=target), LowbitPackPass(target=target))
+
+
+def _buffers(target: str) -> tuple[ModulePass, ...]:
+    from lowering.lowbit_bufferize import LowbitBufferizePass
+
+    return (LowbitBufferizePass(),)
+
+
+def _loops(target: str) -> tuple[ModulePass, ...]:
+    from lowering.lowbit_tile import LowbitTilePass
+
+    return (LowbitTilePass(target=target),)
+
+
+def _kernels(target: str) -> tuple[ModulePass, ...]:
+    from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
+
+    return (LowbitExpandMicrokernelsPass(target=target),)
+
+
+def _llvm(target: str) -> tuple[ModulePass, ...]:
+    from lowering.llvm.pipeline import LLVM
+
+    return LLVM
+
+
+_PASSES = {
+    "graph": _graph,
+    "plan": _plan,
+    "buffers": _buffers,
+    "loops": _loops,
+    "kernels": _kernels,
+    "llvm": _llvm,
+}
+
+
+def passes(stage: Stage, target: str = "host") -> tuple[ModulePass, ...]:
+    """The passes of one stage for a target."""
+    return _PASSES[stage](target)
+
+
+def spec(target: str = "host", until: Stage = "llvm") -> str:
+    """The pipeline as text that `lowbit-opt -p` replays."""
+    stages = STAGES[: STAGES.index(until) + 1]
+    return ",".join(str(one) for stage in stages for one in passes(stage, target))
+
+
+def lower(
+    module: ModuleOp,
+    target: str = "host",
+    schedule: str | Schedule = "default",
+    until: Stage = "llvm",
+    *,
+    since: Stage | None = None,
+    verify_each: bool = False,
+    watch: Watch | None = None,
+) -> ModuleOp:
+    """Take a copy of `module` down to a stage and return it.
+
+    `since` is the stage that the module is at already. Verifies at entry and before the stage `llvm`, with
+    `verify_each` after every pass; `watch` is called after each stage. Raises ValueError naming the op.
+    """
+    check_stage(until)
+    result = module.clone()
+    verify(result)
+    apply_schedule(result, schedule)
+    first = 0 if since is None else STAGES.index(since) + 1
+    for stage in STAGES[first : STAGES.index(until) + 1]:
+        if stage == "llvm" and not verify_each:
+            verify(result)
+        for one in passes(stage, target):
+            run_pass(one, result)
+            if verify_each:
+                verify(result)
+        if watch is not None:
+            watch(stage, result)
+    return result
+
+
+def run_pass(one: ModulePass, module: ModuleOp) -> None:
+    """Apply one pass; what it refuses is a ValueError."""
+    try:
+        one.apply(context(), module)
+    except VerifyException:
+        raise
+    except DiagnosticException as error:
+        raise ValueError(str(error)) from error
+
+
+def apply_schedule(module: ModuleOp, schedule: str | Schedule) -> None:
+    """Pin `schedule` on every op that takes one, or leave the choice to a source of schedules.
+
+    What an op pins itself stays. Raises ValueError for a source that is unknown or not there yet.
+    """
+    if isinstance(schedule, str):
+        check_source(schedule)
+        return
+    for op in module.walk():
+        if isinstance(op, LinearOp):
+            own = op.schedule.data if op.schedule else Schedule()
+            op.properties["schedule"] = ScheduleAttr(own.completed(schedule))
+
+
+def check_source(source: str) -> None:
+    """Raise ValueError unless schedules can come from `source`."""
+    if source in LATER_SOURCES:
+        raise ValueError(f"schedule='{source}' is not available yet: use 'default' or a Schedule")
+    if source not in SOURCES:
+        raise ValueError(f"unknown schedule '{source}': expected 'default' or a Schedule")
+
+
+def check_stage(stage: str) -> Stage:
+    """Return `stage`; raises ValueError unless it is one."""
+    if stage not in STAGES:
+        raise ValueError(f"unknown stage '{stage}': the stages are {', '.join(STAGES)}")
+    return cast(Stage, stage)

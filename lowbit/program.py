@@ -1,0 +1,179 @@
+"""`Program`: what to compute, built op by op, parsed from text, or imported from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DictionaryAttr,
+    FunctionType,
+    ModuleOp,
+    TensorType,
+    UnitAttr,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.utils.exceptions import ParseError, VerifyException
+
+from lowbit.builder import Builder
+from lowbit.elements import parse_element
+from lowbit.errors import describe
+from lowbit.registry import context
+from lowbit.source import parse_text, verify
+from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.layout import ConstantOp
+
+CONSTANT = "lowbit.constant"
+
+
+class Program(Builder):
+    """A program in the `lowbit` dialect: a module, of which the first function that is defined runs.
+
+    Without a module it is empty, and grows by one op a call: `input`, `conv2d`, ..., `output`.
+    """
+
+    def __init__(self, module: ModuleOp | None = None):
+        self.module = module or ModuleOp([_empty_function()])
+        module = self.module
+        defined = [op for op in module.ops if isinstance(op, FuncOp) and not op.is_declaration]
+        if not defined:
+            raise ValueError("the program has no function: expected func.func @NAME(...) {...}")
+        self.func = defined[0]
+        name_arguments(self.func)
+
+    @property
+    def name(self) -> str:
+        """Name of the function."""
+        return self.func.sym_name.data
+
+    @property
+    def arguments(self) -> tuple[SSAValue, ...]:
+        """The inputs, in order."""
+        return tuple(self.func.body.block.args)
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """Name of each input; no two are the same."""
+        return tuple(argument.name_hint or "" for argument in self.arguments)
+
+    @property
+    def constant_names(self) -> tuple[str, ...]:
+        """Names of the inputs that are packed ahead."""
+        attributes = argument_attributes(self.func)
+        return tuple(n for n, attrs in zip(self.argument_names, attributes) if CONSTANT in attrs)
+
+    @property
+    def outputs(self) -> tuple[SSAValue, ...]:
+        """The results, in order."""
+        last = self.func.body.block.last_op
+        return tuple(last.operands) if isinstance(last, ReturnOp) else ()
+
+    def __str__(self) -> str:
+        return str(self.module)
+
+    def input(
+        self, shape: Sequence[int], element: str, *, name: str = "", constant: bool = False
+    ) -> SSAValue:
+        """Add an argument of decoded elements; `constant` ones are packed ahead of the call."""
+        if name and not SSAValue.is_valid_name(name):
+            raise ValueError(f"'{name}' cannot name an input: use letters, digits and _")
+        block = self.func.body.block
+        type = TensorType(parse_element(element), _extents(shape))
+        marks = [DictionaryAttr(attrs) for attrs in argument_attributes(self.func)]
+        value = block.insert_arg(type, len(block.args))
+        value.name_hint = name or "x"
+        marks.append(DictionaryAttr({CONSTANT: UnitAttr()} if constant else {}))
+        self.func.properties["arg_attrs"] = ArrayAttr(marks)
+        name_arguments(self.func)
+        self._retype()
+        return value
+
+    def constant(self, array: Array, element: str) -> SSAValue:
+        """Add a tensor of known decoded values."""
+        kind = parse_element(element)
+        return self.add_op(
+            "lowbit.constant", lambda: ConstantOp.of(checked_values(array, element), kind)
+        )
+
+    def output(self, *values: SSAValue) -> None:
+        """Return values from the program, after those returned already."""
+        last = self.func.body.block.last_op
+        assert isinstance(last, ReturnOp)
+        last.operands = [*last.operands, *values]
+        self._retype()
+
+    def add_op(self, name: str, make: Callable[[], Operation]) -> SSAValue:
+        """Build an op, verify it, add it and return its result; raises ValueError naming the op."""
+        block = self.func.body.block
+        assert block.last_op is not None
+        op = None
+        try:
+            op = make()
+            op.verify()
+        except (VerifyException, ValueError, TypeError, IndexError, AttributeError) as error:
+            if op is not None:
+                op.drop_all_references()
+            raise ValueError(f"'{name}': {describe(error)}") from error
+        block.insert_op_before(op, block.last_op)
+        return op.results[0]
+
+    def _retype(self) -> None:
+        """Make the type of the function agree with its block."""
+        inputs = [argument.type for argument in self.arguments]
+        outputs = [value.type for value in self.outputs]
+        self.func.properties["function_type"] = FunctionType.from_lists(inputs, outputs)
+
+
+def _empty_function() -> FuncOp:
+    return FuncOp("main", FunctionType.from_lists([], []), Region(Block([ReturnOp()])))
+
+
+def argument_attributes(func: FuncOp) -> list[dict[str, Any]]:
+    """The attributes of each argument of a function."""
+    if func.arg_attrs is None:
+        return [{} for _ in func.body.block.args]
+    return [dict(attrs.data) for attrs in func.arg_attrs]
+
+
+def name_arguments(func: FuncOp) -> None:
+    """Give every argument a name of its own."""
+    seen: set[str] = set()
+    for argument in func.body.block.args:
+        base = name = argument.name_hint or "arg"
+        count = 2
+        while name in seen:
+            name, count = f"{base}{count}", count + 1
+        seen.add(name)
+        argument.name_hint = name
+
+
+def checked_values(array: Array, element: str) -> Array:
+    """Return `array` if it holds decoded values of `element`; raises ValueError otherwise."""
+    from lowbit.arrays import checked
+
+    return checked("constant", array, TensorType(parse_element(element), array.shape))
+
+
+def _extents(shape: Sequence[int]) -> list[int]:
+    extents = [int(extent) for extent in shape]
+    if any(extent < 1 for extent in extents):
+        raise ValueError(f"a shape of {'x'.join(map(str, extents))}: every extent is at least 1")
+    return extents
+
+
+def parse_module(source: str | Path) -> ModuleOp:
+    """Read a module from text, or from a file if `source` is a path; raises ValueError with the line."""
+    is_path = isinstance(source, Path) or ("\n" not in source and source.endswith(".mlir"))
+    text = Path(source).read_bytes().decode() if is_path else str(source)
+    name = str(source) if is_path else "<text>"
+    try:
+        module = parse_text(text, name, context())
+    except (ParseError, RecursionError) as error:
+        raise ValueError(describe(error)) from error
+    except Exception as error:
+        raise ValueError(f"{name}: {describe(error)}") from error
+    verify(module)
+    return module

@@ -1,0 +1,61 @@
+"""Every pass and dialect of lowbit, once: name -> "module:Class", loaded when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from xdsl.context import Context
+from xdsl.universe import Universe
+
+DIALECTS = {"lowbit": "lowbit_dialect.dialect:Lowbit"}
+
+PASSES = {
+    "lowbit-fuse": "lowering.lowbit_fuse:LowbitFusePass",
+    "lowbit-plan": "autotune.plan:LowbitPlanPass",
+    "lowbit-pack": "lowering.lowbit_pack:LowbitPackPass",
+    "lowbit-bufferize": "lowering.lowbit_bufferize:LowbitBufferizePass",
+    "lowbit-tile": "lowering.lowbit_tile:LowbitTilePass",
+    "lowbit-expand-microkernels": (
+        "lowering.lowbit_expand_microkernels:LowbitExpandMicrokernelsPass"
+    ),
+    "convert-arith-to-llvm": "lowering.llvm.convert_arith_to_llvm:ConvertArithToLLVMPass",
+    "convert-cf-to-llvm": "lowering.llvm.convert_cf_to_llvm:ConvertCfToLLVMPass",
+    "convert-func-to-llvm": "lowering.llvm.convert_func_to_llvm:ConvertFuncToLLVMPass",
+    "convert-index-to-llvm": "lowering.llvm.convert_index_to_llvm:ConvertIndexToLLVMPass",
+    "convert-math-to-llvm": "lowering.llvm.convert_math_to_llvm:ConvertMathToLLVMPass",
+    "convert-memref-to-llvm": "lowering.llvm.convert_memref_to_llvm:ConvertMemRefToLLVMPass",
+    "convert-vector-to-llvm": "lowering.llvm.convert_vector_to_llvm:ConvertVectorToLLVMPass",
+}
+
+TARGETS: dict[str, str] = {}
+"""Output formats of `lowbit-opt -t` beside xDSL's own."""
+
+
+def _loader(reference: str) -> Callable[[], Any]:
+    module, _, name = reference.partition(":")
+    return lambda: getattr(import_module(module), name)
+
+
+LOWBIT_UNIVERSE = Universe(
+    all_dialects={name: _loader(where) for name, where in DIALECTS.items()},
+    all_passes={name: _loader(where) for name, where in PASSES.items()},
+    all_targets={name: _loader(where) for name, where in TARGETS.items()},
+)
+"""What the entry point `xdsl.universe` names, so that stock `xdsl-opt` has all of it too."""
+
+_STOCK = ("arith", "builtin", "cf", "func", "llvm", "math", "memref", "scf", "vector")
+
+
+def context() -> Context:
+    """A context with the dialects that any stage of a program uses, loaded on first sight."""
+    from xdsl.dialects import get_all_dialects
+
+    stock = get_all_dialects()
+    result = Context()
+    for name in _STOCK:
+        result.register_dialect(name, stock[name])
+    for name, load in LOWBIT_UNIVERSE.all_dialects.items():
+        result.register_dialect(name, load)
+    return result

@@ -1,0 +1,128 @@
+"""How a compiled function is called: what it takes, in which order, and what is packed ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import SSAValue
+
+from lowbit.program import Program, argument_attributes
+from lowbit_dialect.layout import ShapedValue, storage_bytes
+
+PACKED = "lowbit.packed"
+ARENA = "lowbit.arena"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the program, as its user sees it."""
+
+    name: str
+    type: ShapedValue
+    """Decoded elements; a layout that the program itself asks for is kept."""
+    constant: bool
+    """Whether it is packed ahead."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One pointer that the generated function takes."""
+
+    name: str
+    type: ShapedValue
+    packed: int | None
+    """Which result of packing it is; None for an input as it stands."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """The C interface of one generated function: parameters, results, then scratch memory if any."""
+
+    symbol: str
+    parameters: tuple[Parameter, ...]
+    results: tuple[ShapedValue, ...]
+    arena: int
+    """Bytes of scratch memory; 0 if the function takes none."""
+
+    @property
+    def pointers(self) -> int:
+        """How many pointers it takes."""
+        return len(self.parameters) + len(self.results) + bool(self.arena)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Everything about calling a kernel."""
+
+    inputs: tuple[Input, ...]
+    main: Function
+    pack: Function | None
+    """The function that packs constant inputs; None if nothing is packed."""
+
+    @property
+    def constants(self) -> tuple[Input, ...]:
+        """The inputs that are packed ahead."""
+        return tuple(one for one in self.inputs if one.constant)
+
+    def with_arenas(self, arenas: dict[str, int]) -> Signature:
+        """The same with the scratch memory of each function by symbol."""
+        pack = self.pack and replace(self.pack, arena=arenas.get(self.pack.symbol, 0))
+        main = replace(self.main, arena=arenas.get(self.main.symbol, 0))
+        return replace(self, main=main, pack=pack)
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of everything that packing computes."""
+        return sum(storage_bytes(type) for type in self.pack.results) if self.pack else 0
+
+
+def inputs_of(program: Program) -> tuple[Input, ...]:
+    """The inputs of a program."""
+    constant = program.constant_names
+    return tuple(
+        Input(name, shaped(value), name in constant)
+        for name, value in zip(program.argument_names, program.arguments)
+    )
+
+
+def shaped(value: SSAValue) -> ShapedValue:
+    """The tensor type of an argument or result; raises ValueError for anything else."""
+    if not isinstance(value.type, TensorType):
+        raise ValueError(f"inputs and outputs of a program are tensors, not {value.type}")
+    return cast(TensorType[Any], value.type)
+
+
+def functions_of(module: ModuleOp) -> dict[str, FuncOp]:
+    """The functions of a module by name."""
+    return {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
+
+
+def signature_of(program: Program, planned: ModuleOp) -> Signature:
+    """Read the interface from the program after stage `plan`, where arenas are not known yet."""
+    functions, name = functions_of(planned), program.name
+    pack = functions.get(f"{name}_pack")
+    return Signature(
+        inputs_of(program), _function(functions[name]), _function(pack) if pack else None
+    )
+
+
+def _function(func: FuncOp) -> Function:
+    parameters: list[Parameter] = []
+    for value, attributes in zip(func.body.block.args, argument_attributes(func)):
+        index = attributes.get(PACKED)
+        packed = index.value.data if isinstance(index, IntegerAttr) else None
+        parameters.append(Parameter(value.name_hint or "", shaped(value), packed))
+    last = func.body.block.last_op
+    results = tuple(shaped(v) for v in last.operands) if isinstance(last, ReturnOp) else ()
+    return Function(func.sym_name.data, tuple(parameters), results, 0)
+
+
+def arena_bytes(func: FuncOp) -> int:
+    """Bytes of scratch memory that a function on memrefs takes."""
+    for value, attributes in zip(func.body.block.args, argument_attributes(func)):
+        if ARENA in attributes and isinstance(value.type, MemRefType):
+            return storage_bytes(cast(MemRefType[Any], value.type))
+    return 0

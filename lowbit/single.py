@@ -1,0 +1,108 @@
+"""Programs of one op, and programs from files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xdsl.ir import SSAValue
+
+from lowbit.builder import Pair
+from lowbit.program import Program, parse_module
+from lowbit_dialect.layout import Array
+
+DEFAULT_CONSTANT = ("w",)
+
+
+def conv2d(
+    input_shape: Sequence[int],
+    weight_shape: Sequence[int],
+    activation: str,
+    weight: str,
+    *,
+    strides: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    pad_value: int = 0,
+    format: str = "nhwc",
+    constant: Sequence[str] = DEFAULT_CONSTANT,
+    weights: Array | None = None,
+) -> Program:
+    """A program of one convolution of `x` with `w`.
+
+    Shapes are NHWC and HWIO, or NCHW and OIHW in `nchw`. Arguments named in `constant` are packed ahead;
+    `weights` makes `w` part of the program. Raises ValueError for an operator that is not legal.
+    """
+    program = Program()
+    x, w = _operands(program, (input_shape, weight_shape), (activation, weight), constant, weights)
+    y = program.conv2d(
+        x,
+        w,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        pad_value=pad_value,
+        format=format,
+    )
+    y.name_hint = "y"
+    program.output(y)
+    return program
+
+
+def dense(
+    input_shape: Sequence[int],
+    weight_shape: Sequence[int],
+    activation: str,
+    weight: str,
+    *,
+    constant: Sequence[str] = DEFAULT_CONSTANT,
+    weights: Array | None = None,
+) -> Program:
+    """A program of one matrix product of `x`, `[M, K]`, with `w`, `[K, N]`."""
+    program = Program()
+    x, w = _operands(program, (input_shape, weight_shape), (activation, weight), constant, weights)
+    y = program.dense(x, w)
+    y.name_hint = "y"
+    program.output(y)
+    return program
+
+
+def _operands(
+    program: Program,
+    shapes: tuple[Sequence[int], Sequence[int]],
+    elements: tuple[str, str],
+    constant: Sequence[str],
+    weights: Array | None,
+) -> tuple[SSAValue, SSAValue]:
+    unknown = [name for name in constant if name not in ("x", "w")]
+    if unknown:
+        raise ValueError(f"constant names 'x' or 'w', not '{unknown[0]}'")
+    x = program.input(shapes[0], elements[0], name="x", constant="x" in constant)
+    if weights is None:
+        w = program.input(shapes[1], elements[1], name="w", constant="w" in constant)
+    else:
+        if tuple(weights.shape) != tuple(shapes[1]):
+            raise ValueError(f"weights have shape {weights.shape}, not {tuple(shapes[1])}")
+        w = program.constant(weights, elements[1])
+        w.name_hint = "w"
+    return x, w
+
+
+def parse(source: str | Path) -> Program:
+    """Read a program from text, or from a `.mlir` file.
+
+    Raises ValueError naming the line and what is wrong.
+    """
+    return Program(parse_module(source))
+
+
+def import_model(path: str | Path) -> Program:
+    """Read a QONNX or ONNX model as a program.
+
+    Raises ValueError naming the node that cannot be read.
+    """
+    from lowbit_dialect.importers import import_onnx
+
+    return Program(import_onnx(str(path)))

@@ -1,0 +1,61 @@
+"""Read programs from text, with every op knowing its line, and verify them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import FileLineColLoc, IntAttr, LocationAttr, ModuleOp, StringAttr
+from xdsl.ir import Operation
+from xdsl.parser import Parser
+from xdsl.utils.exceptions import ParseError, VerifyException
+
+from lowbit.errors import place_of
+
+
+class SourceParser(Parser):
+    """A parser that notes on each op where it stands."""
+
+    def parse_operation(self) -> Operation:
+        where = self._current_token.span.get_location()
+        op = super().parse_operation()
+        if not isinstance(op.location, FileLineColLoc):
+            place = FileLineColLoc(
+                StringAttr(where.source), IntAttr(where.line), IntAttr(where.col)
+            )
+            op.location = cast(LocationAttr, place)
+        return op
+
+    def parse_module(self, allow_implicit_module: bool = True) -> ModuleOp:
+        """Parse the whole input; what an attribute or type refuses is an error at its line."""
+        try:
+            return super().parse_module(allow_implicit_module)
+        except ParseError:
+            raise
+        except (VerifyException, ValueError, NotImplementedError) as error:
+            self.raise_error(str(error) or type(error).__name__)
+
+
+def parse_text(text: str, name: str, context: Context) -> ModuleOp:
+    """Parse a module; raises ParseError with the line."""
+    return SourceParser(context, text, name).parse_module()
+
+
+def verify(module: ModuleOp) -> None:
+    """Verify a module; raises ValueError that names the op, its line and what is wrong."""
+    try:
+        module.verify()
+    except VerifyException as error:
+        culprit = find_culprit(module)
+        where = f"{place_of(culprit)}: " if culprit is not None else ""
+        raise ValueError(f"{where}{error}") from error
+
+
+def find_culprit(module: ModuleOp) -> Operation | None:
+    """The first op that does not verify on its own."""
+    for op in module.walk():
+        try:
+            op.verify(verify_nested_ops=False)
+        except VerifyException:
+            return op
+    return None
