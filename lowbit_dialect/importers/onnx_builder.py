@@ -12,7 +12,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.importers.onnx_model import Constant, Node, shown
-from lowbit_dialect.importers.onnx_tensor import Tensor, is_row_major
+from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import shape_of
 from lowbit_dialect.ops.elementwise import AddOp, RequantizeOp
@@ -31,11 +31,11 @@ class Builder:
 
     def __init__(self, constants: Mapping[str, Constant]):
         self.block = Block()
-        self.values: dict[str, object] = dict(constants)
+        self.values: dict[str, Value] = dict(constants)
 
     # What a node reads
 
-    def operand(self, node: Node, index: int) -> object:
+    def operand(self, node: Node, index: int) -> Value:
         """Whatever input `index` stands for."""
         if not node.has(index):
             raise node.fail(f"input {index} is missing")

@@ -7,8 +7,8 @@ from xdsl.ir import Operation
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node
-from lowbit_dialect.importers.onnx_quantisers import Quantised, clip_integers
-from lowbit_dialect.importers.onnx_tensor import Tensor
+from lowbit_dialect.importers.onnx_qcdq import clip_integers
+from lowbit_dialect.importers.onnx_tensor import Quantised, Tensor, Value
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.elementwise import AddOp, BatchNormOp, ClipOp, DivOp, MulOp
 
@@ -39,7 +39,7 @@ def relu(b: Builder, node: Node) -> Tensor:
     return x.holding(b.emit(node, ClipOp(x.value, 0.0)))
 
 
-def clip(b: Builder, node: Node) -> object:
+def clip(b: Builder, node: Node) -> Value:
     """Clip, bounds as inputs or as attributes; on integers that of a QCDQ."""
     source = b.operand(node, 0)
     if isinstance(source, Quantised) or (
@@ -95,7 +95,7 @@ def split(b: Builder, node: Node) -> tuple[Tensor, Array] | None:
     return None
 
 
-def add(b: Builder, node: Node) -> object:
+def add(b: Builder, node: Node) -> Value:
     """Sum of two tensors of one shape, or with a known row."""
     if (folded := fold(b, node, np.add)) is not None:
         return folded
@@ -122,7 +122,7 @@ def add_tensors(b: Builder, node: Node, x: Tensor, y: Tensor) -> Tensor:
     return x.holding(value, scale=x.scale, axis=x.axis, zero=x.zero + y.zero)
 
 
-def subtract(b: Builder, node: Node) -> object:
+def subtract(b: Builder, node: Node) -> Value:
     """`x - y` as `x + (-y)`, which is the same in f32."""
     if (folded := fold(b, node, np.subtract)) is not None:
         return folded
@@ -135,7 +135,7 @@ def subtract(b: Builder, node: Node) -> object:
     return add_tensors(b, node, b.tensor(node, 0), negative)
 
 
-def multiply(b: Builder, node: Node) -> object:
+def multiply(b: Builder, node: Node) -> Value:
     """Product with a known row."""
     if (folded := fold(b, node, np.multiply)) is not None:
         return folded
@@ -144,7 +144,7 @@ def multiply(b: Builder, node: Node) -> object:
     return with_row(b, node, *pair, MulOp)
 
 
-def divide(b: Builder, node: Node) -> object:
+def divide(b: Builder, node: Node) -> Value:
     """Quotient by a known row."""
     if (folded := fold(b, node, np.divide)) is not None:
         return folded

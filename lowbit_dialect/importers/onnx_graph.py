@@ -20,6 +20,7 @@ from lowbit_dialect.importers import (
     onnx_elementwise,
     onnx_linear,
     onnx_pools,
+    onnx_qcdq,
     onnx_quantisers,
     onnx_shapes,
     onnx_thresholds,
@@ -27,20 +28,23 @@ from lowbit_dialect.importers import (
 from lowbit_dialect.importers.onnx_builder import Builder, identifier
 from lowbit_dialect.importers.onnx_file import CORE, read_model
 from lowbit_dialect.importers.onnx_model import Constant, ImportFailed, Model, Node, shown
-from lowbit_dialect.importers.onnx_tensor import Tensor
+from lowbit_dialect.importers.onnx_tensor import Tensor, Value
 
-Handler = Callable[[Builder, Node], object]
+Handler = Callable[[Builder, Node], Value]
 
 CORE_OPS: dict[str, Handler] = {
     **onnx_elementwise.OPS,
     **onnx_linear.OPS,
     **onnx_pools.OPS,
-    **onnx_quantisers.OPS,
+    **onnx_qcdq.OPS,
     **onnx_shapes.OPS,
 }
 QONNX_OPS: dict[str, Handler] = {**onnx_quantisers.QONNX_OPS, **onnx_thresholds.QONNX_OPS}
 QONNX = ("qonnx.custom_op.general", "finn.custom_op.general")
-OPS = dict.fromkeys(CORE, CORE_OPS) | dict.fromkeys(QONNX, QONNX_OPS)
+OPS: dict[str, dict[str, Handler]] = {
+    **dict.fromkeys(CORE, CORE_OPS),
+    **dict.fromkeys(QONNX, QONNX_OPS),
+}
 
 TAKE_PADDING = ("Conv", "Quant", "IntQuant", "QuantizeLinear")
 """Ops that a Pad may stand before."""

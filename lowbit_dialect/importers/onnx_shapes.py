@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import TensorType
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node
-from lowbit_dialect.importers.onnx_tensor import Tensor, is_row_major
+from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.layout import ReshapeOp
 
@@ -18,12 +18,12 @@ from lowbit_dialect.ops.layout import ReshapeOp
 def integers(b: Builder, node: Node, index: int) -> list[int]:
     """Input `index`, a short list of known integers."""
     values = b.constant(node, index).values
-    if values.dtype not in (np.int64, np.int32) or values.ndim != 1 or values.size > 16:
+    if values.dtype.name not in ("int64", "int32") or values.ndim != 1 or values.size > 16:
         raise node.fail(f"input {index} is a short list of known integers")
     return [int(v) for v in values]
 
 
-def reshape(b: Builder, node: Node) -> object:
+def reshape(b: Builder, node: Node) -> Value:
     """Reshape to a known shape."""
     x = b.operand(node, 0)
     target = integers(b, node, 1)
@@ -43,7 +43,7 @@ def reshape(b: Builder, node: Node) -> object:
     return to_shape(b, node, x, tuple(target))
 
 
-def flatten(b: Builder, node: Node) -> object:
+def flatten(b: Builder, node: Node) -> Value:
     """Flatten to two axes."""
     x = b.operand(node, 0)
     if not isinstance(x, Constant):
@@ -85,7 +85,7 @@ def reshaped_scale(node: Node, x: Constant, shape: tuple[int, ...]) -> Array | N
     raise node.fail("reshapes weights quantised per channel: quantise after the reshape")
 
 
-def transpose(b: Builder, node: Node) -> object:
+def transpose(b: Builder, node: Node) -> Value:
     """Transpose: a new name for the axes, until something needs another order."""
     x = b.operand(node, 0)
     if not isinstance(x, Constant):
@@ -104,7 +104,7 @@ def transpose(b: Builder, node: Node) -> object:
     return replace(x, base=shape, shape=shape, axes=axes, axis=axis)
 
 
-def pad(b: Builder, node: Node) -> object:
+def pad(b: Builder, node: Node) -> Value:
     """Zeros round an image, which the next Conv takes over."""
     x = b.tensor(node)
     if node.text("mode", "constant") != "constant" or node.has(3):
@@ -120,12 +120,12 @@ def pad(b: Builder, node: Node) -> object:
     return replace(x, pads=(top, left, bottom, right))
 
 
-def identity(b: Builder, node: Node) -> object:
+def identity(b: Builder, node: Node) -> Value:
     """The input itself."""
     return b.operand(node, 0)
 
 
-def dropout(b: Builder, node: Node) -> object:
+def dropout(b: Builder, node: Node) -> Value:
     """Nothing at inference."""
     if len(node.outputs) > 1 and node.outputs[1]:
         raise node.fail("its second output, the mask, is not imported")

@@ -9,13 +9,14 @@ from math import prod
 import numpy as np
 from xdsl.ir import Attribute, SSAValue
 
-from lowbit_dialect.codes import CodeType, IntType, OddType, TernaryType, UIntType
+from lowbit_dialect.codes import CodeType, TernaryType, parse_code
 from lowbit_dialect.importers.onnx_model import Constant
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import element_of
 
 NHWC = (0, 2, 3, 1)
 ONE = np.ones(1, np.float32)
+BIPOLAR = parse_code("odd1")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,21 @@ class Tensor:
         return isinstance(self.element, CodeType) and self.scale is not None and self.bias is None
 
 
+@dataclass(frozen=True)
+class Quantised:
+    """What QuantizeLinear gives: integers that only a DequantizeLinear turns into numbers."""
+
+    x: Tensor | Constant
+    scale: Array
+    zero: int
+    bounds: tuple[int, int]
+    name: str
+    """ONNX name of `x`."""
+
+
+Value = Tensor | Constant | Quantised
+
+
 def is_row_major(shape: Sequence[int], axes: Sequence[int]) -> bool:
     """Whether storing `shape` with axes in this order moves only axes of extent 1."""
     moved = [axis for axis in axes if shape[axis] != 1]
@@ -86,7 +102,7 @@ def code_for(low: int, high: int) -> CodeType | None:
     if (low, high) == (-1, 1):
         return TernaryType()
     for bits in range(1, 9):
-        for code in (UIntType(bits), IntType(bits)):
+        for code in (parse_code(f"uint{bits}"), parse_code(f"int{bits}")):
             if code.minimum <= low and high <= code.maximum:
                 return code
     return None
@@ -96,6 +112,6 @@ def constant_code(constant: Constant) -> CodeType | None:
     """The narrowest code type for the declared bounds of known integers; bipolar if all are -1 or 1."""
     values = constant.values
     if np.all(np.abs(values.astype(np.int32)) == 1):
-        return OddType(1)
+        return BIPOLAR
     low, high = constant.bounds or (int(values.min()), int(values.max()))
     return code_for(low, high) or code_for(int(values.min()), int(values.max()))

@@ -8,11 +8,11 @@ import numpy as np
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, OddType, UIntType, parse_code
+from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, parse_code
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_quantisers import scale_row
-from lowbit_dialect.importers.onnx_tensor import ONE, Tensor
+from lowbit_dialect.importers.onnx_tensor import BIPOLAR, ONE, Tensor
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import I32_MAX
 from lowbit_dialect.ops.elementwise import AddOp, QuantizeOp, ThresholdOp
@@ -66,7 +66,7 @@ def steps_for(node: Node, count: int) -> Steps:
             return Steps(code, ONE * scale / np.float32(code.scale), 0)
     if start != round(start) or abs(start) > 2**20:
         raise node.fail(f"out_bias {bias} is no multiple of out_scale {scale}")
-    return Steps(UIntType(count.bit_length()), ONE * scale, -int(start))
+    return Steps(parse_code(f"uint{count.bit_length()}"), ONE * scale, -int(start))
 
 
 def compare_integers(
@@ -124,8 +124,8 @@ def compare_floats(
         values, _ = scale_row(node, step.reshape(-1), (x.shape[axis],))
         row, at = b.row(node, x, -values, "step", axis)
         above = b.emit(node, AddOp(x.value, row, axis=at), "above")
-        signs.append(b.emit(node, QuantizeOp(above, one, OddType(1)), "sign"))
-    if len(signs) == 1 and code == OddType(1):
+        signs.append(b.emit(node, QuantizeOp(above, one, BIPOLAR), "sign"))
+    if len(signs) == 1 and code == BIPOLAR:
         return signs[0]
     total = b.emit(node, AddOp(signs[0], b.known(node, np.zeros(1), i32, "zero")), "total")
     for sign in signs[1:]:

@@ -1,0 +1,186 @@
+"""Conv, Gemm and MatMul against onnxruntime and qonnx; integers make float execution exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper
+from onnx_oracle import block_of, check, imported, integers, model, op_names, quant
+
+from lowbit_dialect.importers import ImportFailed
+from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
+
+QUANT = {"scale": 1.0, "zero": 0.0, "bits": 4.0, "wscale": 1.0, "wbits": 3.0}
+
+FLATTENS = {
+    "Flatten": [helper.make_node("Flatten", ["p"], ["f"])],
+    "Reshape": [helper.make_node("Reshape", ["p", "shape"], ["f"])],
+    "Transpose": [
+        helper.make_node("Transpose", ["p"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Flatten", ["t"], ["f"]),
+    ],
+}
+
+
+def conv_model(shape: tuple[int, ...], w: Array, **attributes: object) -> tuple:
+    """Quant, Conv of quantised weights, with the constants of both."""
+    nodes = [
+        quant("x", "q"),
+        quant("w", "wq", "wscale", "zero", "wbits"),
+        helper.make_node("Conv", ["q", "wq"], ["y"], "conv", **attributes),
+    ]
+    return nodes, shape, {**QUANT, "w": w}
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    spare=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dilations=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    pads=st.tuples(*[st.integers(0, 2)] * 4),
+    channels=st.sampled_from([(1, 2, 1), (3, 4, 1), (4, 6, 2), (4, 4, 4), (2, 4, 2)]),
+    seed=st.integers(0, 99),
+)
+def test_conv(spare, kernel, strides, dilations, pads, channels, seed):
+    size = tuple(d * (k - 1) + 1 + s for d, k, s in zip(dilations, kernel, spare))
+    inputs, outputs, groups = channels
+    proto = model(
+        *conv_model(
+            (2, inputs, *size),
+            integers(seed, outputs, inputs // groups, *kernel),
+            kernel_shape=kernel,
+            strides=strides,
+            dilations=dilations,
+            pads=pads,
+            group=groups,
+        )
+    )
+    module = check(proto, integers(seed + 1, 2, inputs, *size, low=-9, high=9))
+    before = op_names(module)[: op_names(module).index("conv2d")]
+    assert before[0] == "quantize" and (inputs > 1 or "transpose" not in before)
+
+
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("size,stride", [((5, 6), 2), ((7, 4), 1), ((6, 6), 3)])
+def test_auto_pad(auto_pad, size, stride):
+    w = integers(1, 2, 1, 4, 3)
+    attributes = {"auto_pad": auto_pad, "strides": [stride, stride]}
+    check(model(*conv_model((1, 1, *size), w, **attributes)), integers(2, 1, 1, *size))
+
+
+@pytest.mark.parametrize(
+    "zero,bits,signed", [(3.0, 4.0, 0), (8.0, 4.0, 0), (10.0, 8.0, 0), (-5.0, 8.0, 1)]
+)
+def test_conv_of_asymmetric_codes_pads_with_zero(zero, bits, signed):
+    nodes = [
+        quant("x", "q", zero="azero", bits="abits", signed=signed),
+        quant("w", "wq", "wscale", "zero", "wbits"),
+        helper.make_node("Conv", ["q", "wq", "b"], ["y"], "conv", pads=[1, 0, 2, 1]),
+    ]
+    constants = {**QUANT, "azero": zero, "abits": bits, "w": integers(3, 4, 2, 3, 3)}
+    proto = model(nodes, (1, 2, 5, 5), {**constants, "b": [1.0, -2.0, 0.0, 5.0]})
+    check(proto, integers(4, 1, 2, 5, 5, low=-12, high=12))
+
+
+def test_scales_multiply_in_double_and_round_once():
+    nodes, shape, constants = conv_model((1, 1, 3, 3), integers(5, 2, 1, 1, 1))
+    scales = np.array([0.1, 0.3], np.float32).reshape(2, 1, 1, 1)
+    module = imported(model(nodes, shape, {**constants, "scale": 0.7, "wscale": scales}))
+    table = next(op for op in block_of(module).ops if op.name == "lowbit.requantize").operands[1]
+    want = (np.float64(np.float32(0.7)) * scales.ravel().astype(np.float64)).astype(np.float32)
+    np.testing.assert_array_equal(table.owner.array(), want)
+
+
+def test_weights_of_one_signed_bit_are_bipolar():
+    nodes, shape, constants = conv_model((1, 1, 3, 3), integers(6, 2, 1, 2, 2))
+    module = check(model(nodes, shape, {**constants, "wbits": 1.0}), integers(7, 1, 1, 3, 3))
+    conv = next(op for op in block_of(module).ops if isinstance(op, Conv2dOp))
+    assert str(conv.weights.type.element_type) == "!lowbit.odd<1>"
+
+
+def test_float_weights_make_a_float_conv():
+    w = helper.make_node("Conv", ["x", "w", "b"], ["y"], "conv")
+    proto = model([w], (1, 2, 4, 4), {"w": integers(8, 3, 2, 3, 3), "b": [1, 2, 3]})
+    module = check(proto, integers(9, 1, 2, 4, 4))
+    assert op_names(module) == ["transpose", "conv2d", "add", "transpose"]
+
+
+@pytest.mark.parametrize("flatten", ["Flatten", "Reshape", "Transpose"])
+def test_flattened_images_permute_the_weights_after(flatten):
+    nodes, shape, constants = conv_model((1, 2, 4, 4), integers(10, 3, 2, 2, 2))
+    nodes[-1].output[0] = "c"
+    nodes += [quant("c", "p"), *FLATTENS[flatten], quant("g", "gq", "wscale", "zero", "wbits")]
+    nodes.append(helper.make_node("MatMul", ["f", "gq"], ["y"], "matmul"))
+    constants |= {"shape": np.array([1, -1]), "g": integers(11, 27, 5), "scale": 2.0}
+    module = check(model(nodes, shape, constants), integers(12, 1, 2, 4, 4))
+    assert op_names(module)[-3:] == ["reshape", "dense", "requantize"]
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+@pytest.mark.parametrize("bias", [None, 2.0, [1.0, 2.0, 3.0], [[4.0, 5.0, 6.0]]])
+def test_gemm(transposed, bias):
+    w = integers(13, 3, 6) if transposed else integers(13, 6, 3)
+    names = ["q", "wq"] if bias is None else ["q", "wq", "c"]
+    nodes = [
+        quant("x", "q"),
+        quant("w", "wq", "wscale", "zero", "wbits"),
+        helper.make_node("Gemm", names, ["y"], "gemm", transB=transposed, beta=0.5),
+    ]
+    constants = {**QUANT, "w": w} | ({} if bias is None else {"c": bias})
+    constants["wscale"] = np.array([1, 2, 4], np.float32).reshape((3, 1) if transposed else (1, 3))
+    module = check(model(nodes, (4, 6), constants), integers(14, 4, 6, low=-9, high=9))
+    assert any(isinstance(op, DenseOp) for op in block_of(module).ops)
+
+
+def broken(what: str) -> tuple:
+    """A conv model with one thing wrong."""
+    nodes, shape, constants = conv_model((1, 2, 5, 5), integers(15, 4, 2, 3, 3))
+    match what:
+        case "weight scale":
+            constants["wscale"] = np.array([1, 2], np.float32).reshape(1, 2, 1, 1)
+        case "activation scale":
+            constants["scale"] = np.array([1, 2], np.float32).reshape(1, 2, 1, 1)
+        case "1-D":
+            shape, constants["w"] = (1, 2, 5), integers(15, 4, 2, 3)
+        case "channels":
+            shape = (1, 3, 5, 5)
+        case "window":
+            shape = (1, 2, 2, 2)
+        case "weights":
+            nodes = [quant("x", "q"), helper.make_node("Conv", ["q", "q"], ["y"], "conv")]
+        case "wrap":
+            nodes = nodes[:2] + [
+                helper.make_node("Reshape", ["wq", "s"], ["wr"]),
+                helper.make_node("Flatten", ["q"], ["f"]),
+                helper.make_node("MatMul", ["f", "wr"], ["y"], "matmul"),
+            ]
+            shape = (1, 140000, 1, 1)
+            constants |= {
+                "bits": 8.0,
+                "wbits": 8.0,
+                "w": np.full((140000, 1), -128, np.float32),
+                "s": np.array([140000, 1]),
+            }
+    return nodes, shape, constants
+
+
+@pytest.mark.parametrize(
+    "what,message",
+    [
+        ("weight scale", "Conv 'conv': the scale of the weights, .* varies along an axis"),
+        ("activation scale", "Conv 'conv': sums over axis 1 .* quantise per tensor"),
+        ("1-D", "Conv 'conv': is one-dimensional"),
+        ("channels", "Conv 'conv': weights .* do not fit 3 input channels"),
+        ("window", "Conv 'conv': the output is empty"),
+        ("weights", "Conv 'conv': input 'q' is not a constant"),
+        ("wrap", "MatMul 'matmul': .*can wrap in i32"),
+    ],
+)
+def test_refusals(what, message):
+    with pytest.raises(ImportFailed, match=message) as caught:
+        imported(model(*broken(what)))
+    assert "\n" not in str(caught.value)
