@@ -118,7 +118,7 @@ class Epilogue:
         """An operand indexed by output channel, and its address at the tile's first channel."""
         if value not in self._operands:
             operand = Operand(self.emit, value)
-            group, block_stride, block, _ = operand.channels(axis, self.groups, self.size)
+            group, block_stride, block = operand.channels(axis, self.groups, self.size)
             one = block_stride // block if block_stride else operand.item_bytes
             parts = [(self.tile.group, group), (self.tile.channel, one)]
             self._operands[value] = operand, move(self.emit, operand.pointer, parts)

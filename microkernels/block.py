@@ -8,17 +8,17 @@ or, where they are many, by a loop that shifts each pair's count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import i32
+from xdsl.dialects.builtin import IntegerAttr, i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.algebra import PairAlgebra
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.ops.common import array, element_of
+from lowbit_dialect.ops.common import array, element_of, shape_of
 from lowbit_dialect.ops.tile import TileOp
 from microkernels.emit import Emitter, vector
 from microkernels.interface import Microkernel
@@ -49,6 +49,10 @@ class Address:
         return Address(self.pointer, self.bytes + amount)
 
 
+Step = Callable[[Address, Address, list[SSAValue]], list[SSAValue]]
+"""Adds the products at two addresses to the accumulators."""
+
+
 class Reduction:
     """Forms the accumulators of one tile, `pixels * vectors` of them, pixel-major."""
 
@@ -62,29 +66,15 @@ class Reduction:
         self.x_axes, self.w_axes = array(tile.input_axes, ()), array(tile.weight_axes, ())
         assert tile.weights is not None
         self.x, self.w = Operand(emit, tile.input), Operand(emit, tile.weights)
-        groups = tile.groups.value.data
-        inputs, outputs = self._group_sizes(groups)
-        self.x_group, self.x_word, _, self.words = self.x.channels(self.x_axes[3], groups, inputs)
-        self.words = -(-inputs // max(1, self._channels_per_word()))
-        self.w_group, self.w_block, self.block, _ = self.w.channels(self.w_axes[3], groups, outputs)
-        self.w_word = self._weight_word_stride()
+        self.codes = element_of(tile.input.type), element_of(tile.weights.type)
+        shape, groups = shape_of(tile.weights), tile.groups.value.data
+        inputs, outputs = shape[self.w_axes[2]], shape[self.w_axes[3]] // groups
+        self.x_group, self.x_word, _ = self.x.channels(self.x_axes[3], groups, inputs)
+        self.w_group, self.w_block, self.block = self.w.channels(self.w_axes[3], groups, outputs)
+        self.w_word, per_word = self.w.blocked(self.w_axes[2])
+        self.words = -(-inputs // per_word)
+        self.xor = self.negative = False
         self.scope = self._scope()
-
-    def _group_sizes(self, groups: int) -> tuple[int, int]:
-        assert self.tile.weights is not None
-        shape = self.tile.weights.type.get_shape()  # pyright: ignore
-        return shape[self.w_axes[2]], shape[self.w_axes[3]] // groups
-
-    def _channels_per_word(self) -> int:
-        layout = self.tile.weights.type.layout.data  # pyright: ignore
-        chains = [t.chain for t in layout.terms if t.axis == self.w_axes[2]]
-        return next((chain[-1][1] for chain in chains if chain and chain[-1][0] == "by"), 1)
-
-    def _weight_word_stride(self) -> int:
-        for chain in ((("by", self._channels_per_word()),), ()):
-            if (self.w_axes[2], chain) in self.w._strides:  # pyright: ignore
-                return self.w.stride(self.w_axes[2], chain)
-        raise AssertionError
 
     def _scope(self) -> Level:
         limit = self.kernel.step_limit
@@ -106,21 +96,14 @@ class Reduction:
         )
         if kernel.step_limit is None:
             zeros = [kernel.init(emit)] * len(zeros)
-        codes = element_of(self.tile.input.type), element_of(self.w_type())
-        if not all(isinstance(code, CodeType) for code in codes) or not self._planes():
+        activation, weight = self.codes
+        if not self.x.has_planes:
             return self._finish(self._pair(x, w, zeros, xor=False, negative=False))
-        algebra = PairAlgebra(*codes)  # pyright: ignore
+        assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
+        algebra = PairAlgebra(activation, weight)
         if len(algebra.pairs) <= UNROLLED_PAIRS:
             return self._finish(self._horner(algebra, x, w, zeros))
         return self._all_pairs(algebra, x, w)
-
-    def w_type(self):  # pyright: ignore
-        """Type of the weights."""
-        assert self.tile.weights is not None
-        return self.tile.weights.type
-
-    def _planes(self) -> bool:
-        return (None, ()) in self.x._strides  # pyright: ignore
 
     def _finish(self, totals: list[SSAValue]) -> list[SSAValue]:
         if self.kernel.step_limit is None:
@@ -208,7 +191,9 @@ class Reduction:
         self.xor, self.negative = xor, negative
         return self._scoped(Level.PAIR, x, w, totals, self._rows)
 
-    def _scoped(self, level, x, w, totals, inner):  # pyright: ignore
+    def _scoped(
+        self, level: Level, x: Address, w: Address, totals: list[SSAValue], inner: Step
+    ) -> list[SSAValue]:
         """Run `inner`, in narrow accumulators of its own if the scope opens at this level."""
         limit = self.kernel.step_limit
         if limit is None or level != self.scope:
@@ -259,11 +244,7 @@ class Reduction:
             w_tap = Address(move(emit, w.pointer, [(tap, w_step)]), w.bytes)
             return self._column(x_tap, w_tap, carried, list(range(self.pixels)))
 
-        low, high = (
-            (emit.index(bounds[0][0]), emit.index(bounds[0][1]))
-            if bounds
-            else self.tile.column_bounds
-        )
+        low, high = map(emit.index, bounds[0]) if bounds else self.tile.column_bounds
         return emit.loop(low, high, 1, totals, body)
 
     def _column(
@@ -279,7 +260,9 @@ class Reduction:
     ) -> list[SSAValue]:
         emit, whole = self.emit, self.words // self.unroll * self.unroll
 
-        def chunk(at: tuple[Address, Address], carried: list[SSAValue], count: int):  # pyright: ignore
+        def chunk(
+            at: tuple[Address, Address], carried: list[SSAValue], count: int
+        ) -> list[SSAValue]:
             def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
                 for word in range(count):
                     totals = self._step(
@@ -341,7 +324,9 @@ def move(emit: Emitter, pointer: SSAValue, parts: Sequence[tuple[SSAValue, int]]
 
 def _constant_of(value: SSAValue) -> int | None:
     op = value.owner
-    return op.value.value.data if isinstance(op, arith.ConstantOp) else None  # pyright: ignore
+    if isinstance(op, arith.ConstantOp) and isinstance(op.value, IntegerAttr):
+        return op.value.value.data
+    return None
 
 
 def _is_constant(value: SSAValue, number: int) -> bool:

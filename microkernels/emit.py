@@ -7,6 +7,7 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from xdsl.builder import Builder
 from xdsl.dialects import arith, llvm, scf
@@ -30,7 +31,7 @@ from xdsl.rewriter import InsertPoint
 
 PTR = llvm.LLVMPointerType()
 INDEX = IndexType()
-BINARY: dict[str, type[Operation]] = {
+BINARY: dict[str, Callable[[SSAValue, SSAValue], Operation]] = {
     "add": llvm.AddOp,
     "sub": llvm.SubOp,
     "mul": llvm.MulOp,
@@ -46,7 +47,7 @@ BINARY: dict[str, type[Operation]] = {
     "fmul": llvm.FMulOp,
     "fdiv": llvm.FDivOp,
 }
-INDEX_BINARY: dict[str, type[Operation]] = {
+INDEX_BINARY: dict[str, Callable[[SSAValue, SSAValue], Operation]] = {
     "add": arith.AddiOp,
     "sub": arith.SubiOp,
     "mul": arith.MuliOp,
@@ -62,21 +63,34 @@ def vector(lanes: int, element: Attribute) -> Attribute:
     return element if lanes == 1 else VectorType(element, [lanes])
 
 
+def _as_vector(type: Attribute) -> VectorType[Attribute] | None:
+    return cast(VectorType[Attribute], type) if isinstance(type, VectorType) else None
+
+
 def lanes_of(type: Attribute) -> int:
     """Number of lanes of a vector type; 1 of a scalar."""
-    return type.get_shape()[0] if isinstance(type, VectorType) else 1
+    found = _as_vector(type)
+    return found.get_shape()[0] if found else 1
 
 
 def element_of(type: Attribute) -> Attribute:
     """Element of a vector type; a scalar itself."""
-    return type.element_type if isinstance(type, VectorType) else type
+    found = _as_vector(type)
+    return found.element_type if found else type
 
 
 def mangled(type: Attribute) -> str:
     """A type as intrinsic names spell it: `v8i32`, `f32`, `p0`."""
-    if isinstance(type, VectorType):
-        return f"v{lanes_of(type)}{mangled(type.element_type)}"
+    found = _as_vector(type)
+    if found:
+        return f"v{lanes_of(found)}{mangled(found.element_type)}"
     return "p0" if type == PTR else str(type)
+
+
+def bits_of(element: Attribute) -> int:
+    """Bits of an integer type."""
+    assert isinstance(element, IntegerType)
+    return cast("IntegerType[int]", element).width.data
 
 
 class Emitter:
@@ -128,12 +142,11 @@ class Emitter:
 
     def widen(self, value: SSAValue, element: Attribute, *, signed: bool) -> SSAValue:
         """Extend or truncate the integers of a value to `element`."""
-        old, new = element_of(value.type), element
-        assert isinstance(old, IntegerType) and isinstance(new, IntegerType)
+        old, new = bits_of(element_of(value.type)), bits_of(element)
         if old == new:
             return value
         type = vector(lanes_of(value.type), element)
-        if new.width.data < old.width.data:
+        if new < old:
             return self.op(llvm.TruncOp(value, type))
         return self.op((llvm.SExtOp if signed else llvm.ZExtOp)(value, type))
 
@@ -251,11 +264,12 @@ class Emitter:
 def _constant(value: float, type: Attribute) -> Operation:
     if isinstance(type, IndexType):
         return arith.ConstantOp(IntegerAttr(int(value), INDEX))
-    element = element_of(type)
-    if isinstance(type, VectorType):
-        number = float(value) if isinstance(element, Float32Type) else int(value)
-        return llvm.ConstantOp(DenseIntOrFPElementsAttr.from_list(type, [number]), type)
-    if isinstance(element, Float32Type):
-        return llvm.ConstantOp(FloatAttr(value, element), type)
-    assert isinstance(element, IntegerType)
-    return llvm.ConstantOp(IntegerAttr(int(value), element), type)
+    if found := _as_vector(type):
+        if isinstance(found.element_type, Float32Type):
+            floats = cast(VectorType[Float32Type], found)
+            return llvm.ConstantOp(DenseIntOrFPElementsAttr.from_list(floats, [value]), floats)
+        integers = cast("VectorType[IntegerType]", found)
+        return llvm.ConstantOp(DenseIntOrFPElementsAttr.from_list(integers, [int(value)]), integers)
+    if isinstance(type, Float32Type):
+        return llvm.ConstantOp(FloatAttr(value, type), type)
+    return llvm.ConstantOp(IntegerAttr(int(value), bits_of(type)), type)

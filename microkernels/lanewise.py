@@ -107,7 +107,8 @@ class Lanewise:
         def body(tap: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
             return self._tap(move(self.emit, base, [(tap, step)]), carried, [0])
 
-        return self.emit.loop(*self.tile.column_bounds, 1, totals, body)
+        low, high = self.tile.column_bounds
+        return self.emit.loop(low, high, 1, totals, body)
 
     def _tap(self, base: SSAValue, totals: list[SSAValue], inside: Sequence[int]) -> list[SSAValue]:
         totals = list(totals)

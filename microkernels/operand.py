@@ -25,30 +25,39 @@ class Operand:
         )
         self.item_bytes = dtype.itemsize
         self._strides = {n: prod(shape[i + 1 :]) * dtype.itemsize for i, n in enumerate(names)}
-        self._extents = dict(zip(names, shape))
         self.pointer = emit.pointer(value)
 
     def stride(self, axis: int | None, chain: Chain = ()) -> int:
         """Bytes between neighbours along a stored axis; 0 for an axis that is not there (-1)."""
         return 0 if axis == -1 else self._strides[axis, chain]
 
-    def channels(self, axis: int, groups: int, size: int) -> tuple[int, int, int, int]:
-        """`(group stride, block stride, block, blocks)` of a channel axis cut as `block_terms` does.
+    @property
+    def has_planes(self) -> bool:
+        """Whether bit planes are stored apart."""
+        return (None, ()) in self._strides
+
+    def blocked(self, axis: int) -> tuple[int, int]:
+        """`(stride, block)` of an axis cut once, or stored whole (a block of 1)."""
+        if (axis, ()) in self._strides:
+            return self._strides[axis, ()], 1
+        ((chain, stride),) = [
+            (c, s) for (a, c), s in self._strides.items() if a == axis and c[-1][0] == "by"
+        ]
+        return stride, chain[-1][1]
+
+    def channels(self, axis: int, groups: int, size: int) -> tuple[int, int, int]:
+        """`(group stride, block stride, block)` of a channel axis cut as `block_terms` does.
 
         A block is 1 channel where the axis is stored whole.
         """
-        if (axis, ()) in self._strides:
-            one = self._strides[axis, ()]
-            return size * one, one, 1, size
-        if groups == 1:
-            ((chain, stride),) = [
-                (c, s) for (a, c), s in self._strides.items() if a == axis and c[-1][0] == "by"
-            ]
-            return 0, stride, chain[-1][1], self._extents[axis, chain]
+        if groups == 1 or (axis, ()) in self._strides:
+            stride, block = self.blocked(axis)
+            return size * stride, stride, block
         group = self._strides[axis, (("by", size),)]
-        within = [(c, s) for (a, c), s in self._strides.items() if a == axis and len(c) == 2]
-        blocks = [(c, s) for c, s in within if c[-1][0] == "by"]
-        if not blocks:
-            return group, 0, size, 1
-        ((chain, stride),) = blocks
-        return group, stride, chain[-1][1], self._extents[axis, chain]
+        blocks = [
+            (c[-1][1], s)
+            for (a, c), s in self._strides.items()
+            if a == axis and len(c) == 2 and c[-1][0] == "by"
+        ]
+        ((block, stride),) = blocks or [(size, 0)]
+        return group, stride, block

@@ -16,17 +16,17 @@ that one vector holds the same W inputs of neighbouring output channels and the 
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, prod
 
 from xdsl.dialects.builtin import IntegerType, i8, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
+from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, lanes_of, vector
 from microkernels.interface import Microkernel, block_terms
 from microkernels.target import Target
-
 
 WIDENING = {
     32: ("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"),
@@ -62,9 +62,10 @@ class Popcount(Microkernel):
         return work.bitserial and accumulator == i32
 
     def cost(self, work: Contraction) -> float:
-        planes = work.activation.planes * work.weight.planes  # pyright: ignore
+        codes = work.activation, work.weight
+        pairs = prod(code.planes for code in codes if isinstance(code, CodeType))
         words = -(-work.inputs // word_channels(work, self.width))
-        return self._instructions * planes * words / self.lanes
+        return self._instructions * pairs * words / self.lanes
 
     def input_layout(self, work: Contraction) -> Layout:
         leading = [Term(axis) for axis in work.input_axes[:-1]]
