@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     Float32Type,
@@ -22,6 +22,7 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
+from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
@@ -35,6 +36,7 @@ from xdsl.irdl import (
     prop_def,
     traits_def,
 )
+from xdsl.pattern_rewriter import RewritePattern
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.common import (
@@ -372,7 +374,7 @@ class DivOp(ElementwiseOp):
 
 
 @irdl_op_definition
-class ClipOp(ElementwiseOp):
+class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
     """`y = min(max(x, minimum), maximum)` on f32 or i32; ReLU is `minimum = 0`. NaN gives `minimum`."""
 
     name = "lowbit.clip"
@@ -407,18 +409,34 @@ class ClipOp(ElementwiseOp):
             properties={"minimum": bound(minimum), "maximum": bound(maximum)},
         )
 
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The minimum and maximum as numbers; None where there is none."""
+        low, high = (cast(Any, b) for b in (self.minimum, self.maximum))
+        return (None if low is None else low.value.data), (
+            None if high is None else high.value.data
+        )
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        from lowbit_dialect.canonicalization import ClipPattern
+
+        return (ClipPattern(),)
+
     def verify_(self) -> None:
         self._verify_elementwise([], f32)
         element = element_of(self.input.type)
         expect(element in (f32, i32), f"clips f32 or i32, not {element}")
         expect(self.output_element == element, f"gives {element}")
         for bound in (self.minimum, self.maximum):
-            kinds = FloatAttr if element == f32 else IntegerAttr
-            expect(bound is None or isinstance(bound, kinds), f"bounds are of type {element}")
+            if bound is not None:
+                legal = isinstance(bound, FloatAttr | IntegerAttr) and bound.type == element
+                expect(legal, f"bounds are of type {element}, not {bound}")
+        expect(all(b is None or b == b for b in self.bounds), "a bound is a number, not NaN")
 
 
 @irdl_op_definition
-class AddOp(ElementwiseOp):
+class AddOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
     """Add two tensors of one shape, or a row for each channel.
 
     Codes and integers add to i32 (refused by the verifier where that could wrap), f32 to f32.
@@ -447,6 +465,12 @@ class AddOp(ElementwiseOp):
     @property
     def tables(self) -> tuple[SSAValue, ...]:
         return (self.other,) if len(shape_of(self.other)) == 1 else ()
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        from lowbit_dialect.canonicalization import AddZeroPattern
+
+        return (AddZeroPattern(),)
 
     def verify_(self) -> None:
         kind = element_of(self.other.type)

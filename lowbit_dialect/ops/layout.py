@@ -22,6 +22,7 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
+from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -33,6 +34,7 @@ from xdsl.irdl import (
     result_def,
     traits_def,
 )
+from xdsl.pattern_rewriter import RewritePattern
 from xdsl.traits import Pure
 
 from lowbit_dialect.codes import CodeType
@@ -107,7 +109,7 @@ class ConstantOp(IRDLOperation):
         expect(held == element, f"a constant of {element} holds {element}, not {held}")
 
 
-class ConversionOp(IRDLOperation, ABC):
+class ConversionOp(IRDLOperation, HasCanonicalizationPatternsInterface, ABC):
     """An op that changes how a tensor is stored and not what it means."""
 
     input = operand_def()
@@ -118,6 +120,15 @@ class ConversionOp(IRDLOperation, ABC):
         "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
         "(`->` type($result)^)?"
     )
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        from lowbit_dialect.canonicalization import (
+            ComposeConversionsPattern,
+            ConvertConstantPattern,
+        )
+
+        return ConvertConstantPattern(), ComposeConversionsPattern()
 
     def _verify_same(self) -> tuple[Any, Any]:
         verify_form(self)
@@ -196,7 +207,7 @@ def convert_layout(value: SSAValue, layout: Any) -> Operation | None:
 
 
 @irdl_op_definition
-class ReshapeOp(IRDLOperation):
+class ReshapeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
     """Give the same elements, in row-major order, another shape. Costs nothing."""
 
     name = "lowbit.reshape"
@@ -207,6 +218,12 @@ class ReshapeOp(IRDLOperation):
 
     def __init__(self, input: SSAValue | Operation, result: Attribute):
         super().__init__(operands=[input], result_types=[result])
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        from lowbit_dialect.canonicalization import ReshapePattern
+
+        return (ReshapePattern(),)
 
     def verify_(self) -> None:
         source, target = shaped(self.input), shaped(self.result)
@@ -221,7 +238,7 @@ class ReshapeOp(IRDLOperation):
 
 
 @irdl_op_definition
-class TransposeOp(IRDLOperation):
+class TransposeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
     """Permute the axes: axis `i` of the result is axis `permutation[i]` of the input."""
 
     name = "lowbit.transpose"
@@ -244,6 +261,12 @@ class TransposeOp(IRDLOperation):
             result_types=[TensorType(type.element_type, shape)],
             properties={"permutation": ints(permutation)},
         )
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        from lowbit_dialect.canonicalization import TransposePattern
+
+        return (TransposePattern(),)
 
     def verify_(self) -> None:
         verify_form(self)
