@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import TensorType, f32, i32
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
-from lowbit_dialect.importers.onnx_model import Constant, Node, shown
+from lowbit_dialect.importers.onnx_model import MAX_ELEMENTS, Constant, Node, shown
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import shape_of
@@ -32,6 +32,13 @@ class Builder:
     def __init__(self, constants: Mapping[str, Constant]):
         self.block = Block()
         self.values: dict[str, Value] = dict(constants)
+        self.spent = {"known": 0, "emitted": 0}
+
+    def spend(self, node: Node, kind: str, elements: int) -> None:
+        """Count elements of constants against the limit: a small file can use one tensor often."""
+        self.spent[kind] += elements
+        if self.spent[kind] > MAX_ELEMENTS:
+            raise node.fail(f"brings the constants {kind} to more than {MAX_ELEMENTS} elements")
 
     # What a node reads
 
@@ -100,6 +107,7 @@ class Builder:
 
     def known(self, node: Node, values: Array, element: Attribute, name: str) -> SSAValue:
         """A `lowbit.constant` of decoded values."""
+        self.spend(node, "emitted", values.size)
         return self.emit(node, ConstantOp.of(values, element), name)
 
     def row(

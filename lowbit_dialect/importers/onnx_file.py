@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lowbit_dialect.importers.onnx_model import (
+    MAX_ELEMENTS,
     Attribute,
     Constant,
     ImportFailed,
@@ -22,7 +23,6 @@ from lowbit_dialect.layout import Array
 MAX_BYTES = 1 << 28
 MAX_NODES = 10_000
 MAX_RANK = 6
-MAX_ELEMENTS = 1 << 28
 MAX_LIST = 4096
 MIN_OPSET = 7
 CORE = ("", "ai.onnx")
@@ -112,7 +112,12 @@ class _Reader:
             t.name: self.tensor(t, f"initializer {shown(t.name)}") for t in graph.initializer
         }
         self.annotate(graph, constants)
-        inputs = {v.name: self.input(v) for v in graph.input if v.name not in constants}
+        inputs: dict[str, tuple[int, ...]] = {}
+        for value in graph.input:
+            if value.name in inputs:
+                raise ImportFailed(f"two inputs are called {shown(value.name)}")
+            if value.name not in constants:
+                inputs[value.name] = self.input(value)
         outputs = tuple(v.name for v in graph.output)
         return Model(tuple(self.node(n) for n in graph.node), inputs, outputs, constants)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Region, SSAValue
@@ -59,14 +60,13 @@ def import_onnx(source: str | Path | bytes) -> ModuleOp:
     model = read_model(source)
     builder = Builder(model.constants)
     for name, shape in model.inputs.items():
-        if name in builder.values:
-            raise ImportFailed(f"two inputs are called {shown(name)}")
         argument = builder.block.insert_arg(TensorType(f32, shape), len(builder.block.args))
         argument.name_hint = identifier(name)
         builder.values[name] = Tensor.plain(argument, shape)
-    for node in model.nodes:
-        execute(builder, node)
-    return finish(builder, model)
+    with np.errstate(all="ignore"):
+        for node in model.nodes:
+            execute(builder, node)
+        return finish(builder, model)
 
 
 def execute(b: Builder, node: Node) -> None:
@@ -81,7 +81,10 @@ def execute(b: Builder, node: Node) -> None:
         source = b.values.get(name)
         if isinstance(source, Tensor) and any(source.pads) and node.op not in TAKE_PADDING:
             raise node.fail("stands after a Pad; only Conv, or a Quant before one, does")
-    b.values[node.outputs[0]] = handler(b, node)
+    result = handler(b, node)
+    if isinstance(result, Constant):
+        b.spend(node, "known", result.values.size)
+    b.values[node.outputs[0]] = result
 
 
 def finish(b: Builder, model: Model) -> ModuleOp:

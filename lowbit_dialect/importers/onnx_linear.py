@@ -8,14 +8,13 @@ import numpy as np
 from xdsl.dialects.builtin import TensorType, f32, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
-from lowbit_dialect.geometry import Window
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node, shown
 from lowbit_dialect.importers.onnx_quantisers import broadcast_scale
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code
-from lowbit_dialect.importers.onnx_window import read_window
+from lowbit_dialect.importers.onnx_window import read_window, slide
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.common import I32_MAX, image_shape
+from lowbit_dialect.ops.common import I32_MAX
 from lowbit_dialect.ops.elementwise import AddOp
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp, LinearOp
 from lowbit_dialect.ranges import accumulator_range
@@ -43,11 +42,9 @@ def conv(b: Builder, node: Node) -> Tensor:
             f"weights {list(w.shape)} in {groups} groups do not fit {x.shape[1]} input channels"
         )
     padding = tuple(p + q for p, q in zip(window.padding, x.pads))
-    sliding = Window.of(x.shape[2:], window.kernel, window.strides, padding, window.dilations)
-    if (error := sliding.error()) is not None:
-        raise node.fail(error)
+    result = slide(node, window, padding, x.shape, outputs)
     x = b.arranged(node, x, NHWC)
-    shape = image_shape("nhwc", x.shape[0], sliding.out, outputs)
+    shape = [result[axis] for axis in NHWC]
 
     def make(value: SSAValue, weights: SSAValue, element: Attribute) -> LinearOp:
         return Conv2dOp(
@@ -61,7 +58,6 @@ def conv(b: Builder, node: Node) -> Tensor:
             pad_value=x.zero,
         )
 
-    result = image_shape("nchw", x.shape[0], sliding.out, outputs)
     bias = b.vector(node, 2, outputs) if node.has(2) else None
     return contract(b, node, x, w, (2, 3, 1, 0), make, (result, NHWC), bias)
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from lowbit_dialect.layout import Array
 
+MAX_ELEMENTS = 1 << 28
+"""Elements of a tensor, of all known tensors that an import computes, and of all that it emits."""
 SHOWN = 60
 """Characters of a name from the file that an error message repeats."""
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from lowbit_dialect.geometry import Window
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor
-from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window
+from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
 
 
@@ -31,12 +30,7 @@ def pool_window(node: Node, x: Tensor) -> tuple[OnnxWindow, tuple[int, ...]]:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise node.fail("its second output, the indices, is not imported")
     window = read_window(node, x.shape[2:], (1, 1))
-    sliding = Window.of(
-        x.shape[2:], window.kernel, window.strides, window.padding, window.dilations
-    )
-    if (error := sliding.error()) is not None:
-        raise node.fail(error)
-    return window, (*x.shape[:2], *sliding.out)
+    return window, slide(node, window, window.padding, x.shape, x.shape[1])
 
 
 def max_pool(b: Builder, node: Node) -> Tensor:

@@ -18,6 +18,7 @@ from lowbit_dialect.ops.common import I32_MAX
 from lowbit_dialect.ops.elementwise import AddOp, QuantizeOp, ThresholdOp
 
 MAX_STEPS = 255
+MAX_TABLE = 1 << 22
 LAYOUTS = {2: "NC", 3: "NWC", 4: "NCHW"}
 
 
@@ -79,6 +80,8 @@ def compare_integers(
         value = b.emit(node, AddOp(value, offset), "centred")
     assert x.scale is not None
     bias = np.zeros(1, np.float32) if x.bias is None else x.bias
+    if max(x.scale.size, bias.size, thresholds.shape[0]) * thresholds.shape[1] > MAX_TABLE:
+        raise node.fail(f"has more than {MAX_TABLE} thresholds, the limit here")
     rows = np.sort(smallest_reaching(x.scale, bias, thresholds), axis=1)
     return apply_thresholds(b, node, x, value, rows, axis, code)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
-from lowbit_dialect.importers.onnx_model import Node
+from lowbit_dialect.geometry import Window
+from lowbit_dialect.importers.onnx_model import MAX_ELEMENTS, Node
 
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
@@ -45,6 +47,19 @@ def read_window(node: Node, size: Sequence[int], kernel: Sequence[int]) -> OnnxW
     if min(top, left, bottom, right) < 0:
         raise node.fail("pads are not negative")
     return OnnxWindow(shape, strides, dilations, (top, left, bottom, right))
+
+
+def slide(
+    node: Node, window: OnnxWindow, padding: Sequence[int], shape: Sequence[int], channels: int
+) -> tuple[int, ...]:
+    """ONNX shape of what a window over images of `shape` gives, checked and bounded."""
+    sliding = Window.of(shape[2:], window.kernel, window.strides, padding, window.dilations)
+    if (error := sliding.error()) is not None:
+        raise node.fail(error)
+    result = (shape[0], channels, *sliding.out)
+    if prod(result) > MAX_ELEMENTS:
+        raise node.fail(f"gives {list(result)}, more than {MAX_ELEMENTS} elements, the limit here")
+    return result
 
 
 def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:

@@ -64,9 +64,18 @@ class _Reader:
                 self.walk(field.message_type, at, at + size, depth + 1)
             elif field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64, field.CPPTYPE_UINT64):
                 self.packed += size
+            elif field.type == field.TYPE_STRING:
+                self.check_text(at, at + size)
         if self.packed > MAX_PACKED:
             raise ImportFailed(f"the file holds integer lists of more than {MAX_PACKED} bytes")
         return at + size
+
+    def check_text(self, at: int, end: int) -> None:
+        """Names are UTF-8; the protobuf package passes others on as bytes."""
+        try:
+            self.data[at:end].decode()
+        except UnicodeDecodeError as error:
+            raise ImportFailed("the file holds a name that is not UTF-8") from error
 
 
 def bound_fields(data: bytes, descriptor: Any) -> None:

@@ -153,7 +153,8 @@ def broken(what: str) -> tuple:
         case "weights":
             nodes = [quant("x", "q"), helper.make_node("Conv", ["q", "q"], ["y"], "conv")]
         case "wrap":
-            nodes = nodes[:2] + [
+            nodes = [
+                *nodes[:2],
                 helper.make_node("Reshape", ["wq", "s"], ["wr"]),
                 helper.make_node("Flatten", ["q"], ["f"]),
                 helper.make_node("MatMul", ["f", "wr"], ["y"], "matmul"),

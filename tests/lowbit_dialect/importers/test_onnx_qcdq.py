@@ -58,7 +58,7 @@ def test_weights_and_bias(known):
     w = integers(1, 4, 2, 2, 2)
     constants |= {"w": w if known != "integers" else w.astype(np.int8)}
     constants |= {"b": np.arange(4, dtype=np.int32), "bscale": np.asarray(0.25, np.float32)}
-    nodes = qcdq("x", "q") + [helper.make_node("DequantizeLinear", ["b", "bscale"], ["bias"])]
+    nodes = [*qcdq("x", "q"), helper.make_node("DequantizeLinear", ["b", "bscale"], ["bias"])]
     if known == "float":
         nodes += qcdq("w", "wq")
     elif known == "integers":
@@ -82,15 +82,17 @@ def test_weights_and_bias(known):
     "nodes,message",
     [
         (qcdq("x", "y", clip=False), "zero point 10 leaves integers of -10..245"),
-        (qcdq("x", "y")[:2] + [helper.make_node("Relu", ["y_clipped"], ["y"])], "DequantizeLinear"),
+        ([*qcdq("x", "y")[:2], helper.make_node("Relu", ["y_clipped"], ["y"])], "DequantizeLinear"),
         (
-            qcdq("x", "y")[:1] + [helper.make_node("Identity", ["y_integers"], ["y"])],
+            [*qcdq("x", "y")[:1], helper.make_node("Identity", ["y_integers"], ["y"])],
             "DequantizeLin",
         ),
         ([helper.make_node("DequantizeLinear", ["x", "scale"], ["y"])], "QuantizeLinear belongs"),
         (
-            qcdq("x", "y")[:2]
-            + [helper.make_node("DequantizeLinear", ["y_clipped", "other", "zero"], ["y"])],
+            [
+                *qcdq("x", "y")[:2],
+                helper.make_node("DequantizeLinear", ["y_clipped", "other", "zero"], ["y"]),
+            ],
             "those of the QuantizeLinear before",
         ),
         ([helper.make_node("Clip", ["high", "high", "low"], ["y"])], "leave nothing"),

@@ -108,7 +108,7 @@ def test_the_1_bit_annotation_of_finn_makes_codes_of_float_weights():
     module = check(proto, integers(4, 1, 6))
     assert "tensor<6x2x!lowbit.odd<1>>" in str(module)
     entry.value = "UINT2"
-    with pytest.raises(ImportFailed, match="'w' is annotated as integers of 0..3 and holds other"):
+    with pytest.raises(ImportFailed, match=r"'w' is annotated as integers of 0..3 and holds other"):
         imported(proto)
 
 

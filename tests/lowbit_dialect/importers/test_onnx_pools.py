@@ -1,0 +1,107 @@
+"""The pools against onnxruntime and qonnx."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper
+from onnx_oracle import check, imported, integers, model, op_names, quant
+
+from lowbit_dialect.importers import ImportFailed
+
+QUANT = {"scale": 0.5, "zero": 0.0, "bits": 4.0}
+
+
+def node(op: str, x: str = "x", **attributes: object):
+    """A pool from `x` to `y`."""
+    return helper.make_node(op, [x], ["y"], "pool", **attributes)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(["MaxPool", "AveragePool"]),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    spare=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padded=st.booleans(),
+    dilation=st.integers(1, 2),
+    codes=st.booleans(),
+)
+def test_pools(kind, kernel, spare, strides, padded, dilation, codes):
+    dilations = [dilation] * 2 if kind == "MaxPool" else [1, 1]
+    size = [d * (k - 1) + 1 + s for d, k, s in zip(dilations, kernel, spare)]
+    pads = [(k - 1) // 2 if padded else 0 for k in kernel] * 2
+    attributes = {"kernel_shape": kernel, "strides": strides, "pads": pads}
+    if kind == "MaxPool":
+        attributes |= {"dilations": dilations}
+    elif padded:
+        attributes |= {"count_include_pad": 1}
+    nodes = [quant("x", "q"), node(kind, "q", **attributes)]
+    if not codes:
+        nodes = [node(kind, **attributes)]
+    shape = (2, 3, *size)
+    module = check(model(nodes, shape, QUANT), integers(1, *shape, low=-9, high=9), tolerance=1e-6)
+    if codes and kind == "AveragePool":
+        assert op_names(module).index("avg_pool") < op_names(module).index("requantize")
+
+
+@pytest.mark.parametrize("zero", [0.0, 3.0])
+def test_global_average_of_codes_is_an_exact_sum(zero):
+    nodes = [quant("x", "q"), node("GlobalAveragePool", "q")]
+    proto = model(nodes, (2, 3, 4, 5), QUANT | {"zero": zero})
+    module = check(proto, integers(2, 2, 3, 4, 5), tolerance=1e-6)
+    assert "divisor = 1" in str(module)
+
+
+def test_max_pool_of_sums_stays_integer():
+    nodes = [
+        quant("x", "q"),
+        quant("w", "wq"),
+        helper.make_node("Conv", ["q", "wq", "b"], ["c"]),
+        node("MaxPool", "c", kernel_shape=[2, 2]),
+    ]
+    constants = QUANT | {"w": integers(3, 4, 2, 2, 2), "b": [1.0, 2.0, 3.0, 4.0]}
+    module = check(model(nodes, (1, 2, 5, 5), constants), integers(4, 1, 2, 5, 5))
+    assert op_names(module)[-4:] == ["conv2d", "max_pool", "requantize", "transpose"]
+
+
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+def test_auto_pad(auto_pad):
+    made = node("MaxPool", kernel_shape=[3, 2], strides=[2, 2], auto_pad=auto_pad)
+    check(model([made], (1, 2, 6, 7)), integers(5, 1, 2, 6, 7))
+
+
+@pytest.mark.parametrize(
+    "made,shape,message",
+    [
+        (node("MaxPool"), (1, 1, 4, 4), "attribute 'kernel_shape' is missing"),
+        (node("MaxPool", kernel_shape=[2, 2], ceil_mode=1), (1, 1, 4, 4), "ceil_mode is 0"),
+        (node("MaxPool", kernel_shape=[2]), (1, 1, 4), "takes images of rank 4"),
+        (node("MaxPool", kernel_shape=[2]), (1, 1, 4, 4), "one-dimensional"),
+        (node("MaxPool", kernel_shape=[9, 9]), (1, 1, 4, 4), "the output is empty"),
+        (
+            node("MaxPool", kernel_shape=[1, 1], pads=[1, 1, 1, 1]),
+            (1, 1, 4, 4),
+            "covers at least one position",
+        ),
+        (node("MaxPool", kernel_shape=[2, 2], strides=[0, 1]), (1, 1, 4, 4), "at least 1"),
+        (node("MaxPool", kernel_shape=[2, 2], pads=[-1, 0, 0, 0]), (1, 1, 4, 4), "not negative"),
+        (node("MaxPool", kernel_shape=[2, 2], auto_pad="LEFT"), (1, 1, 4, 4), "auto_pad is one of"),
+        (
+            node("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+            (1, 1, 4, 4),
+            "count_include_pad",
+        ),
+        (node("AveragePool", kernel_shape=[2, 2], dilations=[2, 2]), (1, 1, 4, 4), "has dilations"),
+    ],
+)
+def test_refusals(made, shape, message):
+    with pytest.raises(ImportFailed, match=f"{made.op_type} 'pool': .*{message}"):
+        imported(model([made], shape))
+
+
+def test_the_indices_of_a_max_pool_are_refused():
+    made = helper.make_node("MaxPool", ["x"], ["y", "i"], "pool", kernel_shape=[2, 2])
+    with pytest.raises(ImportFailed, match="its second output"):
+        imported(model([made], (1, 1, 4, 4)))
