@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from xdsl.dialects.builtin import FileLineColLoc
 from xdsl.ir import Operation
@@ -52,7 +52,7 @@ def describe(error: BaseException) -> str:
     match error:
         case ParseError():
             where = error.span.get_location()
-            text = f"{where.source}:{where.line}: {error.msg}"
+            text = f"{where.file}:{where.line}: {error.msg}"
         case ArgSpecParseError():
             text = _pipeline_error(str(error))
         case OSError() if error.filename is not None:
@@ -72,7 +72,7 @@ def _pipeline_error(text: str) -> str:
     return f"cannot read the pipeline: {lines[-1].removeprefix('Error: ')}"
 
 
-def report(tool: str, body: Callable[[], int | None], also: Iterable[type[Exception]] = ()) -> int:
+def report(tool: str, body: Callable[[], int | None]) -> int:
     """Run a command and return its exit code; bad input prints one line on stderr and gives 1."""
     try:
         return body() or 0
@@ -81,6 +81,13 @@ def report(tool: str, body: Callable[[], int | None], also: Iterable[type[Except
         return 1
     except KeyboardInterrupt:
         return 130
-    except (*USER_ERRORS, *also) as error:
+    except USER_ERRORS as error:
         print(f"{tool}: error: {describe(error)}", file=sys.stderr)
+        return 1
+    except Exception as error:  # a defect of ours, which the user shall not read as Python
+        name = type(error).__name__
+        print(
+            f"{tool}: error: internal error, please report: {name}: {describe(error)}",
+            file=sys.stderr,
+        )
         return 1

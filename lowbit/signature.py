@@ -44,6 +44,7 @@ class Function:
     symbol: str
     parameters: tuple[Parameter, ...]
     results: tuple[ShapedValue, ...]
+    result_names: tuple[str, ...]
     arena: int
     """Bytes of scratch memory; 0 if the function takes none."""
 
@@ -116,8 +117,14 @@ def _function(func: FuncOp) -> Function:
         packed = index.value.data if isinstance(index, IntegerAttr) else None
         parameters.append(Parameter(value.name_hint or "", shaped(value), packed))
     last = func.body.block.last_op
-    results = tuple(shaped(v) for v in last.operands) if isinstance(last, ReturnOp) else ()
-    return Function(func.sym_name.data, tuple(parameters), results, 0)
+    values = tuple(last.operands) if isinstance(last, ReturnOp) else ()
+    return Function(
+        func.sym_name.data,
+        tuple(parameters),
+        tuple(shaped(value) for value in values),
+        tuple(value.name_hint or f"result{index}" for index, value in enumerate(values)),
+        0,
+    )
 
 
 def arena_bytes(func: FuncOp) -> int:

@@ -20,9 +20,7 @@ class SourceParser(Parser):
         where = self._current_token.span.get_location()
         op = super().parse_operation()
         if not isinstance(op.location, FileLineColLoc):
-            place = FileLineColLoc(
-                StringAttr(where.source), IntAttr(where.line), IntAttr(where.col)
-            )
+            place = FileLineColLoc(StringAttr(where.file), IntAttr(where.line), IntAttr(where.col))
             op.location = cast(LocationAttr, place)
         return op
 

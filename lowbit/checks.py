@@ -1,0 +1,113 @@
+"""Compare what a kernel computes with what the program means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lowbit.arrays import checked
+from lowbit.data import examples as make_examples
+from lowbit.kernel import compile
+from lowbit.program import Program
+from lowbit.signature import inputs_of
+from lowbit_dialect.layout import Array
+from lowbit_dialect.schedule import Schedule
+from microkernels.target import Target
+
+FLOAT_TOLERANCE = 1e-4
+"""Of the largest magnitude: f32 sums are compared within rounding, integers exactly."""
+
+
+class CheckFailed(AssertionError):
+    """A kernel differs from the reference; the message names the first difference."""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was compared, and found equal."""
+
+    examples: tuple[str, ...]
+    """Kind of data of each run."""
+    values: int
+    """Results compared."""
+    target: str
+
+    def __str__(self) -> str:
+        kinds = ", ".join(dict.fromkeys(self.examples))
+        return (
+            f"{self.values} values of {len(self.examples)} examples ({kinds}) equal the reference "
+            f"on {self.target}"
+        )
+
+
+def reference(program: Program, *arrays: Any) -> Any:
+    """What a program means, in NumPy, on decoded arrays; a tuple if it has several results."""
+    from lowbit_dialect.reference import run
+
+    inputs = inputs_of(program)
+    if len(arrays) != len(inputs):
+        names = ", ".join(one.name for one in inputs)
+        raise ValueError(f"the program takes {len(inputs)} arrays ({names}), not {len(arrays)}")
+    decoded = [checked(one.name, array, one.type) for one, array in zip(inputs, arrays)]
+    results = run(program.module, *decoded, function=program.name)
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def check(
+    program: Program,
+    examples: int | Sequence[Sequence[Array]] = 8,
+    seed: int = 0,
+    *,
+    target: str | Target = "host",
+    schedule: str | Schedule = "default",
+) -> CheckReport:
+    """Compile a program and compare it with the reference on extreme and random data.
+
+    `examples` is how many, or the arrays themselves. Integers must be equal, f32 within rounding. Raises
+    CheckFailed naming the first difference.
+    """
+    kernel = compile(program, target, schedule, verify_each=True)
+    kinds: list[str] = []
+    values = 0
+    if isinstance(examples, int):
+        runs = list(make_examples(inputs_of(program), examples, np.random.default_rng(seed)))
+    else:
+        runs = [(f"given {index}", list(arrays)) for index, arrays in enumerate(examples)]
+    for kind, arrays in runs:
+        got, expected = _tuple(kernel(*arrays)), _tuple(reference(program, *arrays))
+        for index, (one, other) in enumerate(zip(got, expected)):
+            difference = first_difference(one, other)
+            if difference is not None:
+                raise CheckFailed(f"result {index} on {kind} data (seed {seed}): {difference}")
+            values += one.size
+        kinds.append(kind)
+    return CheckReport(tuple(kinds), values, kernel.target.name)
+
+
+def first_difference(got: Array, expected: Array) -> str | None:
+    """Where two results differ first, in a sentence; None if they agree."""
+    if got.shape != expected.shape:
+        return f"its shape is {got.shape}, not {expected.shape}"
+    wrong = differences(got, expected)
+    if not wrong.any():
+        return None
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return (
+        f"{int(wrong.sum())} of {wrong.size} values differ; the first, at {list(at)}, is {got[at]} and "
+        f"should be {expected[at]}"
+    )
+
+
+def differences(got: Array, expected: Array) -> Array:
+    """Which values differ: integers exactly, f32 beyond rounding of a sum."""
+    if expected.dtype.kind != "f":
+        return got != expected
+    scale = float(np.nanmax(np.abs(expected), initial=1.0))
+    return ~np.isclose(got, expected, rtol=1e-5, atol=FLOAT_TOLERANCE * scale, equal_nan=True)
+
+
+def _tuple(result: Any) -> tuple[Array, ...]:
+    return result if isinstance(result, tuple) else (result,)

@@ -1,0 +1,150 @@
+"""`lowbit`: the command line. Results on stdout, progress and errors on stderr; exit code 0, 1 or 2.
+
+Only `argparse` is imported until a command is known, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+
+STAGES = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command: 0 on success, 1 for bad input (one line on stderr), 2 for a wrong command line."""
+    parser = build_parser()
+    try:
+        given = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    from lowbit.errors import report
+
+    command = import_module(f"lowbit.commands.{given.command}_command")
+    return report("lowbit", lambda: command.run(given))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    parser = argparse.ArgumentParser(
+        prog="lowbit", description="A compiler for neural networks of one to eight bits."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_compile(commands)
+    _add_run(commands)
+    _add_bench(commands)
+    _add_explain(commands)
+    _add_export(commands)
+    _add_import(commands)
+    _add_targets(commands)
+    return parser
+
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=text, description=text)
+
+
+def _program(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("program", help="a .mlir program or an .onnx model")
+
+
+def _target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target", default="host", help="as `lowbit targets` lists them, with overrides (host)"
+    )
+    parser.add_argument(
+        "--schedule",
+        default="default",
+        help="default, or fields such as 'pixels = 4, vectors = 2' for every op (default)",
+    )
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_compile(commands: Commands) -> None:
+    parser = _command(commands, "compile", "Compile a program and show what came of it.")
+    _program(parser)
+    _target(parser)
+    parser.add_argument(
+        "--emit",
+        choices=("summary", *STAGES, "assembly"),
+        default="summary",
+        help="what to print: the interface, the IR after a stage, or assembly (summary)",
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="write there, not to stdout")
+    parser.add_argument("--verify-each", action="store_true", help="verify after every pass")
+    _json(parser)
+
+
+def _add_run(commands: Commands) -> None:
+    parser = _command(commands, "run", "Run a program on arrays.")
+    _program(parser)
+    _target(parser)
+    parser.add_argument(
+        "--input",
+        "-i",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="a .npy file for the next input or the one named, or an .npz with arrays by name",
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="write the results to an .npz file")
+    parser.add_argument(
+        "--reference", action="store_true", help="compute by the NumPy reference, not by a kernel"
+    )
+    _json(parser)
+
+
+def _add_bench(commands: Commands) -> None:
+    parser = _command(commands, "bench", "Measure convolutions beside the limit of this machine.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--suite", choices=("resnet18",), help="a list of layers")
+    what.add_argument("--conv2d", metavar="'H W IC OC K PAD STRIDE'", help="one convolution")
+    parser.add_argument("--activation", default="uint1", help="element of activations (uint1)")
+    parser.add_argument("--weight", default="uint1", help="element of weights (uint1)")
+    _target(parser)
+    parser.add_argument("--threads", type=int, default=1, help="(1)")
+    parser.add_argument("--layer", action="append", help="only this layer of the suite")
+    parser.add_argument("--no-check", action="store_true", help="do not compare with the reference")
+    _json(parser)
+
+
+def _add_explain(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "explain",
+        "Show how a program is compiled: what fused, ranges, layouts, schedules, IR of each stage.",
+    )
+    _program(parser)
+    _target(parser)
+    parser.add_argument(
+        "--stage", choices=("source", *STAGES), action="append", help="only the IR of this stage"
+    )
+    parser.add_argument("--no-ir", action="store_true", help="leave out the IR")
+    _json(parser)
+
+
+def _add_export(commands: Commands) -> None:
+    parser = _command(commands, "export", "Write an object file and a C header.")
+    _program(parser)
+    _target(parser)
+    parser.add_argument("--directory", "-d", default=".", help="where to (the current directory)")
+    parser.add_argument("--name", help="name of the C function (that of the program's function)")
+    _json(parser)
+
+
+def _add_import(commands: Commands) -> None:
+    parser = _command(commands, "import", "Turn a QONNX or ONNX model into a program.")
+    parser.add_argument("model", help="an .onnx file")
+    parser.add_argument("--output", "-o", metavar="FILE", help="write there, not to stdout")
+
+
+def _add_targets(commands: Commands) -> None:
+    parser = _command(commands, "targets", "List the targets and which of them this machine runs.")
+    _json(parser)

@@ -1,0 +1,1 @@
+"""The commands of `lowbit`, one a module: each parses what it was given, calls the library, prints."""

@@ -1,0 +1,73 @@
+"""`lowbit compile`."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import Namespace
+from typing import Any
+
+from lowbit.code import Code, generate
+from lowbit.commands.inputs import load_program, read_schedule, write_text
+from lowbit.elements import spelling_of
+from lowbit.kernel import Kernel
+from lowbit.pipeline import lower
+from lowbit_dialect.layout import ShapedValue, layout_of
+
+
+def run(given: Namespace) -> None:
+    """Compile a program and print what was asked for."""
+    program, schedule = load_program(given.program), read_schedule(given.schedule)
+    if given.emit not in ("summary", "assembly"):
+        module = lower(
+            program.module, given.target, schedule, given.emit, verify_each=given.verify_each
+        )
+        write_text(str(module), given.output)
+        return
+    started = time.perf_counter()
+    code = generate(program, given.target, schedule, verify_each=given.verify_each)
+    kernel = Kernel(program, code, given.target, schedule)
+    seconds = time.perf_counter() - started
+    if given.emit == "assembly":
+        write_text(kernel.assembly(), given.output)
+        return
+    summary = summarise(code) | {"compile_s": round(seconds, 4)}
+    write_text(json.dumps(summary, indent=2) if given.json else in_words(summary), given.output)
+
+
+def summarise(code: Code) -> dict[str, Any]:
+    """The interface of compiled code and the schedules in it."""
+    signature = code.signature
+    return {
+        "target": str(code.target),
+        "inputs": [
+            {"name": one.name, "type": typed(one.type), "constant": one.constant}
+            for one in signature.inputs
+        ],
+        "outputs": [typed(type) for type in signature.main.results],
+        "arena_bytes": signature.main.arena,
+        "packed_bytes": signature.packed_bytes,
+        "schedules": [{"op": name, "schedule": str(schedule)} for name, schedule in code.schedules],
+    }
+
+
+def typed(type: ShapedValue) -> str:
+    """A type in short: `1x8x8x64 of uint2`."""
+    layout = layout_of(type)
+    text = f"{'x'.join(map(str, type.get_shape()))} of {spelling_of(type.element_type)}"
+    return f"{text} as {layout}" if layout else text
+
+
+def in_words(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    lines = [f"target    {summary['target']}"]
+    for one in summary["inputs"]:
+        note = ", packed ahead" if one["constant"] else ""
+        lines.append(f"input     {one['name']}: {one['type']}{note}")
+    lines += [f"output    {one}" for one in summary["outputs"]]
+    lines.append(
+        f"arena     {summary['arena_bytes']} bytes, packed {summary['packed_bytes']} bytes"
+    )
+    lines += [f"schedule  {one['op']}: {one['schedule']}" for one in summary["schedules"]]
+    lines.append(f"compiled  in {summary['compile_s']:.2f} s")
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""`lowbit explain`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import asdict
+
+from lowbit.commands.inputs import load_program, read_schedule, write_json
+from lowbit.explanation import Explanation, explain, stage_text
+
+
+def run(given: Namespace) -> None:
+    """Print what each stage made of a program."""
+    program, schedule = load_program(given.program), read_schedule(given.schedule)
+    if given.stage:
+        texts = {one: stage_text(program, one, given.target, schedule) for one in given.stage}
+        if given.json:
+            write_json({"stages": texts})
+        else:
+            print("\n".join(texts.values()))
+        return
+    story = explain(program, given.target, schedule)
+    if given.json:
+        write_json(asdict(story) | ({"stages": {}} if given.no_ir else {}))
+        return
+    print("\n".join(in_words(story, with_ir=not given.no_ir)))
+
+
+def in_words(story: Explanation, *, with_ir: bool) -> list[str]:
+    """The explanation as lines for a person."""
+    lines: list[str] = []
+    for layer in story.layers:
+        lines += [
+            layer.op,
+            f"  fused        {', '.join(layer.fused) or 'nothing'}",
+            f"  accumulator  {layer.accumulator}",
+            f"  input        {layer.input}",
+            f"  weights      {layer.weights}",
+            f"  output       {layer.output}",
+            f"  schedule     {layer.schedule}",
+        ]
+    lines += [f"{op} stands alone: {reason}" for op, reason in story.not_fused]
+    lines += list(story.conversions)
+    lines.append(f"arena of {story.arena_bytes} bytes")
+    if with_ir:
+        for stage, text in story.stages.items():
+            lines += ["", f"// after {stage}" if stage != "source" else "// source", text]
+    return lines

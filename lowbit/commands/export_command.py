@@ -1,0 +1,31 @@
+"""`lowbit export`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from lowbit.commands.inputs import load_program, read_schedule, write_json
+from lowbit.objects import export
+
+
+def run(given: Namespace) -> None:
+    """Write an object and a header."""
+    exported = export(
+        load_program(given.program),
+        given.target,
+        given.directory,
+        name=given.name,
+        schedule=read_schedule(given.schedule),
+    )
+    if given.json:
+        write_json(
+            {
+                "object": str(exported.object),
+                "header": str(exported.header),
+                "symbols": exported.symbols,
+                "arena_bytes": exported.arena_bytes,
+            }
+        )
+        return
+    print(exported.object)
+    print(exported.header)

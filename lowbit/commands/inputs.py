@@ -1,0 +1,76 @@
+"""What several commands read and write: programs, schedules, text, JSON, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lowbit.pipeline import check_source
+from lowbit.program import Program
+from lowbit.single import import_model, parse
+from lowbit_dialect.schedule import Schedule
+
+Advance = Callable[[int, int], None]
+PATIENCE = 1.0
+"""Seconds before a progress bar appears."""
+
+
+def load_program(path: str) -> Program:
+    """Read a program by the ending of its file; raises ValueError for any other."""
+    match Path(path).suffix:
+        case ".mlir":
+            return parse(Path(path))
+        case ".onnx":
+            return import_model(path)
+        case _:
+            raise ValueError(f"{path}: a program is a .mlir or an .onnx file")
+
+
+def read_schedule(text: str) -> str | Schedule:
+    """A source of schedules, or the fields of one: `pixels = 4, vectors = 2`."""
+    if "=" in text:
+        return Schedule.parse(text)
+    check_source(text)
+    return text
+
+
+def write_text(text: str, path: str | None) -> None:
+    """Write to a file, or to stdout without one."""
+    if path is None:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    else:
+        Path(path).write_text(text if text.endswith("\n") else f"{text}\n")
+
+
+def write_json(value: Any) -> None:
+    """Print JSON on stdout."""
+    print(json.dumps(value, indent=2))
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Advance]:
+    """A bar on stderr, shown on a terminal once the work has taken a second."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    started = time.monotonic()
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(label, total=None)
+
+    def advance(done: int, total: int) -> None:
+        if not bar.live.is_started and time.monotonic() - started > PATIENCE:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()

@@ -1,0 +1,163 @@
+"""What happened to a program on its way down: fusion, ranges, layouts, schedules, IR."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from xdsl.dialects.builtin import Float32Type, ModuleOp
+from xdsl.ir import Operation, SSAValue
+
+from lowbit.elements import spelling_of
+from lowbit.pipeline import STAGES, Stage, lower
+from lowbit.program import Program
+from lowbit.signature import arena_bytes, functions_of
+from lowbit_dialect.layout import layout_of
+from lowbit_dialect.ops.common import shaped
+from lowbit_dialect.ops.elementwise import ElementwiseOp
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ranges import accumulator_range, bound_by_type
+from lowbit_dialect.schedule import Schedule
+
+_LONG = re.compile(r'dense<(?:"0x[0-9A-Fa-f]{64,}"|\[[^>]{200,}\])>')
+
+
+@dataclass(frozen=True)
+class LayerStory:
+    """What became of one `conv2d` or `dense`."""
+
+    op: str
+    fused: tuple[str, ...]
+    """Ops in its epilogue, in order."""
+    accumulator: str
+    """Range of the sums, and where it comes from."""
+    input: str
+    weights: str
+    output: str
+    """Layout of each operand and of the result."""
+    schedule: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything that `lowbit explain` prints."""
+
+    layers: tuple[LayerStory, ...]
+    not_fused: tuple[tuple[str, str], ...]
+    """Each elementwise op that stands alone, and why."""
+    conversions: tuple[str, ...]
+    """Ops that pack, unpack or move data between layouts."""
+    arena_bytes: int
+    stages: dict[str, str]
+    """IR after each stage, long constants left out."""
+
+
+def explain(
+    program: Program, target: str = "host", schedule: str | Schedule = "default"
+) -> Explanation:
+    """Take a program down and say what each stage decided; raises ValueError naming the op at fault."""
+    modules: dict[str, ModuleOp] = {}
+    texts = {"source": shorten(str(program.module))}
+
+    def watch(stage: str, module: ModuleOp) -> None:
+        texts[stage] = shorten(str(module))
+        modules[stage] = module.clone()
+
+    lower(program.module, target, schedule, watch=watch)
+    graph, plan = modules["graph"], modules["plan"]
+    planned = functions_of(plan)[program.name]
+    fused = functions_of(graph)[program.name]
+    stories = [
+        _story(before, after)
+        for before, after in zip(_linear(fused), _linear(planned), strict=True)
+    ]
+    alone = [op for op in fused.body.block.ops if isinstance(op, ElementwiseOp)]
+    moves = [op for op in planned.body.block.ops if _is_conversion(op)]
+    return Explanation(
+        tuple(stories),
+        tuple((title(op), why_alone(op)) for op in alone),
+        tuple(_movement(op) for op in moves),
+        arena_bytes(functions_of(modules["buffers"])[program.name]),
+        texts,
+    )
+
+
+def stage_text(program: Program, stage: str, target: str, schedule: str | Schedule) -> str:
+    """The IR of one stage, long constants left out; `source` is the program itself."""
+    if stage == "source":
+        return shorten(str(program.module))
+    names: dict[str, Stage] = {one: one for one in STAGES}
+    return shorten(str(lower(program.module, target, schedule, names[stage])))
+
+
+def shorten(text: str) -> str:
+    """Leave out the values of long constants."""
+    return _LONG.sub("dense<...>", text)
+
+
+def title(op: Operation) -> str:
+    """An op by kind and result: `conv2d %y`."""
+    hint = op.results[0].name_hint if op.results else None
+    kind = op.name.removeprefix("lowbit.")
+    return f"{kind} %{hint}" if hint else kind
+
+
+def _linear(func: Operation) -> list[LinearOp]:
+    return [op for op in func.walk() if isinstance(op, LinearOp)]
+
+
+def _story(before: LinearOp, after: LinearOp) -> LayerStory:
+    inner = list(before.epilogue.block.ops)[:-1] if before.epilogue.blocks else []
+    return LayerStory(
+        title(before),
+        tuple(op.name.removeprefix("lowbit.") for op in inner),
+        describe_range(before),
+        _stored(after.input),
+        _stored(after.weights),
+        _stored(after.results[0]),
+        str(after.schedule.data) if after.schedule else "",
+    )
+
+
+def _stored(value: SSAValue) -> str:
+    type = shaped(value)
+    layout = layout_of(type)
+    text = f"{'x'.join(map(str, type.get_shape()))} of {spelling_of(type.element_type)}"
+    return f"{text} as {layout}" if layout else text
+
+
+def describe_range(op: LinearOp) -> str:
+    """The range of the accumulators of an op, and what it was derived from."""
+    work = op.contraction
+    if isinstance(work.activation, Float32Type):
+        return f"f32 sums of {work.depth} products"
+    known = accumulator_range(op)
+    if known is None:
+        low, high = bound_by_type(op)
+        return f"{low}..{high} from the types ({work.depth} products)"
+    return f"{int(known[0].min())}..{int(known[1].max())} from the weights ({work.depth} products)"
+
+
+def why_alone(op: ElementwiseOp) -> str:
+    """Why an elementwise op is in no epilogue, in a few words."""
+    from lowering.lowbit_fuse import sole_user, why_not
+
+    producer = op.input.owner
+    if not isinstance(producer, Operation):
+        return "its input is an argument"
+    if not isinstance(producer, LinearOp):
+        return (
+            f"its input comes from {producer.name.removeprefix('lowbit.')}, which has no epilogue"
+        )
+    if sole_user(op.input) is not op:
+        return f"the result of {title(producer)} has other users as well"
+    return why_not(op, op.input, producer) or "what it reads stands behind its producer"
+
+
+def _is_conversion(op: Operation) -> bool:
+    return op.name in ("lowbit.bitpack", "lowbit.unpack", "lowbit.relayout", "lowbit.transpose")
+
+
+def _movement(op: Any) -> str:
+    return f"{title(op)}: {_stored(op.input)} -> {_stored(op.results[0])}"
