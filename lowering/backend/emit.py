@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from lowering.backend.elf import symbols, undefined_symbols
-from lowering.backend.machine import BackendError, parse_module, run_passes, target_machine
+from lowering.backend.machine import BackendError, generate_assembly, generate_object
 from lowering.backend.translate import Translated
 from microkernels.target import Target
 
@@ -26,11 +25,18 @@ def emit_object(
     An operation that the target cannot do ends the process: give untrusted IR to
     `lowering.backend.isolate` instead.
     """
-    module, machine = _prepare(translated.ir, target, passes)
-    image = bytearray(machine.emit_object(module))
+    image = generate_object(translated.ir, target, passes)
+    return finish_object(image, translated.constants, imports)
+
+
+def finish_object(
+    image: bytes, constants: Mapping[str, bytes], imports: Collection[str] = ()
+) -> bytes:
+    """Write the constants into a generated object, after checking that it lacks no symbol."""
     require_defined(image, imports)
-    _write_constants(image, translated.constants)
-    return bytes(image)
+    finished = bytearray(image)
+    _write_constants(finished, constants)
+    return bytes(finished)
 
 
 def emit_assembly(
@@ -42,26 +48,17 @@ def emit_assembly(
 ) -> str:
     """Generate assembly text, three characters a byte of constants, or their size alone as `.zero`."""
     text = _with_constants(translated) if constants else translated.ir
-    module, machine = _prepare(text, target, passes)
-    return str(machine.emit_assembly(module))
+    return generate_assembly(text, target, passes)
 
 
-def require_defined(image: bytes | bytearray, imports: Collection[str] = ()) -> None:
+def require_defined(image: bytes, imports: Collection[str] = ()) -> None:
     """Raise `BackendError` naming the symbols that an object needs and `imports` does not hold."""
-    missing = [name for name in undefined_symbols(bytes(image)) if name not in imports]
+    missing = [name for name in undefined_symbols(image) if name not in imports]
     if not missing:
         return
     intrinsic = next((name for name in missing if name.startswith("llvm.")), None)
     hint = f"; LLVM has no intrinsic {intrinsic} for this target" if intrinsic else ""
     raise BackendError(f"undefined in the object: {', '.join(missing)}{hint}")
-
-
-def _prepare(text: str, target: Target, passes: Sequence[str]) -> tuple[Any, Any]:
-    module, machine = parse_module(text), target_machine(target)
-    if module.triple != target.triple:
-        raise BackendError(f"the module is for {module.triple}, the target for {target.triple}")
-    run_passes(module, machine, passes)
-    return module, machine
 
 
 def _with_constants(translated: Translated) -> str:
@@ -71,7 +68,7 @@ def _with_constants(translated: Translated) -> str:
             return match[0]
         return f'{match["head"]}[{len(held)} x i8] c"\\{held.hex(chr(92))}"'
 
-    definition = r'^(?P<head>@"(?P<name>[^"]*)" = [a-z_ ]* constant )\[.*\] zeroinitializer'
+    definition = r'^(?P<head>@"(?P<name>[^"]*)" = [a-z_ ]*constant )\[.*\] zeroinitializer'
     return re.sub(definition, value, translated.ir, flags=re.MULTILINE)
 
 

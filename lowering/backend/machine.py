@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, cast
@@ -80,7 +81,34 @@ def parse_module(ir: str) -> Any:
     return module
 
 
-def run_passes(module: Any, machine: Any, passes: Sequence[str]) -> None:
+def generate_object(ir: str, target: Target, passes: Sequence[str] = ()) -> bytes:
+    """Generate the object of LLVM IR; what the target cannot do ends the process."""
+    module, machine = _prepare(ir, target, passes)
+    return bytes(machine.emit_object(module))
+
+
+def generate_assembly(ir: str, target: Target, passes: Sequence[str] = ()) -> str:
+    """Generate the assembly text of LLVM IR; what the target cannot do ends the process."""
+    module, machine = _prepare(ir, target, passes)
+    return str(machine.emit_assembly(module))
+
+
+def generate_requested_object(request: bytes) -> bytes:
+    """Do `generate_object` in a worker: its arguments come as JSON, `ir`, `target` and `passes`."""
+    arguments = cast(dict[str, Any], json.loads(request))
+    target = Target.parse(arguments["target"])
+    return generate_object(arguments["ir"], target, arguments["passes"])
+
+
+def _prepare(ir: str, target: Target, passes: Sequence[str]) -> tuple[Any, Any]:
+    module, machine = parse_module(ir), target_machine(target)
+    if module.triple != target.triple:
+        raise BackendError(f"the module is for {module.triple}, the target for {target.triple}")
+    _run_passes(module, machine, passes)
+    return module, machine
+
+
+def _run_passes(module: Any, machine: Any, passes: Sequence[str]) -> None:
     """Run some of `IR_PASSES` over every function, in the order given."""
     unknown = [name for name in passes if name not in IR_PASSES]
     if unknown:

@@ -137,6 +137,8 @@ def _complete(op: Operation, converted: Any, constants: Mapping[str, bytes]) -> 
         variable.storage_class = "externally_initialized"
         if variable.linkage == "private":
             variable.linkage = "internal"  # a private symbol is in no table, where we look for it
+    if variable.initializer is not None and variable.linkage == "external":
+        variable.linkage = ""  # LLVM spells a definition so, and a mere declaration `external`
 
 
 def _with_attributes(text: str, target: Target) -> str:

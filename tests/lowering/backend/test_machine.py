@@ -1,0 +1,133 @@
+"""Names that LLVM must know, features that it must not add, IR that it must refuse."""
+
+import re
+import subprocess
+import sys
+
+import llvmlite.binding as llvm
+import pytest
+
+from lowering.backend.machine import (
+    IR_PASSES,
+    BackendError,
+    feature_string,
+    generate_assembly,
+    parse_module,
+)
+from microkernels import x86
+from microkernels.target import TARGETS, Target
+
+HELP = """
+from lowering.backend import machine
+machine._initialise()
+machine._llvm.Target.from_triple("x86_64-unknown-linux-gnu").create_target_machine(features="+help")
+"""
+POPCOUNT = """
+define <8 x i64> @popcount(<8 x i64> %x) {attributes} {{
+  %y = call <8 x i64> @llvm.ctpop.v8i64(<8 x i64> %x)
+  ret <8 x i64> %y
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def known() -> tuple[set[str], set[str]]:
+    """The processors and the features that LLVM itself lists."""
+    child = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    cpus, _, features = child.stderr.partition("Available features")
+    return tuple(set(re.findall(r"^  (\S+) +- ", part, re.MULTILINE)) for part in (cpus, features))
+
+
+def test_llvm_knows_every_processor(known: tuple[set[str], set[str]]):
+    assert set(x86.CPUS) <= known[0]
+
+
+def test_llvm_knows_every_feature(known: tuple[set[str], set[str]]):
+    assert set(x86.FEATURES) <= known[1]
+
+
+def test_every_instruction_set_that_llvm_may_find_in_a_processor_is_ours_to_refuse():
+    detectable = set(llvm.get_host_cpu_features()) - {"64bit"}
+    assert detectable <= set(x86.FEATURES)
+
+
+def _inlined(caller: str, features: str) -> bool:
+    """Ask LLVM's inliner whether code with `features` may stand in code with `caller`."""
+    module = parse_module(f"""
+        target triple = "x86_64-unknown-linux-gnu"
+        define internal i32 @callee(i32 %x) #0 {{
+          %y = mul i32 %x, %x
+          ret i32 %y
+        }}
+        define i32 @caller(i32 %x) #1 {{
+          %y = call i32 @callee(i32 %x)
+          ret i32 %y
+        }}
+        attributes #0 = {{ "target-cpu"="x86-64" "target-features"="{features}" }}
+        attributes #1 = {{ "target-cpu"="{caller}" }}
+    """)
+    machine = llvm.Target.from_triple("x86_64-unknown-linux-gnu").create_target_machine()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return "@callee(" not in str(module.get_function("caller"))
+
+
+@pytest.mark.parametrize("cpu", list(x86.CPUS))
+def test_llvm_agrees_on_what_each_processor_has(cpu: str):
+    target = Target.parse(cpu)
+    assert _inlined(cpu, ",".join(f"+{f}" for f in target.features))
+
+
+def test_the_inliner_is_a_test():
+    assert not _inlined("znver3", "+avx512f")
+
+
+def test_features_that_are_off_stay_off_whatever_the_processor():
+    target = Target.parse("x86-64-v3,cpu=znver5")
+    attributes = f'"target-cpu"="znver5" "target-features"="{feature_string(target)}"'
+    head = f'target triple = "{target.triple}"\ndeclare <8 x i64> @llvm.ctpop.v8i64(<8 x i64>)\n'
+    text = generate_assembly(head + POPCOUNT.format(attributes=attributes), target)
+    assert "zmm" not in text and "vpopcnt" not in text
+    assert "vpopcntq" in generate_assembly(
+        head + POPCOUNT.format(attributes=""), Target.parse("znver5")
+    )
+
+
+@pytest.mark.parametrize(
+    ("ir", "message"),
+    [
+        ("define i32 @f( { ret i32 0 }", "LLVM refuses the module"),
+        ("define i32 @f() { ret i64 0 }", "value doesn't match function result type"),
+        (
+            "define i32 @f(i1 %c) { br i1 %c, label %a, label %b\na: %x = add i32 1, 2\n"
+            "br label %b\nb: ret i32 %x }",
+            "does not dominate",
+        ),
+    ],
+)
+def test_bad_ir_is_refused_before_code_generation(ir: str, message: str):
+    with pytest.raises(BackendError, match=message):
+        parse_module(ir)
+
+
+def test_ir_for_another_triple_is_refused():
+    with pytest.raises(BackendError, match="the module is for aarch64-unknown-linux-gnu"):
+        generate_assembly('target triple = "aarch64-unknown-linux-gnu"', TARGETS["x86-64"])
+
+
+def test_llvm_passes_run_only_when_asked_for():
+    target = TARGETS["x86-64"]
+    ir = f"""target triple = "{target.triple}"
+        define i32 @f(ptr %p, i32 %x) {{
+          %a = mul i32 %x, 6
+          %b = sdiv exact i32 %a, 3
+          %c = mul i32 %b, %b
+          store volatile i32 %c, ptr %p
+          %d = mul i32 %b, %b
+          ret i32 %d
+        }}"""
+    assert generate_assembly(ir, target, ["instruction_combine", "new_gvn"])
+    assert generate_assembly(ir, target, IR_PASSES)
+    with pytest.raises(BackendError, match="unknown LLVM pass 'gvn'"):
+        generate_assembly(ir, target, ["gvn"])
