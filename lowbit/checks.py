@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def check(
     else:
         runs = [(f"given {index}", list(arrays)) for index, arrays in enumerate(examples)]
     for kind, arrays in runs:
-        got, expected = _tuple(kernel(*arrays)), _tuple(reference(program, *arrays))
+        got, expected = as_tuple(kernel(*arrays)), as_tuple(reference(program, *arrays))
         for index, (one, other) in enumerate(zip(got, expected)):
             difference = first_difference(one, other)
             if difference is not None:
@@ -109,5 +109,6 @@ def differences(got: Array, expected: Array) -> Array:
     return ~np.isclose(got, expected, rtol=1e-5, atol=FLOAT_TOLERANCE * scale, equal_nan=True)
 
 
-def _tuple(result: Any) -> tuple[Array, ...]:
-    return result if isinstance(result, tuple) else (result,)
+def as_tuple(result: Any) -> tuple[Array, ...]:
+    """The results of a call, one or several, as a tuple."""
+    return cast("tuple[Array, ...]", result) if isinstance(result, tuple) else (result,)

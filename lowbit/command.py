@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Protocol
 
 STAGES = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
 
@@ -41,7 +42,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+class Commands(Protocol):
+    """What argparse gives for adding commands."""
+
+    def add_parser(self, name: str, *, help: str, description: str) -> argparse.ArgumentParser:
+        """Add one command."""
+        ...
 
 
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:

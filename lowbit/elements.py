@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i16, i32
+from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType, parse_code
+from lowbit_dialect.ops.common import value_range
 
 PLAIN: dict[str, Attribute] = {"i8": i8, "i16": i16, "i32": i32, "f32": f32}
 
@@ -38,8 +38,4 @@ def value_bounds(element: Attribute) -> tuple[int, int] | None:
     """Smallest and largest decoded value; None for f32."""
     if isinstance(element, CodeType):
         return element.minimum, element.maximum
-    if isinstance(element, IntegerType):
-        info = np.iinfo(f"i{element.width.data // 8}")
-        return int(info.min), int(info.max)
-    assert isinstance(element, Float32Type)
-    return None
+    return None if isinstance(element, Float32Type) else value_range(element)

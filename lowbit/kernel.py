@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from ctypes import c_void_p
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from lowbit.arrays import aligned_empty, aligned_storage, checked
 from lowbit.code import Code, generate
-from lowbit.pipeline import Stage, lower
+from lowbit.pipeline import check_stage, lower
 from lowbit.program import Program
 from lowbit.signature import Function, Parameter, Signature
 from lowbit_dialect.layout import (
@@ -112,9 +112,10 @@ class Kernel:
         """Each op that has a schedule, and the schedule."""
         return self.code.schedules
 
-    def ir(self, stage: Stage) -> str:
-        """The program after a stage, as text that `lowbit-opt` reads."""
-        return str(lower(self.program.module, self._target, self._schedule, stage))
+    def ir(self, stage: str) -> str:
+        """The program after a stage, as text that `lowbit-opt` reads; ValueError names the stages."""
+        until = check_stage(stage)
+        return str(lower(self.program.module, self._target, self._schedule, until))
 
     def assembly(self) -> str:
         """The generated code as assembly text."""
@@ -227,7 +228,7 @@ class Kernel:
 
     @staticmethod
     def _convert(name: str, values: Any, type: ShapedValue) -> Array:
-        return np.require(to_storage(checked(name, values, type), type), requirements="CA")
+        return np.require(to_storage(checked(name, values, type), type), requirements=["C", "A"])
 
     def _arena(self, function: Function) -> list[Array]:
         """Scratch memory of the calling thread."""
@@ -278,8 +279,9 @@ def _fits(array: Any, type: ShapedValue) -> bool:
     shape, dtype = storage_of(type)
     if not isinstance(array, np.ndarray):
         return False
-    flags = array.flags
-    return array.shape == shape and array.dtype == dtype and flags.c_contiguous and flags.aligned
+    held = cast(Array, array)
+    in_place = held.flags.c_contiguous and held.flags.aligned
+    return held.shape == shape and held.dtype == dtype and in_place
 
 
 def _wanted(type: ShapedValue) -> str:

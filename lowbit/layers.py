@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import FunctionType, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation
 
-from lowbit.checks import differences
+from lowbit.checks import as_tuple, differences
 from lowbit.elements import spelling_of
 from lowbit.kernel import Kernel, compile
 from lowbit.pipeline import lower
@@ -79,8 +79,7 @@ def _compare(
     count: dict[str, list[int]],
 ) -> None:
     """Add to the values and differences of each tensor what one batch has."""
-    got = kernel(batch)
-    results: list[Array] = list(got) if isinstance(got, tuple) else [got]
+    results = as_tuple(kernel(batch))
     fused = run(kernel.program.module, batch, function=program.name)
     source = run(program.module, batch, function=program.name)
     # The program's own results stand first among the results, and last among the names.

@@ -7,9 +7,11 @@ registered here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import IO
 
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import DiagnosticException, VerifyException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
@@ -46,6 +48,19 @@ class LowbitOptMain(xDSLOptMain):
             return source.parse_module(not self.args.no_implicit_module)
 
         self.available_frontends["mlir"] = parse
+
+    def setup_pipeline(self) -> None:
+        """Read the pipeline; raises ValueError naming a pass or option that there is not."""
+        for one in parse_pipeline(self.args.passes):
+            if one.name not in self.available_passes:
+                close = get_close_matches(one.name, self.available_passes, n=3)
+                hint = f"; did you mean {' or '.join(close)}?" if close else ""
+                raise ValueError(f"unknown pass '{one.name}'{hint}")
+            try:
+                self.available_passes[one.name]().from_spec(one)
+            except ValueError as error:
+                raise ValueError(f"pass '{one.name}': {error}") from error
+        super().setup_pipeline()
 
     def apply_passes(self, prog: ModuleOp) -> None:
         """Apply the passes; an error names the op and line that it is about."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import Literal
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
@@ -147,6 +147,7 @@ def check_source(source: str) -> None:
 
 def check_stage(stage: str) -> Stage:
     """Return `stage`; raises ValueError unless it is one."""
-    if stage not in STAGES:
-        raise ValueError(f"unknown stage '{stage}': the stages are {', '.join(STAGES)}")
-    return cast(Stage, stage)
+    for known in STAGES:
+        if stage == known:
+            return known
+    raise ValueError(f"unknown stage '{stage}': the stages are {', '.join(STAGES)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def write_json(value: Any) -> None:
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Advance]:
+def progress(label: str) -> Generator[Advance]:
     """A bar on stderr, shown on a terminal once the work has taken a second."""
     if not sys.stderr.isatty():
         yield lambda done, total: None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zipfile import BadZipFile
 
 import numpy as np
 
-from lowbit.checks import reference
+from lowbit.checks import as_tuple, reference
 from lowbit.commands.inputs import load_program, read_schedule, write_json
 from lowbit.kernel import compile
 from lowbit.program import Program
@@ -32,7 +32,7 @@ def run(given: Namespace) -> None:
         started = time.perf_counter()
         result = kernel(*arrays)
     seconds = time.perf_counter() - started
-    results: tuple[Array, ...] = result if isinstance(result, tuple) else (result,)
+    results = as_tuple(result)
     names = result_names(program)
     if given.output is not None:
         np.savez(_npz(given.output), **dict(zip(names, results)))  # pyright: ignore
@@ -99,7 +99,9 @@ def read_inputs(specs: list[str], program: Program) -> list[Array]:
 def load_arrays(path: str) -> Array | dict[str, Array]:
     """Read an .npy file, or an .npz file by name; nothing is unpickled."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else {k: loaded[k] for k in loaded.files}
+        loaded: Any = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return cast(Array, loaded)
+        return {name: loaded[name] for name in loaded.files}
     except (ValueError, EOFError, BadZipFile, MemoryError) as error:
         raise ValueError(f"{path}: no readable .npy or .npz file: {error}") from error

@@ -1,0 +1,111 @@
+"""`lowbit bench`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lowbit.benchmark import SUITES, Layer, Result, check_elements, measure
+from lowbit.code import resolve
+from lowbit.commands.inputs import progress, read_schedule, write_json
+from microkernels.target import Target
+
+
+def run(given: Namespace) -> None:
+    """Measure layers and print times beside limits."""
+    if given.threads != 1:
+        raise ValueError(f"--threads {given.threads} is not available yet: use --threads 1")
+    check_elements(given.activation, given.weight)
+    layers, target = chosen(given), resolve(given.target)
+    rates: list[float] = []
+    probe = _recorded(popcount_probe(target), rates)
+    results: list[Result] = []
+    with progress("measuring") as advance:
+        for index, layer in enumerate(layers):
+            results.append(
+                measure(
+                    layer,
+                    given.activation,
+                    given.weight,
+                    given.target,
+                    read_schedule(given.schedule),
+                    probe=probe,
+                    check=not given.no_check,
+                )
+            )
+            advance(index + 1, len(layers))
+    machine = describe_machine(target, median(rates))
+    if given.json:
+        write_json({"machine": machine, "results": [asdict(one) for one in results]})
+    else:
+        print("\n".join(in_words(machine, results)))
+
+
+def chosen(given: Namespace) -> tuple[Layer, ...]:
+    """The layers asked for; raises ValueError for one that the suite has not."""
+    if given.conv2d is not None:
+        return (Layer.parse(given.conv2d),)
+    suite = SUITES[given.suite]
+    names = [layer.name for layer in suite]
+    for name in given.layer or ():
+        if name not in names:
+            raise ValueError(f"{given.suite} has no layer '{name}': it has {', '.join(names)}")
+    return tuple(layer for layer in suite if not given.layer or layer.name in given.layer)
+
+
+def popcount_probe(target: Target) -> Callable[[], float]:
+    """What measures, once a call, the binary multiply-adds a second that a core can do."""
+    from autotune.machine import PopcountProbe
+
+    return PopcountProbe(target)
+
+
+def _recorded(probe: Callable[[], float], rates: list[float]) -> Callable[[], float]:
+    def run() -> float:
+        rates.append(probe())
+        return rates[-1]
+
+    return run
+
+
+def describe_machine(target: Target, rate: float) -> dict[str, Any]:
+    """What the numbers were measured on."""
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "target": str(target),
+        "binary_gmacs_per_s": round(rate / 1e9, 2),
+    }
+
+
+def cpu_name() -> str:
+    """The processor as the system names it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
+    """A table for a person."""
+    lines = [
+        f"{machine['cpu']}, one core, {machine['binary_gmacs_per_s']} binary GMAC/s, {machine['target']}",
+        f"{'layer':8}{'MMAC':>9}{'us':>10}{'+-':>8}{'packing us':>12}{'limit us':>10}{'/limit':>8}",
+    ]
+    for one in results:
+        limit = f"{one.limit_us:10.1f}{one.time_us / one.limit_us:8.2f}" if one.limit_us else ""
+        lines.append(
+            f"{one.layer:8}{one.macs / 1e6:9.1f}{one.time_us:10.1f}{one.spread_us:8.1f}"
+            f"{one.time_with_packing_us:12.1f}{limit}"
+        )
+    return lines
