@@ -7,24 +7,25 @@ by element; weights take that way, once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerType, i32
 from xdsl.ir import SSAValue
+from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Chain, Term
+from lowbit_dialect.geometry import WindowAxis
+from lowbit_dialect.layout import Term
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
-from lowering.elements import Element, Places, bit_position, nest, row_major, storage_extents
+from lowering.elements import Element, Known, Places, bit_position, nest, row_major, storage_extents
 from lowering.loops import tap_bounds
 from microkernels.block import move
-from microkernels.emit import Emitter, vector
-from xdsl.rewriter import Rewriter
+from microkernels.emit import Emitter, lanes_of, vector
 
 COPY_LANES = 16
 
@@ -94,8 +95,6 @@ def _plane_masks(emit: Emitter, values: SSAValue, code: CodeType, lanes: int) ->
     if code.is_odd:
         values = emit.binary("sub", values, emit.constant(code.offset, type))
         values = emit.binary("lshr", values, emit.constant(1, type))
-    from microkernels.emit import lanes_of
-
     total = lanes_of(type)
     masks: list[SSAValue] = []
     for plane in range(code.planes):
@@ -159,7 +158,7 @@ def _by_element(emit: Emitter, source: Element, target: Element, order: Sequence
     """Fill every word of the target; logical axis `k` of it is axis `order[k]` of the source."""
     shape = target.type.get_shape()
 
-    def read(known: dict[tuple[int, Chain], SSAValue]) -> SSAValue:
+    def read(known: Known) -> SSAValue:
         places = Places(emit, shape, known)
         indices = [places.index(axis) for axis in range(len(shape))]
         mapped = [indices[list(order).index(axis)] for axis in range(len(shape))]
@@ -188,10 +187,17 @@ def _by_element(emit: Emitter, source: Element, target: Element, order: Sequence
     nest(emit, storage_extents(target), word)
 
 
-def _gather_bits(emit, target, known, plane, read) -> SSAValue:  # pyright: ignore
+def _gather_bits(
+    emit: Emitter,
+    target: Element,
+    known: Known,
+    plane: SSAValue,
+    read: Callable[[Known], SSAValue],
+) -> SSAValue:
     """The word of one plane, from the elements whose bits it holds."""
     term = target.word_term
     block = term.chain[-1][1]
+    assert term.axis is not None
     name = (term.axis, (*term.chain[:-1], ("in", block)))
     shift = emit.op(arith.IndexCastOp(plane, i32))
 
@@ -214,7 +220,7 @@ def correction_loops(op: CorrectionsOp) -> None:
     a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
     rows, columns = work.window.rows, work.window.columns
 
-    def bounds(axis, index: SSAValue) -> tuple[SSAValue, SSAValue]:  # pyright: ignore
+    def bounds(axis: WindowAxis, index: SSAValue) -> tuple[SSAValue, SSAValue]:
         """Taps inside for a border class: those of an output that has the class."""
         first = emit.at("min", index, axis.out - 1)
         last = emit.at("add", index, axis.out - axis.tail - 1 - axis.head)
@@ -253,7 +259,9 @@ def correction_loops(op: CorrectionsOp) -> None:
     Rewriter.erase_op(op)
 
 
-def _sum(emit, extents, term) -> SSAValue:  # pyright: ignore
+def _sum(
+    emit: Emitter, extents: Sequence[int], term: Callable[[list[SSAValue]], SSAValue]
+) -> SSAValue:
     """Sum of i32 terms over a box of indices."""
 
     def level(indices: list[SSAValue], total: SSAValue) -> SSAValue:

@@ -15,6 +15,9 @@ from microkernels.block import move
 from microkernels.emit import Emitter
 from microkernels.operand import Operand
 
+Known = dict[tuple[int, Chain], SSAValue]
+"""Positions of stored axes, by logical axis and chain."""
+
 
 def row_major(rank: int) -> tuple[Term, ...]:
     """The stored axes of a tensor without a layout."""
@@ -95,9 +98,7 @@ def bit_position(emit: Emitter, layout: Layout | None, place: SSAValue) -> SSAVa
 class Places:
     """From positions of stored axes back to logical indices, and whether these exist."""
 
-    def __init__(
-        self, emit: Emitter, shape: Sequence[int], known: dict[tuple[int, Chain], SSAValue]
-    ):
+    def __init__(self, emit: Emitter, shape: Sequence[int], known: Known):
         self.emit, self.shape, self.known = emit, shape, known
         self.valid: SSAValue | None = None
 

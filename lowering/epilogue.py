@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from xdsl.dialects import llvm
-from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i32
+from xdsl.dialects.builtin import Float32Type, FloatAttr, IntegerAttr, IntegerType, f32, i8, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowbit_dialect.algebra import PairAlgebra
@@ -269,8 +270,7 @@ class Epilogue:
         names = ("maxnum", "minnum") if _is_float(x) else ("smax", "smin")
         for name, bound in zip(names, (op.minimum, op.maximum)):
             if bound is not None:
-                number = bound.value.data  # pyright: ignore
-                x = emit.intrinsic(name, x, emit.constant(number, x.type))
+                x = emit.intrinsic(name, x, emit.constant(number_of(bound), x.type))
         return x
 
     def add(self, op: AddOp, x: SSAValue, place: Place) -> SSAValue:
@@ -366,6 +366,14 @@ class Epilogue:
         zero = self.emit.constant(0, i8)
         for byte in range((end - stored) // 8):
             self.emit.store(zero, self.emit.offset(pointer, self.lanes // 8 + byte), 1)
+
+
+def number_of(bound: Attribute) -> float:
+    """The value of a number attribute."""
+    if isinstance(bound, FloatAttr):
+        return cast("FloatAttr[Float32Type]", bound).value.data
+    assert isinstance(bound, IntegerAttr)
+    return cast("IntegerAttr[IntegerType]", bound).value.data
 
 
 def _is_float(value: SSAValue) -> bool:

@@ -14,12 +14,13 @@ Constants become bytes of `memref.global`s, already in their layout.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects import memref
 from xdsl.dialects.builtin import (
+    ArrayAttr,
     BytesAttr,
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
@@ -34,13 +35,15 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.irdl import IRDLOperation
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
-from lowbit_dialect.layout import storage_bytes, to_storage
-from lowbit_dialect.ops.common import shaped
+from lowbit_dialect.layout import LayoutAttr, storage_bytes, to_storage
+from lowbit_dialect.ops.common import shaped, tensor_of
 from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, SliceOp
+from lowering.rebuild import rebuild
 
 ALIGNMENT = 64
 """Bytes that buffers are aligned to: a cache line, and the widest vector."""
@@ -49,8 +52,9 @@ ALIGNMENT = 64
 def memref_of(type: Attribute) -> MemRefType[Any]:
     """The memref that stores a tensor type, layout kept."""
     assert isinstance(type, TensorType)
-    layout = type.encoding if not isinstance(type.encoding, NoneAttr) else NoneAttr()
-    return MemRefType(type.element_type, type.get_shape(), layout)  # pyright: ignore
+    tensor = cast(TensorType[Attribute], type)
+    layout = tensor.encoding if isinstance(tensor.encoding, LayoutAttr) else NoneAttr()
+    return MemRefType(tensor.element_type, tensor.get_shape(), layout)
 
 
 @dataclass
@@ -86,7 +90,7 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
     _check(func, outputs)
     for argument in list(block.args):
         if isinstance(argument.type, TensorType):
-            Rewriter.replace_value_with_new_type(argument, memref_of(argument.type))
+            Rewriter.replace_value_with_new_type(argument, memref_of(tensor_of(argument)))
     buffers: dict[SSAValue, SSAValue] = {}
     for value in dict.fromkeys(outputs):
         name = value.name_hint
@@ -155,30 +159,18 @@ def _last_use(value: SSAValue, order: dict[Operation, int]) -> int:
 
 def _to_outs(op: Operation, outs: SSAValue) -> None:
     """Give an op its `outs` operand in place of its result."""
-    result = op.results[0]
-    definition = type(op).get_irdl_definition()  # pyright: ignore
-    operands: list[SSAValue | list[SSAValue]] = []
-    for name, _ in definition.operands:
-        value = outs if name == "outs" else getattr(op, name)
-        operands.append([] if value is None else value)
-    new = type(op).build(  # pyright: ignore
-        operands=operands,
-        result_types=[[]],
-        properties={k: v for k, v in op.properties.items() if k != "operandSegmentSizes"},
-        attributes=op.attributes,
-        regions=[region.clone() for region in op.regions],
+    assert isinstance(op, IRDLOperation)
+    new = rebuild(
+        op, None, regions=[region.clone() for region in op.regions], operands={"outs": outs}
     )
-    parent = op.parent
-    assert parent is not None
-    parent.insert_op_before(new, op)
-    result.replace_all_uses_with(outs)
+    Rewriter.insert_op(new, InsertPoint.before(op))
+    op.results[0].replace_all_uses_with(outs)
     Rewriter.erase_op(op)
 
 
 def _global(op: ConstantOp, module: ModuleOp, constants: list[int]) -> None:
     """Turn a constant into the bytes of a global, stored in its layout."""
-    type = op.result.type
-    assert isinstance(type, TensorType)
+    type = tensor_of(op.result)
     data = np.ascontiguousarray(to_storage(op.array(), type)).tobytes()
     name = f"constant_{len(constants)}"
     constants.append(len(data))
@@ -202,8 +194,6 @@ def _set_type(func: FuncOp, results: int, arena: bool) -> None:
     old += [DictionaryAttr({})] * (count - len(old))
     old += [DictionaryAttr({"lowbit.out": UnitAttr()})] * results
     old += [DictionaryAttr({"lowbit.arena": UnitAttr()})] * int(arena)
-    from xdsl.dialects.builtin import ArrayAttr
-
     func.properties["arg_attrs"] = ArrayAttr(old)
     func.properties.pop("res_attrs", None)
     func.properties["function_type"] = FunctionType.from_lists(types, [])

@@ -36,6 +36,7 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.ranges import accumulator_range, bound_by_type
 from lowbit_dialect.reference import evaluate_elementwise
+from lowering.rebuild import rebuild
 
 MOST_STEPS = 15
 """Steps of a code up to which comparing beats evaluating the chain: 4 bits."""
@@ -241,14 +242,16 @@ def fuse(op: LinearOp) -> None:
         assert isinstance(last, YieldOp)
         value = last.value
         Rewriter.erase_op(last)
-    values = {old: value}
+    values: dict[SSAValue, SSAValue] = {old: value}
     for step in chain:
-        inner = _scalar(step, values[step.input])
+        inner = rebuild(
+            step, step.output_element, without=["axis"], operands={"input": values[step.input]}
+        )
         block.add_op(inner)
         values[step.results[0]] = inner.results[0]
     result = chain[-1].results[0]
     block.add_op(YieldOp(values[result]))
-    new = _rebuild(op, region, result.type)
+    new = rebuild(op, result.type, regions=[region])
     # After the last operand that the chain reads: tables may stand behind the producer.
     Rewriter.insert_op(new, InsertPoint.before(chain[-1]))
     new.results[0].name_hint = result.name_hint
@@ -256,32 +259,6 @@ def fuse(op: LinearOp) -> None:
     for step in reversed(chain):
         Rewriter.erase_op(step)
     Rewriter.erase_op(op)
-
-
-def _scalar(op: ElementwiseOp, value: SSAValue) -> ElementwiseOp:
-    """The same op on one element."""
-    operands: list[SSAValue | list[SSAValue]] = []
-    for name, _ in op.get_irdl_definition().operands:
-        given: SSAValue | None = getattr(op, name)
-        operands.append(value if name == "input" else [] if given is None else given)
-    return type(op).build(
-        operands=operands,
-        result_types=[[op.output_element]],
-        properties={
-            k: v for k, v in op.properties.items() if k not in ("operandSegmentSizes", "axis")
-        },
-    )
-
-
-def _rebuild(op: LinearOp, region: Region, type_: object) -> LinearOp:
-    optional = [[v] if v is not None else [] for v in (op.corrections, op.outs)]
-    return type(op).build(
-        operands=[op.input, op.weights, *optional],
-        result_types=[[type_]],  # pyright: ignore
-        properties={k: v for k, v in op.properties.items() if k != "operandSegmentSizes"},
-        attributes=op.attributes,
-        regions=[region],
-    )
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.layout import Layout, Term, layout_of, storage_dtype, with_layout
-from lowbit_dialect.ops.common import shape_of, shaped, spatial_axes
+from lowbit_dialect.ops.common import shape_of, shaped, spatial_axes, tensor_of
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
 from lowbit_dialect.ops.layout import (
     ConstantOp,
@@ -42,6 +42,7 @@ from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.backend.host import resolve_target
 from lowering.outline import outline_packing
+from lowering.rebuild import rebuild
 from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel
 from microkernels.interface import table_layout
@@ -80,8 +81,7 @@ class Packer:
     def _convert(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
         owner = value.owner
         if isinstance(owner, ConstantOp):
-            type = value.type
-            assert isinstance(type, TensorType)
+            type = tensor_of(value)
             op: Operation = ConstantOp(owner.value, with_layout(type, layout))
         else:
             found = convert_layout(value, layout)
@@ -142,8 +142,7 @@ class Packer:
         if isinstance(folded, ConstantOp):
             value = self.stored(value, layout, op)
         else:
-            type = value.type
-            assert isinstance(type, TensorType)
+            type = tensor_of(value)
             value = Rewriter.replace_value_with_new_type(value, with_layout(type, layout))
         new_op = _with_corrections(op, value)
         if isinstance(new_op, Conv2dOp):
@@ -188,8 +187,7 @@ class Packer:
         Packed planes can be written where a vector has at least 8 lanes and there is one group.
         """
         result = op.results[0]
-        type = result.type
-        assert isinstance(type, TensorType)
+        type = tensor_of(result)
         wanted = layout_of(type)
         rows = Layout.of(", ".join([*(f"d{a}" for a in axes[:-1]), "planes", f"d{axes[-1]} by 32"]))
         direct = wanted == rows and lanes >= 8 and groups == 1
@@ -204,8 +202,7 @@ class Packer:
     def _write(self, op: Operation, natural: Layout | None, wanted: Layout | None) -> None:
         """Make `op` store `natural` and convert its result to `wanted` for its users."""
         result = op.results[0]
-        type = result.type
-        assert isinstance(type, TensorType)
+        type = tensor_of(result)
         result = Rewriter.replace_value_with_new_type(result, with_layout(type, natural))
         conversion = convert_layout(result, wanted)
         assert conversion is not None
@@ -224,8 +221,7 @@ class Packer:
             for user in users
         }
         if users and kinds == {rows}:
-            type = result.type
-            assert isinstance(type, TensorType)
+            type = tensor_of(result)
             result = Rewriter.replace_value_with_new_type(result, with_layout(type, rows))
             for user in users:
                 Rewriter.replace_op(user, [], [result])
@@ -291,17 +287,10 @@ def _replace(op: Operation, old: SSAValue, new: SSAValue) -> None:
 
 def _with_corrections(op: LinearOp, value: SSAValue) -> LinearOp:
     """Replace `op` by one that has the optional operand."""
-    outs = [op.outs] if op.outs is not None else []
-    new = type(op).build(
-        operands=[op.input, op.weights, value, outs],
-        result_types=[[op.results[0].type]],
-        properties={k: v for k, v in op.properties.items() if k != "operandSegmentSizes"},
-        attributes=op.attributes,
-        regions=[op.detach_region(region) for region in list(op.regions)],
-    )
-    hint = op.results[0].name_hint
+    regions = [op.detach_region(region) for region in list(op.regions)]
+    new = rebuild(op, op.results[0].type, regions=regions, operands={"corrections": value})
+    new.results[0].name_hint = op.results[0].name_hint
     Rewriter.replace_op(op, new)
-    new.results[0].name_hint = hint
     return new
 
 
@@ -315,7 +304,7 @@ def _copy_results(func: FuncOp) -> None:
         owner = value.owner
         computed = isinstance(owner, Operation) and not isinstance(owner, ConstantOp | ReshapeOp)
         if (not computed or value in seen) and isinstance(value.type, TensorType):
-            copy = RelayoutOp(value, value.type)
+            copy = RelayoutOp(value, tensor_of(value))
             Rewriter.insert_op(copy, InsertPoint.before(last))
             last.operands[at] = copy.results[0]
         seen.add(value)

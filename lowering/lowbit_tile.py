@@ -33,6 +33,7 @@ from lowbit_dialect.ops.tile import YieldOp
 from lowering.backend.host import resolve_target
 from lowering.conversion_loops import convert_loops, correction_loops
 from lowering.loops import TileNest
+from lowering.rebuild import rebuild
 from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel
 from microkernels.emit import Emitter
@@ -179,20 +180,10 @@ def _single(op: ElementwiseOp, reshaped: dict[SSAValue, SSAValue]) -> Region:
     assert op.outs is not None
     element = shaped(op.input).element_type
     block = Block(arg_types=[element])
-    operands: list[SSAValue | list[SSAValue]] = []
-    for definition, _ in op.get_irdl_definition().operands:
-        value: SSAValue | None = getattr(op, definition)
-        if definition == "input":
-            operands.append(block.args[0])
-        elif definition == "outs" or value is None:
-            operands.append([])
-        else:
-            operands.append(reshaped.get(value, value))
-    inner = type(op).build(
-        operands=operands,
-        result_types=[[output_type(op).element_type]],
-        properties={k: v for k, v in op.properties.items() if k != "operandSegmentSizes"},
-    )
+    changed: dict[str, SSAValue | None] = {"input": block.args[0], "outs": None}
+    if isinstance(op, AddOp):
+        changed["other"] = reshaped.get(op.other, op.other)
+    inner = rebuild(op, output_type(op).element_type, operands=changed)
     block.add_ops([inner, YieldOp(inner.results[0])])
     return Region(block)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DictionaryAttr,
@@ -78,9 +80,9 @@ def _movable(block: Block, known: set[SSAValue]) -> list[Operation]:
 def _build_pack(
     func: FuncOp,
     module: ModuleOp,
-    arguments: list[SSAValue],
-    moved: list[Operation],
-    results: list[SSAValue],
+    arguments: Sequence[SSAValue],
+    moved: Sequence[Operation],
+    results: Sequence[SSAValue],
 ) -> None:
     block = Block(arg_types=[arg.type for arg in arguments])
     values: dict[SSAValue, SSAValue] = dict(zip(arguments, block.args))

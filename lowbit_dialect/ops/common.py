@@ -40,6 +40,12 @@ def shaped(value: SSAValue) -> ShapedValue:
     return cast(ShapedValue, type)
 
 
+def tensor_of(value: SSAValue) -> TensorType[Attribute]:
+    """The tensor type of a value."""
+    assert isinstance(value.type, TensorType)
+    return cast(TensorType[Attribute], value.type)
+
+
 def shape_of(value: SSAValue) -> tuple[int, ...]:
     """The static shape of a tensor or memref value."""
     return tuple(shaped(value).get_shape())
