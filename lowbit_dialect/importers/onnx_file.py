@@ -65,13 +65,13 @@ def read_model(source: str | Path | bytes) -> Model:
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
-            raise ImportFailed(f"{path} is no file")
+            raise ImportFailed(f"{str(path)!r} is no file")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         if isinstance(error, ImportFailed):
             raise
-        raise ImportFailed(f"cannot read {shown(str(path))}: {error}") from error
+        raise ImportFailed(f"cannot read {str(path)!r}: {shown(str(error))}") from error
 
 
 def checked_shape(owner: str, dims: list[int]) -> tuple[int, ...]:
@@ -177,12 +177,13 @@ class _Reader:
 
     def node(self, proto: Any) -> Node:
         """One node with bounded lists and decoded attributes."""
-        owner = f"{proto.op_type[:40]} {shown(proto.name)}"
+        op = proto.op_type if proto.op_type[:40].isidentifier() else shown(proto.op_type)
+        owner = f"{op[:40]} {shown(proto.name)}"
         if max(len(proto.input), len(proto.output), len(proto.attribute)) > MAX_LIST:
             raise ImportFailed(f"{owner} has more than {MAX_LIST} inputs, outputs or attributes")
         attributes = {a.name: self.attribute(a, owner) for a in proto.attribute}
         inputs, outputs = tuple(proto.input), tuple(proto.output)
-        return Node(proto.op_type[:40], proto.domain, proto.name, inputs, outputs, attributes)
+        return Node(op[:40], proto.domain, proto.name, inputs, outputs, attributes)
 
     def attribute(self, proto: Any, owner: str) -> Attribute:
         """An attribute as a plain value."""

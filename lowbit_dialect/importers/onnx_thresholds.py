@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, parse_code
 from lowbit_dialect.importers.onnx_builder import Builder
-from lowbit_dialect.importers.onnx_model import Node
+from lowbit_dialect.importers.onnx_model import Node, shown
 from lowbit_dialect.importers.onnx_quantisers import scale_row
 from lowbit_dialect.importers.onnx_tensor import BIPOLAR, ONE, Tensor
 from lowbit_dialect.layout import Array
@@ -38,7 +38,7 @@ def multi_threshold(b: Builder, node: Node) -> Tensor:
     layout = node.text("data_layout", "") or LAYOUTS.get(rank, "")
     axis = layout.index("C") if "C" in layout else 1
     if axis >= rank:
-        raise node.fail(f"data_layout '{layout[:8]}' has no channels in {list(x.shape)}")
+        raise node.fail(f"data_layout {shown(layout)} has no channels in {list(x.shape)}")
     if thresholds.ndim != 2 or thresholds.shape[0] not in (1, x.shape[axis]):
         raise node.fail(
             f"thresholds of shape {list(thresholds.shape)} are not [1 or {x.shape[axis]}, steps]"

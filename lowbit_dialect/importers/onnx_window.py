@@ -9,6 +9,7 @@ from math import prod
 from lowbit_dialect.geometry import Window
 from lowbit_dialect.importers.onnx_model import MAX_ELEMENTS, Node
 
+MAX_NUMBER = 1 << 15
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
 
@@ -46,6 +47,8 @@ def read_window(node: Node, size: Sequence[int], kernel: Sequence[int]) -> OnnxW
         (top, bottom), (left, right) = pairs if auto == "SAME_UPPER" else [p[::-1] for p in pairs]
     if min(top, left, bottom, right) < 0:
         raise node.fail("pads are not negative")
+    if max(*shape, *strides, *dilations, top, left, bottom, right) > MAX_NUMBER:
+        raise node.fail(f"kernel, strides, dilations and pads are at most {MAX_NUMBER}")
     return OnnxWindow(shape, strides, dilations, (top, left, bottom, right))
 
 

@@ -195,10 +195,15 @@ def test_a_constant_used_often_is_counted():
 
 
 def test_windows_are_bounded():
-    for attributes in ({"pads": [0, 2**30, 0, 2**30]}, {"pads": [2**20] * 4}):
-        made = helper.make_node("MaxPool", ["x"], ["y"], "pool", kernel_shape=[1, 1], **attributes)
-        with pytest.raises(ImportFailed, match="more than 268435456 elements"):
-            imported(model([made], (1, 1, 4, 4)))
+    for pads, message in ((2**30, "at most 32768"), (2**14, "more than 268435456 elements")):
+        made = helper.make_node("Conv", ["x", "w"], ["y"], "conv", pads=[pads] * 4)
+        with pytest.raises(ImportFailed, match=message):
+            imported(model([made], (1, 1, 4, 4), {"w": np.ones((1, 1, 1, 1), np.float32)}))
+
+
+def test_a_tall_image_is_verified_at_once():
+    made = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 1], pads=[1, 0, 1, 0])
+    imported(model([made], (1, 1, 2**28 - 1, 1)))
 
 
 def test_fields_are_counted_before_parsing():
