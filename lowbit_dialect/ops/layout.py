@@ -245,7 +245,7 @@ class TransposeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
     input = operand_def()
     outs = opt_operand_def()
     result = opt_result_def(TensorType)
-    permutation = prop_def(DenseArrayBase)
+    permutation = prop_def(DenseArrayBase.constr(i64))
     traits = traits_def(WritesOuts())
     assembly_format = (
         "$input `permutation` `=` $permutation (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict "
@@ -285,7 +285,7 @@ class SliceOp(IRDLOperation):
 
     name = "lowbit.slice"
     buffer = operand_def(MemRefType)
-    offset = prop_def(IntegerAttr)
+    offset = prop_def(IntegerAttr.constr(i64))
     result = result_def(MemRefType)
     traits = traits_def(Pure())
     assembly_format = "$buffer `at` $offset attr-dict `:` type($buffer) `to` type($result)"
