@@ -55,6 +55,11 @@ def _data_layout(triple: str) -> str:
     return str(_llvm.Target.from_triple(triple).create_target_machine().target_data)
 
 
+def llvm_version() -> str:
+    """LLVM's own version, which decides the code as much as ours does."""
+    return ".".join(str(part) for part in _llvm.llvm_version_info)
+
+
 def target_machine(target: Target) -> Any:
     """Create LLVM's machine: optimised code, position independent, within 2 GB. ORC takes ownership."""
     _initialise()
