@@ -9,7 +9,7 @@ Each counts bits of ANDed words in registers, as its tier of machines does it fa
 - scalar: `and, popcnt, add` on 64 bits, in 4 chains;
 - without `popcnt`: the same with the usual shifts, masks and multiplication.
 
-The loop's own counting is one instruction in 25 to 97. A probe returns how many bits it has counted,
+The loop's own counting is one instruction in 25 to 137. A probe returns how many bits it has counted,
 so that it can be checked.
 """
 
