@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from pathlib import Path
 
 import pytest
+from dialect_text import context, parse, programs
 from filecheck.finput import FInput
 from filecheck.matcher import Matcher
 from filecheck.options import Options
 from filecheck.parser import Parser as CheckParser
 from filecheck.parser import pattern_for_opts
-from xdsl.context import Context
-from xdsl.dialects.builtin import Builtin, ModuleOp
-from xdsl.dialects.func import Func
-from xdsl.parser import Parser
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.utils.exceptions import ParseError, VerifyException
 
-from lowbit_dialect.dialect import Lowbit
-
-FOLDER = Path(__file__).parents[1] / "filecheck" / "dialect"
-
-
-def context() -> Context:
-    result = Context()
-    for dialect in (Builtin, Func, Lowbit):
-        result.load_dialect(dialect)
-    return result
-
-
-def parse(text: str) -> ModuleOp:
-    module = Parser(context(), text).parse_module()
-    module.verify()
-    return module
-
 
 def chunks(name: str) -> list[object]:
-    """The parts of a file between its `// -----` lines, each a test named by its function."""
-    parts = (FOLDER / name).read_text().split("// -----\n")
-    named = [(re.search(r"@(\w+)", part.split("func.func")[-1]), part) for part in parts]
-    return [pytest.param(part, id=found[1]) for found, part in named if found]
+    """The programs of a file, each a test named by its first function."""
+    found = [(re.search(r"func\.func @(\w+)", part), part) for part in programs(name)]
+    return [pytest.param(part, id=match[1]) for match, part in found if match]
 
 
 def check(checks: str, output: str) -> None:
