@@ -78,8 +78,9 @@ def _check_values(name: str, array: Array, element: Attribute) -> None:
             f"argument '{name}' holds values {low}..{high}, but {spelling_of(element)} is "
             f"{bounds[0]}..{bounds[1]}"
         )
-    if isinstance(element, CodeType) and not element.contains(array):
-        even = int(array[(array.astype(np.int64) - element.minimum) % element.scale != 0].flat[0])
+    wide = array.astype(np.int64)
+    if isinstance(element, CodeType) and not element.contains(wide):
+        even = int(wide[(wide - element.minimum) % element.scale != 0].flat[0])
         raise ValueError(
             f"argument '{name}' holds {even}, but {spelling_of(element)} is odd integers only"
         )

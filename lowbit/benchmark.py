@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
 import numpy as np
 
+from autotune.machine import pin_core
 from lowbit.checks import CheckFailed, first_difference, reference
 from lowbit.data import random_values
 from lowbit.elements import parse_element
@@ -119,7 +118,7 @@ def measure(
         layer, (activation, weight), ("x", "w"), target, schedule, check, seed
     )
     bytewise, _ = _bind(layer, (activation, weight), ("w",), target, schedule, check, seed)
-    with pinned():
+    with pin_core():
         calls = [_calls(packed), _calls(bytewise)]
         times: list[list[float]] = [[], [], []]
         for _ in range(ROUNDS):
@@ -199,21 +198,6 @@ def _time(call: Callable[[], None], calls: int) -> float:
     for _ in range(calls):
         call()
     return (time.perf_counter() - started) / calls
-
-
-@contextmanager
-def pinned() -> Generator[int]:
-    """Keep this thread on one core, its number yielded, where the system lets us."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield -1
-        return
-    before = os.sched_getaffinity(0)
-    core = max(before)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield core
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def check_elements(*elements: str) -> None:

@@ -53,8 +53,8 @@ class LowbitOptMain(xDSLOptMain):
         """Read the pipeline; raises ValueError naming a pass or option that there is not."""
         for one in parse_pipeline(self.args.passes):
             if one.name not in self.available_passes:
-                close = get_close_matches(one.name, self.available_passes, n=3)
-                hint = f"; did you mean {' or '.join(close)}?" if close else ""
+                close = get_close_matches(one.name, self.available_passes, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
                 raise ValueError(f"unknown pass '{one.name}'{hint}")
             try:
                 self.available_passes[one.name]().from_spec(one)

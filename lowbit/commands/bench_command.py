@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from autotune.machine import machine_facts, popcount_sampler
 from lowbit.benchmark import SUITES, Layer, Result, check_elements, measure
 from lowbit.code import resolve
 from lowbit.commands.inputs import progress, read_schedule, write_json
@@ -24,7 +22,7 @@ def run(given: Namespace) -> None:
     check_elements(given.activation, given.weight)
     layers, target = chosen(given), resolve(given.target)
     rates: list[float] = []
-    probe = _recorded(popcount_probe(target), rates)
+    probe = _recorded(sampler(target), rates)
     results: list[Result] = []
     with progress("measuring") as advance:
         for index, layer in enumerate(layers):
@@ -59,11 +57,14 @@ def chosen(given: Namespace) -> tuple[Layer, ...]:
     return tuple(layer for layer in suite if not given.layer or layer.name in given.layer)
 
 
-def popcount_probe(target: Target) -> Callable[[], float]:
-    """What measures, once a call, the binary multiply-adds a second that a core can do."""
-    from autotune.machine import PopcountProbe
+def sampler(target: Target) -> Callable[[], float]:
+    """What measures binary multiply-adds a second once a call; raises ValueError for a foreign target."""
+    from lowering.backend.machine import BackendError
 
-    return PopcountProbe(target)
+    try:
+        return popcount_sampler(target)
+    except BackendError as error:
+        raise ValueError(str(error)) from error
 
 
 def _recorded(probe: Callable[[], float], rates: list[float]) -> Callable[[], float]:
@@ -75,25 +76,9 @@ def _recorded(probe: Callable[[], float], rates: list[float]) -> Callable[[], fl
 
 
 def describe_machine(target: Target, rate: float) -> dict[str, Any]:
-    """What the numbers were measured on."""
-    return {
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
-        "target": str(target),
-        "binary_gmacs_per_s": round(rate / 1e9, 2),
-    }
-
-
-def cpu_name() -> str:
-    """The processor as the system names it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
+    """What the numbers were measured on, and what a core of it does at best."""
+    facts = machine_facts() | {"target": str(target)}
+    return facts | {"binary_gmacs_per_s": round(rate / 1e9, 2)}
 
 
 def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:

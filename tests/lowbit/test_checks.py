@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+import lowbit
+from lowbit.checks import first_difference
+
+
+def test_check_reports_what_it_compared() -> None:
+    program = lowbit.dense((2, 9), (9, 4), "odd2", "int2")
+    report = lowbit.check(program, examples=6, seed=3)
+    assert report.values == 6 * 8
+    assert report.examples == (
+        "smallest",
+        "largest",
+        "alternating",
+        "saturating",
+        "random",
+        "random",
+    )
+    assert "equal the reference" in str(report)
+
+
+def test_check_takes_arrays() -> None:
+    program = lowbit.dense((1, 3), (3, 2), "uint1", "uint1")
+    arrays = [np.ones((1, 3), np.uint8), np.ones((3, 2), np.uint8)]
+    assert lowbit.check(program, examples=[arrays]).values == 2
+
+
+def test_check_fails_with_the_first_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(self: object, *arrays: np.ndarray) -> np.ndarray:
+        return np.array([[7, 0]], np.int32)
+
+    monkeypatch.setattr("lowbit.kernel.Kernel.__call__", wrong)
+    program = lowbit.dense((1, 3), (3, 2), "uint1", "uint1")
+    with pytest.raises(lowbit.CheckFailed) as caught:
+        lowbit.check(program)
+    assert str(caught.value) == (
+        "result 0 on smallest data (seed 0): 1 of 2 values differ; the first, at [0, 0], is 7 and "
+        "should be 0"
+    )
+
+
+def test_floats_agree_within_rounding_and_integers_exactly() -> None:
+    one = np.float32([1.0, np.nan])
+    assert first_difference(one, one + np.float32(1e-7)) is None
+    assert first_difference(one, one + np.float32(0.1)) is not None
+    assert first_difference(np.int32([1]), np.int32([2])) is not None
+
+
+def test_compare_layers_looks_at_every_tensor_after_fusion() -> None:
+    rng, program = np.random.default_rng(0), lowbit.Program()
+    x = program.input((1, 4, 4, 8), "uint2", name="x")
+    weights = program.constant(2 * rng.integers(0, 2, (3, 3, 8, 8)) - 1, "odd1")
+    scale = program.constant(np.float32([0.1]), "f32")
+    y = program.conv2d(x, weights, padding=1)
+    y.name_hint = "sums"
+    code = program.quantize(program.requantize(y, scale), scale, "uint2")
+    code.name_hint = "code"
+    pooled = program.max_pool(code, 2, strides=2)
+    pooled.name_hint = "pooled"
+    program.output(pooled)
+    images = rng.integers(0, 4, (5, 4, 4, 8)).astype(np.uint8)
+    report = lowbit.compare_layers(program, images, limit=4)
+    assert [(one.name, one.op, one.element) for one in report] == [
+        ("code", "conv2d", "uint2"),
+        ("pooled", "max_pool", "uint2"),
+    ]
+    assert [one.values for one in report] == [4 * 4 * 4 * 8, 2 * 4 * 2 * 2 * 8]
+    assert all(one.different == 0 for one in report)

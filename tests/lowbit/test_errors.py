@@ -1,0 +1,249 @@
+"""What a person reads when something is wrong, word for word."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import lowbit
+
+X, W = (1, 6, 6, 8), (3, 3, 8, 4)
+
+
+def conv(**options: object) -> lowbit.Program:
+    return lowbit.conv2d(X, W, "uint2", "odd1", **options)  # type: ignore[arg-type]
+
+
+PROGRAMS: list[tuple[Callable[[], object], str]] = [
+    (
+        lambda: conv(strides=0),
+        "'lowbit.conv2d': kernel, strides and dilations are at least 1 along the height",
+    ),
+    (lambda: conv(strides=(1, 2, 3)), "'lowbit.conv2d': strides has 2 numbers"),
+    (lambda: conv(padding=-1), "'lowbit.conv2d': padding is not negative along the height"),
+    (lambda: conv(padding=(1, 1)), "'lowbit.conv2d': padding has 4 numbers"),
+    (
+        lambda: conv(dilation=4),
+        "'lowbit.conv2d': the output is empty: the kernel reaches over 9 positions of the height, which "
+        "has 6 with padding",
+    ),
+    (lambda: conv(groups=0), "'lowbit.conv2d': groups is at least 1, not 0"),
+    (
+        lambda: conv(groups=3),
+        "'lowbit.conv2d': 8 input and 4 output channels do not fit weights of 8 input channels in 3 groups",
+    ),
+    (
+        lambda: conv(pad_value=4),
+        "'lowbit.conv2d': pad_value 4 lies outside 0..3, the range of !lowbit.uint<2>",
+    ),
+    (lambda: conv(format="chwn"), "'lowbit.conv2d': format is nhwc or nchw, not chwn"),
+    (lambda: conv(constant=("v",)), "constant names 'x' or 'w', not 'v'"),
+    (
+        lambda: lowbit.conv2d((6, 6, 8), W, "uint2", "odd1"),
+        "'lowbit.conv2d': input has rank 4, not 3",
+    ),
+    (
+        lambda: lowbit.conv2d((1, 0, 6, 8), W, "uint2", "odd1"),
+        "a shape of 1x0x6x8: every extent is at least 1",
+    ),
+    (
+        lambda: lowbit.conv2d(X, W, "uint9", "odd1"),
+        "unknown element 'uint9': expected uint1..uint8, int1..int8, odd1..odd8, ternary, i8, i16, i32, f32",
+    ),
+    (
+        lambda: lowbit.conv2d(X, W, "uint2", "f32"),
+        "'lowbit.conv2d': cannot multiply !lowbit.uint<2> by f32",
+    ),
+    (
+        lambda: lowbit.dense((2, 70000), (70000, 2), "uint8", "uint8"),
+        "'lowbit.dense': the sum of 70000 products lies in -4551750000..4551750000, which can wrap in i32",
+    ),
+    (
+        lambda: lowbit.dense((2, 3), (3, 2), "uint1", "odd1", weights=np.zeros((3, 2), int)),
+        "'lowbit.constant': argument 'constant' holds 0, but odd1 is odd integers only",
+    ),
+    (
+        lambda: lowbit.dense((2, 3), (3, 2), "uint1", "odd1", weights=np.ones((2, 3), int)),
+        "weights have shape (2, 3), not (3, 2)",
+    ),
+    (
+        lambda: lowbit.Program().input((2,), "uint1", name="1x"),
+        "'1x' cannot name an input: use letters, digits and _",
+    ),
+    (lambda: lowbit.parse("func.func @f(\n"), "<text>:2: Expected argument or type"),
+    (
+        lambda: lowbit.parse("func.func @f() {\n  %0 = nothing.at_all()\n}"),
+        "<text>:2: Operation nothing.at_all is not registered",
+    ),
+    (
+        lambda: lowbit.parse("builtin.module {}"),
+        "the program has no function: expected func.func @NAME(...) {...}",
+    ),
+    (
+        lambda: lowbit.parse("func.func @f(%x: tensor<2x!lowbit.uint<9>>) {\n  func.return\n}"),
+        "<text>:1: lowbit.uint has 1 to 8 bits, not 9",
+    ),
+    (
+        lambda: lowbit.parse(
+            "func.func @f(%x: tensor<2x!lowbit.uint<1>, #lowbit.layout<[d0 by 8], i9>>) {func.return}"
+        ),
+        "<text>:1: a word is i8, i16, i32, i64 or f32, not i9",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), PROGRAMS, ids=[m[:40] for _, m in PROGRAMS])
+def test_programs(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
+    (
+        lambda p: p.bitpack(p.input((2, 40), "uint2"), lowbit.Layout.of("d0, d1")),
+        "'lowbit.bitpack': packs to a layout with planes",
+    ),
+    (
+        lambda p: p.bitpack(p.input((2, 40), "uint2"), lowbit.Layout.of("d0, planes, d2 by 8")),
+        "'lowbit.bitpack': layout [d0, planes, d2 by 8], i32 names an axis that a tensor of rank 2 lacks",
+    ),
+    (
+        lambda p: p.bitpack(p.input((2, 40), "uint2"), lowbit.Layout.of("d0, planes, d1 by 32", 8)),
+        "'lowbit.bitpack': layout [d0, planes, d1 by 32], i8 packs more elements than a word has bits",
+    ),
+    (
+        lambda p: p.threshold(p.input((2, 4), "i32"), p.input((4, 2), "i32"), "uint2"),
+        "'lowbit.threshold': a quantiser to !lowbit.uint<2> has 3 thresholds, not 2",
+    ),
+    (
+        lambda p: p.threshold(p.input((2, 4), "i32"), p.input((4, 3), "i32"), "i8"),
+        "'lowbit.threshold': expected a code such as uint2 or odd1, not i8",
+    ),
+    (
+        lambda p: p.requantize(p.input((2, 4), "i32"), p.input((4,), "f32"), axis=2),
+        "'lowbit.requantize': axis 2 is not one of 2",
+    ),
+    (
+        lambda p: p.add(p.input((2, 4), "i32"), p.input((4, 2), "i32")),
+        "'lowbit.add': adds tensor<4x2xi32> to tensor<2x4xi32>: the shapes differ",
+    ),
+    (
+        lambda p: p.reshape(p.input((2, 4), "i32"), (3, 3)),
+        "'lowbit.reshape': tensor<2x4xi32> and tensor<3x3xi32> have different numbers of elements",
+    ),
+    (
+        lambda p: p.transpose(p.input((2, 4), "i32"), (0, 0)),
+        "'lowbit.transpose': [0, 0] permutes no 2 axes",
+    ),
+    (
+        lambda p: p.max_pool(p.input((1, 4, 4, 1), "uint1"), 5),
+        "'lowbit.max_pool': the output is empty: the kernel reaches over 5 positions of the height, which "
+        "has 4 with padding",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), BUILDERS, ids=[m[:40] for _, m in BUILDERS])
+def test_ops_that_are_wrong(make: Callable[[lowbit.Program], object], message: str) -> None:
+    program = lowbit.Program()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make(program)
+    # Nothing of the wrong op is left behind.
+    program.module.verify()
+    assert all(not argument.uses.get_length() for argument in program.arguments)
+
+
+@pytest.fixture(scope="module")
+def kernel() -> lowbit.Kernel:
+    return lowbit.compile(lowbit.dense((2, 3), (3, 4), "odd1", "uint2"))
+
+
+x, w = np.ones((2, 3), np.int8), np.ones((3, 4), np.uint8)
+
+CALLS: list[tuple[Callable[[lowbit.Kernel], object], str]] = [
+    (lambda k: k(x), "argument 'w' is missing: the kernel takes x, w"),
+    (lambda k: k(x, w, w), "takes 2 arrays (x, w), not 3"),
+    (lambda k: k(x, v=w), "there is no argument 'v': the kernel takes x, w"),
+    (lambda k: k(x, w, w=w), "argument 'w' is given twice"),
+    (lambda k: k(x[0], w), "argument 'x' has shape 3, but the program takes 2x3"),
+    (lambda k: k(x.astype(np.float32), w), "argument 'x' holds float32, but odd1 takes integers"),
+    (lambda k: k(x * 3, w), "argument 'x' holds values 3..3, but odd1 is -1..1"),
+    (lambda k: k(x * 0, w), "argument 'x' holds 0, but odd1 is odd integers only"),
+    (lambda k: k(x.astype(np.uint8) * 0, w), "argument 'x' holds 0, but odd1 is odd integers only"),
+    (lambda k: k([[1, 2], [3]], w), "argument 'x' is no array: "),
+    (
+        lambda k: k(x, w.astype(np.int64) << 60),
+        "argument 'w' holds values 1152921504606846976..1152921504606846976, but uint2 is 0..3",
+    ),
+    (
+        lambda k: k(x, w.astype(object) * 2**70),
+        "argument 'w' holds object, but uint2 takes integers",
+    ),
+    (lambda k: k.pack(), "argument 'w' is missing: the kernel takes w"),
+    (lambda k: k(x, k.pack(w), k.pack(w)), "the constant inputs come as one Packed, not several"),
+    (
+        lambda k: k(
+            x,
+            lowbit.compile(lowbit.dense((2, 3), (3, 5), "odd1", "uint2")).pack(
+                np.ones((3, 5), int)
+            ),
+        ),
+        "the Packed inputs come from another kernel: use this one's pack",
+    ),
+    (
+        lambda k: k.bind(x.astype(np.int64), w),
+        "argument 'x' is not a C-contiguous array of int8 of shape 2x3",
+    ),
+    (
+        lambda k: k.bind(x, w, out=np.zeros((2, 4), np.int64)),
+        "out is not a C-contiguous array of int32 of shape 2x4",
+    ),
+    (lambda k: k.bind(x, w, out=[]), "the program has 1 results, but out holds 0"),
+    (
+        lambda k: k.ir("graphs"),
+        "unknown stage 'graphs': the stages are graph, plan, buffers, loops, kernels, llvm",
+    ),
+    (lambda k: lowbit.reference(k.program, x), "the program takes 2 arrays (x, w), not 1"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), CALLS, ids=[m[:40] for _, m in CALLS])
+def test_calls(
+    kernel: lowbit.Kernel, call: Callable[[lowbit.Kernel], object], message: str
+) -> None:
+    end = "" if message.endswith(": ") else "$"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}{end}"):
+        call(kernel)
+
+
+COMPILES: list[tuple[dict[str, object], str]] = [
+    ({"target": "zx81"}, "unknown target 'zx81'"),
+    ({"target": "x86-64-v3,+avx51f"}, "unknown feature 'avx51f'; did you mean "),
+    ({"target": "x86-64,vector_bits=128"}, "vector_bits is 64, 256 or 512, not 128"),
+    ({"threads": 2}, "threads=2 is not available yet: use threads=1"),
+    ({"schedule": "model"}, "schedule='model' is not available yet: use 'default' or a Schedule"),
+    ({"schedule": "best"}, "unknown schedule 'best': expected 'default' or a Schedule"),
+    (
+        {"target": "x86-64-v3", "schedule": lowbit.Schedule(microkernel="abacus")},
+        "'lowbit.dense': x86-64-v3 has no microkernel 'abacus': it has ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), COMPILES, ids=[m[:40] for _, m in COMPILES])
+def test_compiling(options: dict[str, object], message: str) -> None:
+    program = lowbit.dense((2, 3), (3, 4), "odd1", "uint2")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        lowbit.compile(program, **options)  # type: ignore[arg-type]
+
+
+def test_what_is_not_available_yet() -> None:
+    with pytest.raises(ValueError, match=r"^lowbit\.tune is not available yet"):
+        lowbit.tune(conv())
+
+
+def test_a_function_that_is_not_on_tensors() -> None:
+    program = lowbit.parse("func.func @f(%x: i32) -> i32 {\n  func.return %x : i32\n}")
+    with pytest.raises(ValueError, match=r"^inputs and outputs of a program are tensors, not i32$"):
+        lowbit.compile(program)

@@ -1,0 +1,69 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lowbit
+
+SOURCE = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "conv.h"
+
+int main(void) {
+    static uint8_t x[CONV_X_BYTES];
+    static int8_t w[CONV_PACK_W_BYTES];
+    static int32_t y[CONV_Y_BYTES / 4];
+    static _Alignas(64) char packed[CONV_W_PACKED_BYTES], corrections[CONV_CORRECTIONS_BYTES];
+    static _Alignas(64) char arena[CONV_ARENA_BYTES + 64];
+    fread(x, 1, sizeof x, stdin);
+    fread(w, 1, sizeof w, stdin);
+    CALLS
+    fwrite(y, 1, sizeof y, stdout);
+    return 0;
+}
+"""
+
+
+def test_the_object_is_the_same_every_time(tmp_path: Path) -> None:
+    program = lowbit.dense((2, 40), (40, 8), "uint2", "int2")
+    files = [lowbit.export(program, "x86-64-v3", tmp_path / str(i), name="d") for i in range(2)]
+    assert files[0].object.read_bytes() == files[1].object.read_bytes()
+    assert files[0].header.read_text() == files[1].header.read_text()
+    assert files[0].symbols == ("d_pack", "d")
+
+
+def test_main_becomes_network(tmp_path: Path) -> None:
+    exported = lowbit.export(lowbit.dense((2, 40), (40, 8), "uint2", "int2"), directory=tmp_path)
+    assert exported.object.name == "network.o"
+    assert exported.symbols[-1] == "network"
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_a_c_program_links_and_agrees(tmp_path: Path) -> None:
+    program = lowbit.conv2d((1, 5, 4, 33), (3, 3, 33, 20), "uint2", "odd1", padding=1)
+    exported = lowbit.export(program, "host", tmp_path, name="conv")
+    pointer = {"x": "x", "w": "w", "corrections": "(void *)corrections", "arena": "arena"}
+    pointer |= {"w_packed": "(void *)packed", "y": "y"}
+    calls: list[str] = []
+    for declared in exported.header.read_text().split("void conv")[1:]:
+        head, _, rest = declared.partition("(")
+        names = [
+            part.split("LOWBIT_RESTRICT")[1].strip() for part in rest.split(");")[0].split(",")
+        ]
+        calls.append(f"conv{head}({', '.join(pointer[name] for name in names)});")
+    source = tmp_path / "use.c"
+    source.write_text(SOURCE.replace("CALLS", "\n    ".join(calls)))
+    binary = tmp_path / "use"
+    flags = ["-Wall", "-Werror", "-Wno-unused-result", "-Wno-unused-variable"]
+    subprocess.run(["cc", *flags, source, exported.object, "-o", binary], check=True)
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 4, (1, 5, 4, 33)).astype(np.uint8)
+    w = (2 * rng.integers(0, 2, (3, 3, 33, 20)) - 1).astype(np.int8)
+    done = subprocess.run(
+        [binary], input=x.tobytes() + w.tobytes(), capture_output=True, check=True
+    )
+    y = np.frombuffer(done.stdout, np.int32).reshape(1, 5, 4, 20)
+    assert np.array_equal(y, lowbit.reference(program, x, w))
