@@ -22,6 +22,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.ops.layout import ReshapeOp, SliceOp
 from lowbit_dialect.ops.tile import TileOp
+from lowering import elementwise
 from lowering.backend.host import resolve_target
 from lowering.epilogue import Epilogue, Place
 from microkernels import lanewise
@@ -43,7 +44,7 @@ def expand_tile(tile: TileOp, target: Target) -> None:
         kernel = find_kernel(name, target)
         lanes = kernel.lanes
         totals = Reduction(emit, tile, kernel).run()
-    epilogue = Epilogue(emit, tile, target, lanes)
+    epilogue = Epilogue(emit, tile, target, lanes, elementwise.apply)
     vectors, channels = tile.vectors.value.data, tile.channels.value.data
     for at, total in enumerate(totals):
         r, v = divmod(at, vectors)

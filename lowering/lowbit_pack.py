@@ -41,6 +41,7 @@ from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.backend.host import resolve_target
+from lowering.elements import row_major
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
 from microkernels import lanewise
@@ -55,7 +56,7 @@ def plain(layout: Layout | None, element: Any) -> bool:
     """Whether a layout stores elements as no layout does: whole axes in order, the same words."""
     if layout is None:
         return True
-    order = layout.terms == tuple(Term(axis) for axis in range(len(layout.terms)))
+    order = layout.terms == row_major(len(layout.terms))
     return order and not layout.packed and storage_dtype(element, layout) == storage_dtype(element)
 
 
@@ -161,8 +162,9 @@ class Packer:
         for table in op.tables:
             shape = shape_of(table)
             if shape[0] == 1:
-                continue
-            layout = table_layout(range(1, len(shape)), 0, groups, size, block)
+                layout = Layout(row_major(len(shape)), IntegerType(32))
+            else:
+                layout = table_layout(range(1, len(shape)), 0, groups, size, block)
             if isinstance(shaped(table).element_type, Float32Type):
                 layout = Layout(layout.terms, f32)
             _replace(op, table, self.stored(table, layout, before))

@@ -1,0 +1,205 @@
+"""Elementwise ops on vectors of accumulators, one function an op.
+
+Codes and integers are i32 lanes of decoded values, floats f32 lanes. `at` is the epilogue around, which
+loads tables and other tensors; `place` says which pixels and channels the vector holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from xdsl.dialects import llvm
+from xdsl.dialects.builtin import Float32Type, FloatAttr, IntegerAttr, IntegerType, f32, i32
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.common import shape_of
+from lowbit_dialect.ops.elementwise import (
+    AddOp,
+    BatchNormOp,
+    ClipOp,
+    DivOp,
+    ElementwiseOp,
+    MulOp,
+    QuantizeOp,
+    RequantizeOp,
+    ThresholdOp,
+)
+from lowbit_dialect.reference import clamp_bounds
+from lowering.epilogue import Epilogue, Place, is_float
+from lowering.rounding import floor, round_even, round_to
+from microkernels.block import move
+from microkernels.emit import mangled, vector
+from microkernels.lanewise import load_elements
+
+UNROLLED_STEPS = 15
+"""Thresholds up to which the comparisons are unrolled; an 8-bit quantiser loops over its 255."""
+
+
+def apply(at: Epilogue, op: Operation, x: SSAValue, place: Place) -> SSAValue:
+    """What an elementwise op makes of a vector."""
+    if type(op) not in APPLY:
+        raise ValueError(f"an epilogue cannot hold '{op.name}'")
+    return APPLY[type(op)](at, cast(ElementwiseOp, op), x, place)
+
+
+def threshold(at: Epilogue, op: ThresholdOp, x: SSAValue, place: Place) -> SSAValue:
+    """Count thresholds that are not above `x`."""
+    emit, code = at.emit, op.output_element
+    assert isinstance(code, CodeType)
+    if op.flip:
+        x = emit.binary("xor", x, at.row(op.flip, place))
+    count = emit.constant(0, x.type)
+
+    def compare(total: SSAValue, limit: SSAValue) -> SSAValue:
+        reached = emit.widen(emit.compare("sge", x, limit), i32, signed=True)
+        return emit.binary("sub", total, reached)
+
+    if code.steps <= UNROLLED_STEPS:
+        for step in range(code.steps):
+            count = compare(count, at.row(op.thresholds, place, step))
+    else:
+        count = _count_in_loop(at, op, count, compare, place)
+    if code.scale == 2:
+        count = emit.binary("add", count, count)
+    return emit.binary("add", count, emit.constant(code.minimum, x.type)) if code.minimum else count
+
+
+def _count_in_loop(
+    at: Epilogue,
+    op: ThresholdOp,
+    count: SSAValue,
+    compare: Callable[[SSAValue, SSAValue], SSAValue],
+    place: Place,
+) -> SSAValue:
+    emit, table = at.emit, op.thresholds
+    stride, single = at.operand(table).stride(1), shape_of(table)[0] == 1
+    if single:
+        base = at.operand(table).pointer
+    else:
+        base = emit.offset(at.channel_base(table, 0)[1], place.v * at.lanes * 4)
+
+    def body(step: SSAValue, carried: list[SSAValue]) -> list[SSAValue]:
+        pointer = move(emit, base, [(step, stride)])
+        if single:
+            limit = emit.splat(emit.load(pointer, i32, 4), at.lanes)
+        else:
+            limit = emit.load(pointer, vector(at.lanes, i32), 4)
+        return [compare(carried[0], limit)]
+
+    high = emit.index(shape_of(table)[1])
+    return emit.loop(emit.index(0), high, 1, [count], body)[0]
+
+
+def requantize(at: Epilogue, op: RequantizeOp, x: SSAValue, place: Place) -> SSAValue:
+    """Scale integers; round and clamp if the result is one."""
+    emit = at.emit
+    real = emit.op(llvm.SIToFPOp(x, vector(at.lanes, f32)))
+    real = emit.binary("fmul", real, at.row(op.scale, place))
+    if op.bias:
+        real = emit.binary("fadd", real, at.row(op.bias, place))
+    if op.output_element == f32:
+        return real
+    low, high = clamp_bounds(op.output_element)
+    clamped = _clamp(at, real, low, high)
+    return _to_integer(at, round_even(emit, at.target, clamped))
+
+
+def quantize(at: Epilogue, op: QuantizeOp, x: SSAValue, place: Place) -> SSAValue:
+    """Quantise f32 to a code."""
+    emit, code = at.emit, op.output_element
+    assert isinstance(code, CodeType)
+    scaled = emit.binary("fdiv", x, at.row(op.scale, place))
+    if code.is_odd:
+        half = code.maximum // 2 + 1
+        low = floor(emit, at.target, emit.binary("fmul", scaled, _float(at, 0.5)))
+        code_value = _to_integer(at, _clamp(at, low, -half, half - 1))
+        doubled = emit.binary("add", code_value, code_value)
+        return emit.binary("add", doubled, emit.constant(1, doubled.type))
+    zero = op.zero_point.value.data
+    if zero:
+        scaled = emit.binary("fadd", scaled, _float(at, zero))
+    clamped = _clamp(at, scaled, *op.bounds)
+    rounded = _to_integer(at, round_to(emit, at.target, clamped, op.rounding.data))
+    return emit.binary("sub", rounded, emit.constant(zero, rounded.type)) if zero else rounded
+
+
+def batch_norm(at: Epilogue, op: BatchNormOp, x: SSAValue, place: Place) -> SSAValue:
+    """Normalise in the order of the definition."""
+    emit = at.emit
+    epsilon = _float(at, op.epsilon.value.data)
+    variance = emit.binary("fadd", at.row(op.variance, place), epsilon)
+    centred = emit.binary("fsub", x, at.row(op.mean, place))
+    scaled = emit.binary("fdiv", centred, emit.intrinsic("sqrt", variance))
+    scaled = emit.binary("fmul", scaled, at.row(op.gamma, place))
+    return emit.binary("fadd", scaled, at.row(op.beta, place))
+
+
+def scale(at: Epilogue, op: MulOp | DivOp, x: SSAValue, place: Place) -> SSAValue:
+    """Multiply or divide by a row."""
+    name = "fmul" if isinstance(op, MulOp) else "fdiv"
+    return at.emit.binary(name, x, at.row(op.scale, place))
+
+
+def clip(at: Epilogue, op: ClipOp, x: SSAValue, place: Place) -> SSAValue:
+    """Clamp to the bounds that there are."""
+    emit = at.emit
+    names = ("maxnum", "minnum") if is_float(x) else ("smax", "smin")
+    for name, bound in zip(names, (op.minimum, op.maximum)):
+        if bound is not None:
+            x = emit.intrinsic(name, x, emit.constant(number_of(bound), x.type))
+    return x
+
+
+def add(at: Epilogue, op: AddOp, x: SSAValue, place: Place) -> SSAValue:
+    """Add a row, or another tensor at the same place."""
+    name = "fadd" if is_float(x) else "add"
+    other = op.other
+    if not op.tables:
+        return at.emit.binary(name, x, _elements(at, other, place))
+    row = at.row(other, place)
+    return at.emit.binary(name, x, row)
+
+
+def _elements(at: Epilogue, other: SSAValue, place: Place) -> SSAValue:
+    pointer = at.pointer(other, place)
+    return load_elements(at.emit, pointer, other, at.lanes, place.valid)
+
+
+def _float(at: Epilogue, value: float) -> SSAValue:
+    return at.emit.constant(value, vector(at.lanes, f32))
+
+
+def _clamp(at: Epilogue, x: SSAValue, low: int, high: int) -> SSAValue:
+    raised = at.emit.intrinsic("maxnum", x, _float(at, low))
+    return at.emit.intrinsic("minnum", raised, _float(at, high))
+
+
+def _to_integer(at: Epilogue, x: SSAValue) -> SSAValue:
+    """A float that is an integer in i32's range, as i32."""
+    type = vector(at.lanes, i32)
+    name = f"llvm.fptosi.sat.{mangled(type)}.{mangled(x.type)}"
+    result = at.emit.call(name, [x], type)
+    assert result is not None
+    return result
+
+
+def number_of(bound: Attribute) -> float:
+    """The value of a number attribute."""
+    if isinstance(bound, FloatAttr):
+        return cast("FloatAttr[Float32Type]", bound).value.data
+    assert isinstance(bound, IntegerAttr)
+    return cast("IntegerAttr[IntegerType]", bound).value.data
+
+
+APPLY: dict[type[Operation], Callable[..., SSAValue]] = {
+    ThresholdOp: threshold,
+    RequantizeOp: requantize,
+    QuantizeOp: quantize,
+    BatchNormOp: batch_norm,
+    MulOp: scale,
+    DivOp: scale,
+    ClipOp: clip,
+    AddOp: add,
+}
