@@ -67,10 +67,9 @@ class WindowAxis:
         return min(output, self.head) + max(0, output - (self.out - self.tail - 1))
 
     def class_taps(self, index: int) -> tuple[int, int]:
-        """`(low, high)` of a border class; `(0, kernel)` for an interior that has no output."""
-        output = index if index < self.head else self.out - self.tail - 1 + index - self.head
-        if index == self.head:
-            return 0, self.kernel
+        """`(low, high)` of a border class; of the last output where the interior has none."""
+        beyond = self.out - self.tail - 1 - self.head
+        output = min(index, self.out - 1) if index <= self.head else index + beyond
         return self.low(output), self.high(output)
 
     @property
