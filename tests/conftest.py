@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-for folder in (Path(__file__).parent, Path(__file__).parent / "support"):
+HERE = Path(__file__).parent
+# The root too: without it the folders tests/lowering, ... would pass for packages of those names.
+for folder in (HERE.parent, HERE, HERE / "support"):
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
+
+from kernel_report import (  # noqa: E402, F401
+    pytest_addoption,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=SLOW)

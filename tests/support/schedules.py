@@ -1,0 +1,58 @@
+"""Schedules to draw: any kernel that can form the products, any block, any unrolling."""
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from xdsl.dialects.builtin import ModuleOp
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.schedule import Schedule, ScheduleAttr
+from lowering.backend.host import resolve_target
+from microkernels.choice import kernels
+
+MOST_PRODUCTS = 600
+"""Unrolled products of one tile that a test can afford to build: a few hundred ms."""
+
+
+@st.composite
+def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
+    """A schedule for the one linear op of a module, or None for the default."""
+    op = linear_of(module)
+    work, target = op.contraction, resolve_target(tier)
+    legal = [k.name for k in kernels(target) if k.accepts(work, op.accumulator)]
+    plain = isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
+    pairs = work.activation.planes * work.weight.planes if plain else 1  # pyright: ignore
+    # Many planes are many copies of the inner loop: popcount is then left to small windows.
+    taps = work.window.columns.kernel * work.window.rows.kernel
+    if pairs * taps > 64:
+        legal = [name for name in legal if "popcount" not in name]
+    if draw(st.integers(0, 3)) == 0:
+        return Schedule(microkernel=legal[0]) if len(legal) == 1 else None
+    name = draw(st.sampled_from(legal))
+    pairs = pairs if "popcount" in name else 1
+    pixels, vectors = draw(st.integers(0, 7)), draw(st.integers(0, 4))
+    room = max(1, MOST_PRODUCTS // ((pixels or 4) * (vectors or 2) * pairs))
+    choices = ["", "none"]
+    if room >= work.window.columns.kernel:
+        choices.append("columns")
+    if room >= taps:
+        choices.append("all")
+    order = draw(st.sampled_from(choices))
+    taps = {"": work.window.columns.kernel, "none": 1, "columns": work.window.columns.kernel}.get(
+        order, taps
+    )
+    unroll = draw(
+        st.sampled_from([u for u in (0, 1, 2, 3, 4, 5, 8, 31) if u * taps <= room] or [1])
+    )
+    return Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll, taps=order)
+
+
+def linear_of(module: ModuleOp) -> LinearOp:
+    """The first linear op of a module."""
+    return next(op for op in module.walk() if isinstance(op, LinearOp))
+
+
+def pin(module: ModuleOp, schedule: Schedule | None) -> None:
+    """Give the first linear op of a module a schedule."""
+    if schedule is not None:
+        linear_of(module).properties["schedule"] = ScheduleAttr(schedule)
