@@ -49,6 +49,7 @@ from lowbit_dialect.ops.common import (
     shaped,
 )
 from lowbit_dialect.ops.effects import WritesOuts
+from lowbit_dialect.ops.properties import integer, number, one_of
 
 ROUNDINGS = ("half_even", "floor", "ceil", "up", "down", "half_up", "half_down")
 LAST = IntegerAttr(-1, i64)
@@ -60,7 +61,7 @@ class ElementwiseOp(IRDLOperation, ABC):
     input = operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
+    axis = prop_def(integer("axis"), default_value=LAST)
     traits = traits_def(WritesOuts())
 
     @property
@@ -132,7 +133,7 @@ class ThresholdOp(ElementwiseOp):
     flip = opt_operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
+    axis = prop_def(integer("axis"), default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "$input `,` $thresholds (`flip` `(` $flip^ `:` type($flip) `)`)? "
@@ -177,7 +178,7 @@ class RequantizeOp(ElementwiseOp):
     bias = opt_operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
+    axis = prop_def(integer("axis"), default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "$input `,` $scale (`bias` `(` $bias^ `:` type($bias) `)`)? "
@@ -222,11 +223,11 @@ class QuantizeOp(ElementwiseOp):
     scale = operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
-    zero_point = prop_def(IntegerAttr, default_value=IntegerAttr(0, i64))
-    rounding = prop_def(StringAttr, default_value=StringAttr("half_even"))
-    minimum = opt_prop_def(IntegerAttr)
-    maximum = opt_prop_def(IntegerAttr)
+    axis = prop_def(integer("axis"), default_value=LAST)
+    zero_point = prop_def(integer("zero_point"), default_value=IntegerAttr(0, i64))
+    rounding = prop_def(one_of("rounding", ROUNDINGS), default_value=StringAttr("half_even"))
+    minimum = opt_prop_def(integer("minimum"))
+    maximum = opt_prop_def(integer("maximum"))
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "$input `,` $scale (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` "
@@ -272,7 +273,6 @@ class QuantizeOp(ElementwiseOp):
         code = self.output_element
         assert isinstance(code, CodeType)
         rounding = self.rounding.data
-        expect(rounding in ROUNDINGS, f"rounding is one of {', '.join(ROUNDINGS)}, not {rounding}")
         zero, (low, high) = self.zero_point.value.data, self.bounds
         fits = code.minimum <= low - zero <= high - zero <= code.maximum
         expect(fits, f"bounds {low}..{high} less zero point {zero} do not fit {code}")
@@ -292,8 +292,8 @@ class BatchNormOp(ElementwiseOp):
     variance = operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
-    epsilon = prop_def(FloatAttr)
+    axis = prop_def(integer("axis"), default_value=LAST)
+    epsilon = prop_def(number("epsilon"))
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "$input `gamma` $gamma `beta` $beta `mean` $mean `variance` $variance "
@@ -332,7 +332,7 @@ class MulOp(ElementwiseOp):
     scale = operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
+    axis = prop_def(integer("axis"), default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = QuantizeOp.assembly_format
 
@@ -357,7 +357,7 @@ class DivOp(ElementwiseOp):
     scale = operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
+    axis = prop_def(integer("axis"), default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = QuantizeOp.assembly_format
 
@@ -381,7 +381,7 @@ class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
     input = operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
+    axis = prop_def(integer("axis"), default_value=LAST)
     minimum = opt_prop_def()
     maximum = opt_prop_def()
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
@@ -447,7 +447,7 @@ class AddOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
     other = operand_def()
     outs = opt_operand_def()
     result = opt_result_def()
-    axis = prop_def(IntegerAttr, default_value=LAST)
+    axis = prop_def(integer("axis"), default_value=LAST)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "$input `,` $other (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` "

@@ -52,6 +52,7 @@ from lowbit_dialect.ops.common import (
     verify_form,
 )
 from lowbit_dialect.ops.effects import WritesOuts
+from lowbit_dialect.ops.properties import RESULT, memref
 
 
 @irdl_op_definition
@@ -114,7 +115,7 @@ class ConversionOp(IRDLOperation, HasCanonicalizationPatternsInterface, ABC):
 
     input = operand_def()
     outs = opt_operand_def()
-    result = opt_result_def(TensorType)
+    result = opt_result_def(RESULT)
     traits = traits_def(WritesOuts())
     FORM: ClassVar[str] = (
         "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
@@ -244,7 +245,7 @@ class TransposeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
     name = "lowbit.transpose"
     input = operand_def()
     outs = opt_operand_def()
-    result = opt_result_def(TensorType)
+    result = opt_result_def(RESULT)
     permutation = prop_def(DenseArrayBase.constr(i64))
     traits = traits_def(WritesOuts())
     assembly_format = (
@@ -284,9 +285,9 @@ class SliceOp(IRDLOperation):
     """Part of a buffer of bytes, at a static offset, as a memref: how the arena is shared out."""
 
     name = "lowbit.slice"
-    buffer = operand_def(MemRefType)
+    buffer = operand_def(memref("buffer"))
     offset = prop_def(IntegerAttr.constr(i64))
-    result = result_def(MemRefType)
+    result = result_def(memref("the result"))
     traits = traits_def(Pure())
     assembly_format = "$buffer `at` $offset attr-dict `:` type($buffer) `to` type($result)"
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     Float32Type,
     IntegerAttr,
     IntegerType,
@@ -51,8 +50,8 @@ from lowbit_dialect.ops.common import (
     verify_window,
 )
 from lowbit_dialect.ops.effects import WritesOuts
+from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 from lowbit_dialect.schedule import ScheduleAttr
-
 
 PRODUCTS = ("popcount", "multiply")
 
@@ -106,7 +105,7 @@ class LinearOp(IRDLOperation, ABC):
     weights = operand_def()
     corrections = opt_operand_def()
     outs = opt_operand_def()
-    result = opt_result_def(TensorType)
+    result = opt_result_def(RESULT)
     epilogue = region_def()
     schedule = opt_prop_def(ScheduleAttr)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
@@ -234,13 +233,13 @@ class Conv2dOp(LinearOp):
 
     name = "lowbit.conv2d"
 
-    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
-    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    groups = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
-    pad_value = prop_def(IntegerAttr, default_value=IntegerAttr(0, i64))
-    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
-    products = prop_def(StringAttr, default_value=StringAttr("popcount"))
+    strides = prop_def(integers("strides", 2), default_value=ints((1, 1)))
+    padding = prop_def(integers("padding", 4), default_value=ints((0, 0, 0, 0)))
+    dilations = prop_def(integers("dilations", 2), default_value=ints((1, 1)))
+    groups = prop_def(integer("groups"), default_value=IntegerAttr(1, i64))
+    pad_value = prop_def(integer("pad_value"), default_value=IntegerAttr(0, i64))
+    format = prop_def(one_of("format", FORMATS), default_value=StringAttr("nhwc"))
+    products = prop_def(one_of("products", PRODUCTS), default_value=StringAttr("popcount"))
 
     assembly_format = LinearOp.FORM
 
@@ -309,15 +308,8 @@ class Conv2dOp(LinearOp):
         return image_shape(self.format.data, work.batch, work.window.out, channels)
 
     def verify_(self) -> None:
-        expect(self.format.data in FORMATS, f"format is nhwc or nchw, not {self.format.data}")
         for name, value in (("input", self.input), ("weights", self.weights)):
             expect(len(shape_of(value)) == 4, f"{name} has rank 4, not {len(shape_of(value))}")
-        for name, prop, size in (
-            ("strides", self.strides, 2),
-            ("padding", self.padding, 4),
-            ("dilations", self.dilations, 2),
-        ):
-            expect(len(array(prop, ())) == size, f"{name} has {size} numbers")
         work, groups = self.contraction, self.groups.value.data
         channels = shape_of(self.input)[work.input_axes[3]]
         outputs = shape_of(self.weights)[work.weight_axes[3]]
@@ -410,16 +402,16 @@ class CorrectionsOp(IRDLOperation):
 
     weights = operand_def()
     outs = opt_operand_def()
-    result = opt_result_def(TensorType)
+    result = opt_result_def(RESULT)
     activation = prop_def()
-    size = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
-    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    groups = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
-    pad_value = prop_def(IntegerAttr, default_value=IntegerAttr(0, i64))
-    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
-    products = prop_def(StringAttr, default_value=StringAttr("popcount"))
+    size = prop_def(integers("size", 2))
+    strides = prop_def(integers("strides", 2), default_value=ints((1, 1)))
+    padding = prop_def(integers("padding", 4), default_value=ints((0, 0, 0, 0)))
+    dilations = prop_def(integers("dilations", 2), default_value=ints((1, 1)))
+    groups = prop_def(integer("groups"), default_value=IntegerAttr(1, i64))
+    pad_value = prop_def(integer("pad_value"), default_value=IntegerAttr(0, i64))
+    format = prop_def(one_of("format", FORMATS), default_value=StringAttr("nhwc"))
+    products = prop_def(one_of("products", PRODUCTS), default_value=StringAttr("popcount"))
 
     irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(WritesOuts())
@@ -479,16 +471,8 @@ class CorrectionsOp(IRDLOperation):
     def verify_(self) -> None:
         verify_form(self)
         expect(len(shape_of(self.weights)) in (2, 4), "weights have rank 2 or 4")
-        for name, prop, size in (
-            ("size", self.size, 2),
-            ("strides", self.strides, 2),
-            ("padding", self.padding, 4),
-            ("dilations", self.dilations, 2),
-        ):
-            expect(len(array(prop, ())) == size, f"{name} has {size} numbers")
         work = self.contraction
         products = self.products.data
-        expect(products in PRODUCTS, f"products is popcount or multiply, not {products}")
         expect(
             work.bitserial or products == "multiply",
             "only products of codes have popcount corrections",

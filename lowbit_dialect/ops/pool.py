@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     Float32Type,
     IntegerAttr,
     StringAttr,
@@ -48,6 +47,7 @@ from lowbit_dialect.ops.common import (
     verify_window,
 )
 from lowbit_dialect.ops.effects import WritesOuts
+from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 
 
 class PoolOp(IRDLOperation, ABC):
@@ -59,12 +59,12 @@ class PoolOp(IRDLOperation, ABC):
     )
     input = operand_def()
     outs = opt_operand_def()
-    result = opt_result_def(TensorType)
-    kernel = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    padding = prop_def(DenseArrayBase, default_value=ints((0, 0, 0, 0)))
-    dilations = prop_def(DenseArrayBase, default_value=ints((1, 1)))
-    format = prop_def(StringAttr, default_value=StringAttr("nhwc"))
+    result = opt_result_def(RESULT)
+    kernel = prop_def(integers("kernel", 2))
+    strides = prop_def(integers("strides", 2), default_value=ints((1, 1)))
+    padding = prop_def(integers("padding", 4), default_value=ints((0, 0, 0, 0)))
+    dilations = prop_def(integers("dilations", 2), default_value=ints((1, 1)))
+    format = prop_def(one_of("format", FORMATS), default_value=StringAttr("nhwc"))
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     traits = traits_def(WritesOuts())
 
@@ -78,16 +78,8 @@ class PoolOp(IRDLOperation, ABC):
 
     def _verify_pool(self, element: Any) -> None:
         verify_form(self)
-        expect(self.format.data in FORMATS, f"format is nhwc or nchw, not {self.format.data}")
         shape = shape_of(self.input)
         expect(len(shape) == 4, f"input has rank 4, not {len(shape)}")
-        for name, prop, size in (
-            ("kernel", self.kernel, 2),
-            ("strides", self.strides, 2),
-            ("padding", self.padding, 4),
-            ("dilations", self.dilations, 2),
-        ):
-            expect(len(array(prop, ())) == size, f"{name} has {size} numbers")
         verify_window(self.window)
         channels = shape[spatial_axes(self.format.data)[2]]
         expect_output(
@@ -158,7 +150,7 @@ class AvgPoolOp(PoolOp):
     """
 
     name = "lowbit.avg_pool"
-    divisor = opt_prop_def(IntegerAttr)
+    divisor = opt_prop_def(integer("divisor"))
     assembly_format = PoolOp.FORM
 
     def __init__(

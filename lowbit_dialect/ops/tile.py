@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     IndexType,
     IntegerAttr,
-    MemRefType,
     StringAttr,
     i64,
 )
@@ -30,6 +28,7 @@ from xdsl.traits import IsTerminator, NoTerminator, Pure
 
 from lowbit_dialect.ops.common import array, expect, ints, shape_of
 from lowbit_dialect.ops.effects import WritesOuts
+from lowbit_dialect.ops.properties import integer, integers, memref, string
 
 
 @irdl_op_definition
@@ -61,10 +60,10 @@ class TileOp(IRDLOperation):
 
     name = "lowbit.tile"
 
-    input = operand_def(MemRefType)
-    weights = opt_operand_def(MemRefType)
-    corrections = opt_operand_def(MemRefType)
-    outs = operand_def(MemRefType)
+    input = operand_def(memref("input"))
+    weights = opt_operand_def(memref("weights"))
+    corrections = opt_operand_def(memref("corrections"))
+    outs = operand_def(memref("outs"))
     batch = operand_def(IndexType)
     group = operand_def(IndexType)
     channel = operand_def(IndexType)
@@ -76,23 +75,23 @@ class TileOp(IRDLOperation):
     classes = var_operand_def(IndexType)
     epilogue = region_def()
 
-    microkernel = prop_def(StringAttr)
-    pixels = prop_def(IntegerAttr)
-    vectors = prop_def(IntegerAttr)
-    channels = prop_def(IntegerAttr)
-    groups = prop_def(IntegerAttr)
-    unroll = prop_def(IntegerAttr)
-    taps = prop_def(StringAttr)
-    columns = prop_def(DenseArrayBase)
-    kernel = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase)
-    padding = prop_def(DenseArrayBase)
-    dilations = prop_def(DenseArrayBase)
-    input_axes = prop_def(DenseArrayBase)
-    weight_axes = prop_def(DenseArrayBase)
-    output_axes = prop_def(DenseArrayBase)
-    column_classes = prop_def(DenseArrayBase, default_value=ints(()))
-    divisor = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
+    microkernel = prop_def(string("microkernel"))
+    pixels = prop_def(integer("pixels"))
+    vectors = prop_def(integer("vectors"))
+    channels = prop_def(integer("channels"))
+    groups = prop_def(integer("groups"))
+    unroll = prop_def(integer("unroll"))
+    taps = prop_def(string("taps"))
+    columns = prop_def(integers("columns"))
+    kernel = prop_def(integers("kernel", 2))
+    strides = prop_def(integers("strides", 2))
+    padding = prop_def(integers("padding", 2))
+    dilations = prop_def(integers("dilations", 2))
+    input_axes = prop_def(integers("input_axes", 4))
+    weight_axes = prop_def(integers("weight_axes", 4))
+    output_axes = prop_def(integers("output_axes", 4))
+    column_classes = prop_def(integers("column_classes"), default_value=ints(()))
+    divisor = prop_def(integer("divisor"), default_value=IntegerAttr(1, i64))
 
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     traits = traits_def(NoTerminator(), WritesOuts())
@@ -152,16 +151,6 @@ class TileOp(IRDLOperation):
             "has column bounds as two operands for one pixel, or as two numbers for each pixel",
         )
         expect(pixels >= 1 and self.vectors.value.data >= 1, "has at least one pixel and vector")
-        for name, values, size in (
-            ("kernel", self.kernel, 2),
-            ("strides", self.strides, 2),
-            ("padding", self.padding, 2),
-            ("dilations", self.dilations, 2),
-            ("input_axes", self.input_axes, 4),
-            ("output_axes", self.output_axes, 4),
-            ("weight_axes", self.weight_axes, 4),
-        ):
-            expect(len(array(values, ())) == size, f"{name} has {size} numbers")
         for value, axes in ((self.input, self.input_axes), (self.outs, self.output_axes)):
             rank = len(shape_of(value))
             expect(all(a < rank for a in array(axes, ())), f"{value.type} lacks a named axis")
