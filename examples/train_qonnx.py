@@ -29,9 +29,8 @@ with np.load(options.images, allow_pickle=False) as data:
 
 def layer(inputs: int, outputs: int, bits: int, stride: int) -> list[nn.Module]:
     """A convolution of `bits`-bit weights, then 2-bit activations."""
-    conv = qnn.QuantConv2d(
-        inputs, outputs, 3, stride=stride, padding=1, bias=False, weight_bit_width=bits
-    )
+    options = {"stride": stride, "padding": 1, "bias": False, "weight_bit_width": bits}
+    conv = qnn.QuantConv2d(inputs, outputs, 3, **options)
     return [conv, nn.BatchNorm2d(outputs), qnn.QuantReLU(bit_width=2)]
 
 
@@ -45,18 +44,16 @@ model = nn.Sequential(
     qnn.QuantLinear(flat, 10, bias=True, weight_bit_width=2),
 )
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
 for epoch in range(options.epochs):
     for batch in torch.randperm(options.train).split(64):
-        optimizer.zero_grad()
+        model.zero_grad()
         loss = nn.functional.cross_entropy(model(pixels[batch]), labels[batch])
         loss.backward()
         optimizer.step()
-    schedule.step()
     print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
 
 model.eval()
 with torch.no_grad():
     right = model(pixels[options.train :]).argmax(1) == labels[options.train :]
 print(f"accuracy {right.float().mean().item():.1%} of {len(right)} images")
-export_qonnx(model, args=pixels[:1], export_path=str(options.output))
+export_qonnx(model, args=pixels[:1], export_path=str(options.output), external_data=False)

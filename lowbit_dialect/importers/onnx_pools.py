@@ -1,4 +1,4 @@
-"""MaxPool, AveragePool and GlobalAveragePool."""
+"""MaxPool, AveragePool, GlobalAveragePool, and ReduceMean where it is one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
+from lowbit_dialect.importers.onnx_shapes import integers, to_shape
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor
 from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
@@ -66,6 +67,25 @@ def global_average_pool(b: Builder, node: Node) -> Tensor:
     return average(b, node, x, window, (*x.shape[:2], 1, 1))
 
 
+def reduce_mean(b: Builder, node: Node) -> Tensor:
+    """Mean over height and width, as PyTorch exports a global average."""
+    x = image(b, node)
+    if node.has(1):
+        axes = integers(b, node, 1)
+    else:
+        axes = list(node.integers("axes", (2, 3)) if "axes" in node.attributes else ())
+    if sorted(axis % 4 for axis in axes) != [2, 3]:
+        raise node.fail(
+            f"takes the mean over axes {axes}: over height and width, [2, 3], is imported"
+        )
+    mean = global_average_pool(b, node)
+    if node.integer("keepdims", 1):
+        return mean
+    flat = to_shape(b, node, mean, x.shape[:2])
+    assert isinstance(flat, Tensor)
+    return flat
+
+
 def average(
     b: Builder, node: Node, x: Tensor, window: OnnxWindow, shape: tuple[int, ...]
 ) -> Tensor:
@@ -92,4 +112,5 @@ OPS = {
     "MaxPool": max_pool,
     "AveragePool": average_pool,
     "GlobalAveragePool": global_average_pool,
+    "ReduceMean": reduce_mean,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +55,17 @@ def test_global_average_of_codes_is_an_exact_sum(zero):
     assert "divisor = 1" in str(module)
 
 
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("axes", [[2, 3], [-1, -2]])
+def test_reduce_mean_over_the_image_is_a_global_average(axes, keepdims):
+    mean = helper.make_node("ReduceMean", ["q", "axes"], ["y"], keepdims=keepdims)
+    proto = model([quant("x", "q"), mean], (2, 3, 4, 5), QUANT | {"axes": np.array(axes)})
+    module = check(proto, integers(6, 2, 3, 4, 5), tolerance=1e-6)
+    assert "divisor = 1" in str(module)
+    old = helper.make_node("ReduceMean", ["x"], ["y"], axes=axes, keepdims=keepdims)
+    check(model([old], (2, 3, 4, 5), opset=13), integers(7, 2, 3, 4, 5), tolerance=1e-6)
+
+
 def test_max_pool_of_sums_stays_integer():
     nodes = [
         quant("x", "q"),
@@ -93,6 +105,9 @@ def test_auto_pad(auto_pad):
             (1, 1, 4, 4),
             "count_include_pad",
         ),
+        (node("ReduceMean"), (1, 1, 4, 4), "the mean over axes"),
+        (node("ReduceMean", axes=[1, 2]), (1, 1, 4, 4), "the mean over axes"),
+        (node("ReduceMean", axes=[1]), (1, 1, 4, 4), "list of 2 integers"),
         (node("AveragePool", kernel_shape=[2, 2], dilations=[2, 2]), (1, 1, 4, 4), "has dilations"),
     ],
 )
