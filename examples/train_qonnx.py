@@ -29,8 +29,8 @@ with np.load(options.images, allow_pickle=False) as data:
 
 def layer(inputs: int, outputs: int, bits: int, stride: int) -> list[nn.Module]:
     """A convolution of `bits`-bit weights, then 2-bit activations."""
-    options = {"stride": stride, "padding": 1, "bias": False, "weight_bit_width": bits}
-    conv = qnn.QuantConv2d(inputs, outputs, 3, **options)
+    keywords = {"stride": stride, "padding": 1, "bias": False, "weight_bit_width": bits}
+    conv = qnn.QuantConv2d(inputs, outputs, 3, **keywords)
     return [conv, nn.BatchNorm2d(outputs), qnn.QuantReLU(bit_width=2)]
 
 
