@@ -277,8 +277,9 @@ def _quantize(op: QuantizeOp, x: Array, row: Row, values: Values) -> Array:
     scaled = x / row(values[op.scale])
     if code.is_odd:
         half = np.float32(code.maximum // 2 + 1)
-        # 2 floor(y / 2) + 1 clamped to the code; a NaN clamps to the smallest
-        low = np.fmax(np.floor(scaled * np.float32(0.5)), -half)
+        # 2 floor(y / 2) + 1 clamped to the code; a NaN clamps to the smallest. The inner floor keeps the
+        # smallest denormals from vanishing when they are halved.
+        low = np.fmax(np.floor(np.floor(scaled) * np.float32(0.5)), -half)
         return 2 * np.fmin(low, half - 1).astype(np.int32) + 1
     low, high = op.bounds
     zero = np.float32(op.zero_point.value.data)

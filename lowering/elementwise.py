@@ -113,7 +113,8 @@ def quantize(at: Epilogue, op: QuantizeOp, x: SSAValue, place: Place) -> SSAValu
     scaled = emit.binary("fdiv", x, at.row(op.scale, place))
     if code.is_odd:
         half = code.maximum // 2 + 1
-        low = floor(emit, at.target, emit.binary("fmul", scaled, _float(at, 0.5)))
+        whole = floor(emit, at.target, scaled)
+        low = floor(emit, at.target, emit.binary("fmul", whole, _float(at, 0.5)))
         code_value = _to_integer(at, _clamp(at, low, -half, half - 1))
         doubled = emit.binary("add", code_value, code_value)
         return emit.binary("add", doubled, emit.constant(1, doubled.type))
