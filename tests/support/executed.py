@@ -123,7 +123,7 @@ def check(
     module = named(module)
     module.verify()
     lowered = lower(module, tier, fuse=fuse, verify_each=verify_each)
-    sets = [_inputs(lowered, module, arguments) for arguments in data]
+    sets = [inputs_of(lowered, module, arguments) for arguments in data]
     ask = request(
         lowered.code.ir,
         str(resolve_target(tier)),
@@ -135,11 +135,11 @@ def check(
     try:
         replies = _ask(ask, lowered, len(sets), tier)
         for number, arguments in enumerate(data):
-            want = _expected(lowered, module, arguments)
+            want = expected(lowered, module, arguments)
             limit = tolerance[number] if tolerance is not None else None
             for side, name in enumerate(SIDES):
                 got = replies[number * len(SIDES) + side]
-                _compare(got, want, lowered.types, limit, f"data set {number}, {name}-flush")
+                compare(got, want, lowered.types, limit, f"data set {number}, {name}-flush")
         correct = True
     finally:
         calls = len(sets) * len(SIDES) * len(lowered.functions)
@@ -167,7 +167,7 @@ def _constants(module: ModuleOp, lowered: Lowered, arguments: Sequence[Array]) -
     return [v for p, v in zip(_main(module).body.block.args, arguments) if p.name_hint in wanted]
 
 
-def _inputs(lowered: Lowered, module: ModuleOp, arguments: Sequence[Array]) -> list[list[bytes]]:
+def inputs_of(lowered: Lowered, module: ModuleOp, arguments: Sequence[Array]) -> list[list[bytes]]:
     """The bytes of the plain arguments of each function."""
     by_name = {p.name_hint: v for p, v in zip(_main(module).body.block.args, arguments)}
     return [
@@ -180,7 +180,7 @@ def _inputs(lowered: Lowered, module: ModuleOp, arguments: Sequence[Array]) -> l
     ]
 
 
-def _expected(lowered: Lowered, module: ModuleOp, arguments: Sequence[Array]) -> list[list[Array]]:
+def expected(lowered: Lowered, module: ModuleOp, arguments: Sequence[Array]) -> list[list[Array]]:
     """The results of each function by the reference: of `@main` from the program as it was written."""
     want = [reference.run(module, *arguments)]
     if len(lowered.functions) == 2:
@@ -189,7 +189,7 @@ def _expected(lowered: Lowered, module: ModuleOp, arguments: Sequence[Array]) ->
     return want
 
 
-def _compare(
+def compare(
     got: list[list[bytes]],
     want: list[list[Array]],
     types: list[list[ShapedValue]],
@@ -197,14 +197,14 @@ def _compare(
     where: str,
 ) -> None:
     for one_got, one_want, one_types in zip(got, want, types):
-        for number, (data, expected, type) in enumerate(zip(one_got, one_want, one_types)):
+        for number, (data, one, type) in enumerate(zip(one_got, one_want, one_types)):
             shape, dtype = storage_of(type)
             words = np.frombuffer(data, dtype).reshape(shape)
             name = f"result {number} ({type}), {where}"
             if isinstance(type.element_type, Float32Type):
-                _compare_floats(from_storage(words, type), expected, tolerance, name)
+                _compare_floats(from_storage(words, type), one, tolerance, name)
             else:
-                _compare_words(words, to_storage(expected, type), name)
+                _compare_words(words, to_storage(one, type), name)
 
 
 def _compare_words(got: Array, want: Array, name: str) -> None:
