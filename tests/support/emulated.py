@@ -1,0 +1,103 @@
+"""Programs for targets that this machine cannot run, many of them in one boot of an emulator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from emulator import FILL, Buffer, Call, Code, Machine
+from executed import Array, Lowered, compare, expected, inputs_of, lower, named
+from guarded import SIDES
+from xdsl.dialects.builtin import ModuleOp
+
+from lowering.backend.emit import emit_object
+from lowering.backend.host import resolve_target
+
+PROCESSORS = {
+    "x86-64-v4": "corei7_skylake_x",
+    "x86-64-v4-vpopcntdq": "corei7_icelake_u",
+}
+"""For each target a model that has what the target has; the first has no VPOPCNTDQ."""
+
+
+@dataclass
+class _Run:
+    """The calls of one program on one set of data, and what they should leave."""
+
+    lowered: Lowered
+    want: list[list[Array]]
+    tolerance: Array | None
+    where: str
+    calls: list[Call] = field(default_factory=list)
+    results: list[list[Buffer]] = field(default_factory=list)
+
+    def check(self) -> None:
+        for call, outs in zip(self.calls, self.results):
+            assert not call.fault, f"{call.fault}, {self.where}"
+            assert not any(out.overrun for out in outs), f"{call.symbol} writes outside, {self.where}"
+        got = [[out.held for out in outs] for outs in self.results]
+        compare(got, self.want, self.lowered.types, self.tolerance, self.where)
+
+
+class Emulation:
+    """Programs to run on one target: `add` them, then `run`."""
+
+    def __init__(self, tier: str) -> None:
+        self.tier = tier
+        self._machine = Machine(PROCESSORS[tier])
+        self._runs: list[_Run] = []
+
+    def add(
+        self,
+        module: ModuleOp,
+        data: Sequence[Sequence[Array]],
+        *,
+        fuse: bool = False,
+        tolerance: Sequence[Array] | None = None,
+    ) -> Lowered:
+        """Compile a program and call it on each set of arguments, flush against either guard in turn."""
+        module = named(module)
+        lowered = lower(module, self.tier, fuse=fuse, verify_each=False)
+        code = self._machine.load(emit_object(lowered.code, resolve_target(self.tier)))
+        for number, arguments in enumerate(data):
+            side = SIDES[number % len(SIDES)]
+            run = _Run(
+                lowered,
+                expected(lowered, module, arguments),
+                tolerance[number] if tolerance else None,
+                f"program {len(self._machine.codes) - 1} on {self.tier}, data set {number}, {side}-flush",
+            )
+            self._call(run, code, inputs_of(lowered, module, arguments), side)
+            self._runs.append(run)
+        return lowered
+
+    def run(self) -> None:
+        """Run everything; raise AssertionError telling of each program that fails."""
+        self._machine.run()
+        failures: list[str] = []
+        for run in self._runs:
+            try:
+                run.check()
+            except AssertionError as error:
+                failures.append(f"{error}\n{run.lowered.packed}")
+        first = "\n".join(failures[:3])
+        assert not failures, f"{len(failures)} of {len(self._runs)} runs fail:\n{first}"
+
+    def _call(self, run: _Run, code: Code, inputs: list[list[bytes]], side: str) -> None:
+        """Call each function, the results of the first as packed arguments of the second."""
+        for function, held in zip(run.lowered.functions, inputs):
+            plain, buffers, outs = iter(held), list[Buffer](), list[Buffer]()
+            for argument in function.arguments:
+                if argument.role == "packed":
+                    buffers.append(run.results[0][argument.index])
+                    continue
+                given = argument.role == "in"
+                buffer = self._machine.buffer(
+                    next(plain) if given else FILL * argument.size,
+                    writable=not given,
+                    alignment=argument.alignment,
+                    side=side,
+                )
+                buffers.append(buffer)
+                if argument.role == "out":
+                    outs.append(buffer)
+            run.calls.append(self._machine.call(code, function.symbol, *buffers))
+            run.results.append(outs)
