@@ -1,0 +1,42 @@
+"""Every example runs from top to bottom and prints what it promises."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(name: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["fashion/classify.py", "digits/classify.py"])
+def test_networks_equal_the_reference_in_every_layer(name: str):
+    output = run(name)
+    accuracy = float(re.findall(r"accuracy ([\d.]+)%", output)[0])
+    assert accuracy > (98 if "digits" in name else 88)
+    layers = re.findall(r"(\d+) of \d+ differ", output)
+    assert len(layers) >= 5 and set(layers) == {"0"}
+
+
+def test_kernel_from_python():
+    assert ", 0 differ from the reference" in run("kernel_from_python.py")
+
+
+def test_program_by_hand():
+    scores, expected, *_ = run("by_hand/run.py").splitlines()
+    assert scores.removeprefix("scores").strip() == expected.removeprefix("expected").strip()
+
+
+def test_pipeline_shows_every_stage():
+    output = run("pipeline.py")
+    for stage in ("graph", "plan", "buffers", "loops", "kernels", "llvm"):
+        assert re.search(rf"^{stage} ", output, re.MULTILINE)
