@@ -18,6 +18,8 @@ kernel = lowbit.compile(program)
 for stage, word in TELLING.items():
     lines = [line.strip() for line in kernel.ir(stage).splitlines()]
     ops = (line.split(" = ")[-1].split(" ")[0].split("(")[0] for line in lines)
-    dialects = Counter(op.split(".")[0] for op in ops if "." in op and not op.startswith(("%", "^")))
+    dialects = Counter(
+        op.split(".")[0] for op in ops if "." in op and not op.startswith(("%", "^"))
+    )
     print(f"{stage:8} {dict(dialects)}")
     print(f"         {next(line for line in lines if word in line)[:90]}")
