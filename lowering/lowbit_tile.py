@@ -24,7 +24,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import layout_of
-from lowbit_dialect.ops.common import output_type, shape_of, shaped, spatial_axes
+from lowbit_dialect.ops.common import element_of, output_type, shape_of, shaped, spatial_axes
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
 from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
@@ -33,6 +33,7 @@ from lowbit_dialect.ops.tile import YieldOp
 from lowering.backend.host import resolve_target
 from lowering.conversion_loops import convert_loops, correction_loops
 from lowering.loops import TileNest
+from lowering.lowbit_pack import plain
 from lowering.rebuild import rebuild
 from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel
@@ -51,7 +52,8 @@ def tile_linear(op: LinearOp, target: Target) -> None:
         (op.input, kernel.input_layout(work)),
         (op.weights, kernel.weight_layout(work, schedule.vectors)),
     ):
-        if layout_of(shaped(value)) != layout:
+        found = layout_of(shaped(value))
+        if found != layout and not (found is None and plain(layout, element_of(value.type))):
             raise PassFailedException(
                 f"'{op.name}' runs on {kernel.name}, which reads {layout}, not {value.type}: run "
                 "lowbit-pack first"

@@ -69,7 +69,9 @@ def _movable(block: Block, known: set[SSAValue]) -> list[Operation]:
     moved: list[Operation] = []
     kinds = (ConversionOp, ReshapeOp, TransposeOp, CorrectionsOp, ConstantOp)
     for op in block.ops:
-        if isinstance(op, kinds) and all(operand in known for operand in op.operands):
+        returned = any(isinstance(u.operation, ReturnOp) for r in op.results for u in r.uses)
+        # A result that is returned stays: someone has to write it each time.
+        if isinstance(op, kinds) and not returned and known.issuperset(op.operands):
             moved.append(op)
             known.update(op.results)
     used = [op for op in moved if not isinstance(op, ConstantOp)]
