@@ -183,3 +183,8 @@ def inputs(module: ModuleOp, fills: Sequence[str], seed: int) -> list[Array]:
         data(t.element_type, t.get_shape(), fills[min(i, len(fills) - 1)], random)  # pyright: ignore
         for i, t in enumerate(types)
     ]
+
+
+def with_shape(value: SSAValue, shape: Sequence[int]) -> TensorType[Any]:
+    """A tensor type with the element of `value`."""
+    return TensorType(value.type.element_type, shape)  # pyright: ignore

@@ -1,0 +1,210 @@
+"""Elementwise ops on their own, with odd channel counts, ties, NaN, signed zeros and infinities."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from executed import TIERS, check
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from programs import Net
+from sampling import sample
+from strategies import code_types, seeds
+from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Array, storage_dtype
+from lowbit_dialect.ops.common import value_range
+from lowbit_dialect.ops.elementwise import (
+    ROUNDINGS,
+    AddOp,
+    BatchNormOp,
+    ClipOp,
+    DivOp,
+    MulOp,
+    QuantizeOp,
+    RequantizeOp,
+    ThresholdOp,
+)
+
+CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 37)
+SPECIAL = (
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    0.5,
+    1.5,
+    -0.5,
+    -2.5,
+    1e-42,
+    3e38,
+    -3e38,
+    1e10,
+    126.5,
+)
+SCALES = (1.0, 0.5, 0.25, 3.0, 0.1, 1 / 3, 7.7)
+
+
+class Case:
+    """One op on one tensor: its program in the making and its data."""
+
+    def __init__(self, draw: DrawFn, kinds: tuple[Attribute, ...]) -> None:
+        self.draw, self.net, self.arrays = draw, Net(), list[Array]()
+        self.random = np.random.default_rng(draw(seeds()))
+        self.channels = draw(st.sampled_from(CHANNELS))
+        self.axis, leading = -1, draw(st.sampled_from(((), (2,), (5,), (1, 3), (2, 3, 2))))
+        self.shape = (*leading, self.channels)
+        if len(leading) == 3 and draw(st.booleans()):
+            self.axis, self.shape = 1, (2, self.channels, 2, 3)
+        self.kind = draw(st.sampled_from(kinds))
+        self.x = self.argument(self.values(self.kind, self.shape), self.kind)
+
+    def argument(self, values: Array, kind: Attribute) -> SSAValue:
+        self.arrays.append(values)
+        return self.net.input(values.shape, kind)
+
+    def values(self, kind: Attribute, shape: tuple[int, ...]) -> Array:
+        random, dtype = self.random, storage_dtype(kind)
+        if isinstance(kind, CodeType):
+            return random.choice(np.array(kind.values()), shape).astype(dtype)
+        if isinstance(kind, Float32Type):
+            halves = random.integers(-20, 21, shape) / 2
+            mixed = np.where(random.random(shape) < 0.3, random.choice(SPECIAL, shape), halves)
+            return np.where(
+                random.random(shape) < 0.2, random.standard_normal(shape), mixed
+            ).astype(dtype)
+        low, high = value_range(kind)
+        near = random.integers(max(low, -50), min(high, 50) + 1, shape)
+        ends = random.choice(np.array([low // 2, high // 2, low // 2 + 1]), shape)
+        return np.where(random.random(shape) < 0.2, ends, near).astype(dtype)
+
+    def table(self, values: Array, kind: Attribute) -> SSAValue:
+        """A table with a row for each channel or one for all: an argument, packed or not, or a constant."""
+        if self.draw(st.integers(0, 3)) == 0:
+            values = values[:1]
+        values = np.ascontiguousarray(values, storage_dtype(kind))
+        match self.draw(st.sampled_from(("constant", "packed", "plain"))):
+            case "constant":
+                return self.net.constant(values, kind)
+            case place:
+                self.arrays.append(values)
+                return self.net.input(values.shape, kind, constant=place == "packed")
+
+    def scales(self, choices: tuple[float, ...] = SCALES) -> SSAValue:
+        return self.table(self.random.choice(choices, self.channels), f32)
+
+    def check(self, op: Any, tier: str) -> None:
+        module = self.net.module(self.net.add(op))
+        check(module, [self.arrays], tier, verify_each=self.channels % 4 == 0)
+
+
+@st.composite
+def cases(draw: DrawFn, *kinds: Attribute) -> Case:
+    return Case(draw, kinds)
+
+
+def threshold(case: Case, data: Any) -> Any:
+    code = data.draw(code_types())
+    steps = np.sort(case.random.integers(-60, 60, (case.channels, code.steps)), axis=1)
+    ends = case.random.random(case.channels) < 0.3
+    steps[ends, -1], steps[~ends, 0] = 2**31 - 1, -(2**31)
+    flip = None
+    if data.draw(st.booleans()):
+        flip = case.table(-case.random.integers(0, 2, case.channels), i32)
+    return ThresholdOp(case.x, case.table(steps, i32), code, flip=flip, axis=case.axis)
+
+
+def quantize(case: Case, data: Any) -> Any:
+    code = data.draw(code_types())
+    scale = case.scales()
+    if code.is_odd:
+        return QuantizeOp(case.x, scale, code, axis=case.axis)
+    zero = data.draw(st.sampled_from((0, 0, 1, -3)))
+    bounds = None
+    if data.draw(st.booleans()):
+        low = data.draw(st.integers(code.minimum, code.maximum))
+        bounds = (low + zero, data.draw(st.integers(low, code.maximum)) + zero)
+    return QuantizeOp(
+        case.x,
+        scale,
+        code,
+        zero_point=zero,
+        rounding=data.draw(st.sampled_from(ROUNDINGS)),
+        bounds=bounds,
+        axis=case.axis,
+    )
+
+
+def requantize(case: Case, data: Any) -> Any:
+    codes = code_types().filter(lambda code: not code.is_odd)
+    element = data.draw(st.one_of(st.sampled_from((f32, i8, i16, i32)), codes))
+    scale = case.scales((*SCALES, -0.5, 1e-3, 1e9))
+    bias = case.scales((0.0, -0.0, 0.5, -7.25, 1e6)) if data.draw(st.booleans()) else None
+    return RequantizeOp(case.x, scale, element, bias=bias, axis=case.axis)
+
+
+def batch_norm(case: Case, data: Any) -> Any:
+    rows = [
+        case.scales(c) for c in ((1.0, -0.5, 0.0, 2.5), (0.5, -3.0), (0.0, 1.25), (0.0, 0.3, 4.0))
+    ]
+    return BatchNormOp(
+        case.x, *rows, epsilon=data.draw(st.sampled_from((1e-5, 1e-3))), axis=case.axis
+    )
+
+
+def scaling(case: Case, data: Any) -> Any:
+    op = data.draw(st.sampled_from((MulOp, DivOp)))
+    return op(case.x, case.scales((*SCALES, 0.0, -0.0, -2.0, 1e30)), axis=case.axis)
+
+
+def clip(case: Case, data: Any) -> Any:
+    low, high = data.draw(st.sampled_from(((0, None), (0, 6), (None, 3), (-7, -2))))
+    return ClipOp(case.x, low, high)
+
+
+def add(case: Case, data: Any) -> Any:
+    others = (f32,) if case.kind == f32 else (i32, i8, i16, case.kind)
+    kind = data.draw(st.sampled_from(others))
+    if data.draw(st.booleans()):
+        other = case.argument(case.values(kind, case.shape), kind)
+        return AddOp(case.x, other)
+    kind = f32 if case.kind == f32 else i32
+    return AddOp(case.x, case.table(case.values(kind, (case.channels,)), kind), axis=case.axis)
+
+
+OPS = {
+    "threshold": (threshold, (i32,)),
+    "quantize": (quantize, (f32,)),
+    "requantize": (requantize, (i32,)),
+    "batch_norm": (batch_norm, (f32,)),
+    "scaling": (scaling, (f32,)),
+    "clip": (clip, (f32, i32)),
+    "add": (add, (f32, i32)),
+}
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("tier", TIERS)
+def test_elementwise(name: str, tier: str):
+    build, kinds = OPS[name]
+
+    def run(case: Case, data: Any) -> None:
+        case.check(build(case, data), tier)
+
+    number = 10 * list(OPS).index(name) + TIERS.index(tier)
+    sample(run, number, cases(*kinds), st.data())
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_codes_as_operands(tier: str):
+    """Codes that are added and scaled."""
+
+    def run(code: CodeType, data: Any) -> None:
+        case = Case(data.draw, (code,))
+        build = data.draw(st.sampled_from((add, requantize)))
+        case.check(build(case, data), tier)
+
+    sample(run, TIERS.index(tier), code_types(), st.data())

@@ -1,0 +1,102 @@
+"""`bitpack`, `unpack`, `relayout`, `transpose` and `reshape` in random layouts, TVM's among them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from executed import TIERS, check
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from programs import Net, data, with_shape
+from sampling import sample
+from strategies import code_types, layouts, seeds
+from xdsl.dialects.builtin import IntegerType, f32, i8, i16, i32
+from xdsl.ir import Attribute
+
+from lowbit_dialect.layout import Layout, storage_dtype
+from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp, convert_layout
+
+EXTENTS = (1, 2, 3, 7, 8, 9, 16, 17, 31, 32, 33, 65)
+
+
+@st.composite
+def shapes(draw: DrawFn) -> tuple[int, ...]:
+    """A shape of one to four axes, one of them long."""
+    small = draw(st.lists(st.integers(1, 3), min_size=0, max_size=3))
+    small.insert(draw(st.integers(0, len(small))), draw(st.sampled_from(EXTENTS)))
+    return tuple(small)
+
+
+@st.composite
+def tvm_layouts(draw: DrawFn, rank: int) -> Layout:
+    axes = draw(st.integers(0, rank - 1)), draw(st.integers(0, rank))
+    return Layout.tvm(rank, *axes, draw(st.sampled_from((8, 16, 32, 64))))
+
+
+def holds(layout: Layout | None, element: Attribute) -> bool:
+    """Whether the words of a layout are wide enough for unpacked elements."""
+    if layout is None or layout.packed:
+        return True
+    dtype = storage_dtype(element)
+    return layout.word_width >= 8 * dtype.itemsize and isinstance(layout.word, IntegerType)
+
+
+def convert(
+    shape: tuple[int, ...],
+    element: Attribute,
+    source: Layout | None,
+    target: Layout | None,
+    draw: Any,
+    tier: str,
+) -> None:
+    if source == target or not (holds(source, element) and holds(target, element)):
+        return
+    net = Net()
+    x = net.input(shape, element, layout=source, constant=draw(st.booleans()))
+    op = convert_layout(x, target)
+    assert op is not None
+    random = np.random.default_rng(draw(seeds()))
+    fills = ("random", draw(st.sampled_from(("maximum", "minimum", "alternating"))))
+    sets = [[data(element, shape, fill, random)] for fill in fills]
+    check(net.module(net.add(op)), sets, tier, verify_each=len(shape) == 2)
+
+
+@pytest.mark.parametrize("kind", ["pack", "unpack", "repack", "relayout", "tvm"])
+@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("tier", TIERS)
+def test_conversions(tier: str, part: int, kind: str):
+    def run(drawn: Any) -> None:
+        draw = drawn.draw
+        shape, element = draw(shapes()), draw(code_types())
+        rank = len(shape)
+
+        def layout(packed: bool) -> Layout | None:
+            plain = not packed and draw(st.booleans())
+            return None if plain else draw(layouts(rank, packed))
+
+        packed = (kind in ("unpack", "repack"), kind in ("pack", "repack", "tvm"))
+        if kind == "relayout" and draw(st.booleans()):
+            element = draw(st.sampled_from((i8, i16, i32)))
+        source = layout(packed[0])
+        target = draw(tvm_layouts(rank)) if kind == "tvm" else layout(packed[1])
+        convert(shape, element, source, target, draw, tier)
+
+    number = 100 * ["pack", "unpack", "repack", "relayout", "tvm"].index(kind) + 10 * part
+    sample(run, number + TIERS.index(tier), st.data())
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_transpose_and_reshape(tier: str):
+    def run(drawn: Any) -> None:
+        shape = drawn.draw(shapes())
+        element = drawn.draw(st.one_of(code_types(), st.sampled_from((i8, i16, i32, f32))))
+        net = Net()
+        x = net.input(shape, element)
+        order = drawn.draw(st.permutations(range(len(shape))))
+        y = net.add(TransposeOp(x, order))
+        if drawn.draw(st.booleans()):
+            y = net.add(ReshapeOp(y, with_shape(y, (int(np.prod(shape)),))))
+        random = np.random.default_rng(drawn.draw(seeds()))
+        check(net.module(y), [[data(element, shape, "random", random)]], tier)
+
+    sample(run, TIERS.index(tier), st.data())
