@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LIMIT = 2**20
+"""Largest kernel, stride, dilation or padding."""
+
 
 @dataclass(frozen=True)
 class WindowAxis:
@@ -75,7 +78,13 @@ class WindowAxis:
     @property
     def taps_inside(self) -> int:
         """Taps inside the input, summed over all outputs."""
-        return sum(self.high(o) - self.low(o) for o in range(self.out))
+        total = 0
+        for tap in range(self.kernel):
+            shift = self.before - tap * self.dilation
+            first = max(0, -(-shift // self.stride))
+            last = min(self.out - 1, (self.size - 1 + shift) // self.stride)
+            total += max(0, last - first + 1)
+        return total
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,10 @@ class Window:
         for name, axis in (("height", self.rows), ("width", self.columns)):
             if min(axis.kernel, axis.stride, axis.dilation) < 1:
                 return f"kernel, strides and dilations are at least 1 along the {name}"
+            if max(axis.kernel, axis.stride, axis.dilation, axis.before, axis.after) > LIMIT:
+                return (
+                    f"kernel, strides, dilations and padding are at most {LIMIT} along the {name}"
+                )
             if min(axis.before, axis.after) < 0:
                 return f"padding is not negative along the {name}"
             if axis.out < 1:

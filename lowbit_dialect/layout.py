@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,7 @@ class Layout:
             whole.discard((cut.axis, cut.chain))
             whole |= {(cut.axis, (*cut.chain, (kind, cut.block))) for kind in ("by", "in")}
         word = self.word_term
+        self._check_word(element)
         if self.packed:
             if not isinstance(element, CodeType):
                 raise VerifyException(f"layout {self} has planes, but {element} is not a code type")
@@ -186,6 +188,19 @@ class Layout:
             whole.add((None, ()))
         if set(leaves) != whole:
             raise VerifyException(f"layout {self} does not store every part of every axis once")
+
+    def _check_word(self, element: Attribute) -> None:
+        """Verify that a word can hold what it is to hold."""
+        floats = isinstance(element, Float32Type), isinstance(self.word, Float32Type)
+        if floats[0] != floats[1]:
+            raise VerifyException(f"layout {self} stores {element} in words of {self.word}")
+        if self.packed or floats[0]:
+            return
+        bits = 8 * storage_dtype(element).itemsize
+        if self.word_width < bits:
+            raise VerifyException(
+                f"layout {self} stores {element} in words of less than {bits} bits"
+            )
 
     def _digits(self, values: Array) -> tuple[Array, list[tuple[int | None, Chain]]]:
         """Pad and cut the axes of `values`; return it with the name of each of its axes."""
@@ -341,7 +356,7 @@ def storage_of(type: ShapedValue) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def storage_bytes(type: ShapedValue) -> int:
     """Bytes that a tensor or memref occupies."""
     shape, dtype = storage_of(type)
-    return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return prod(shape) * dtype.itemsize
 
 
 def to_storage(values: Array, type: ShapedValue) -> Array:

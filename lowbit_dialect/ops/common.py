@@ -10,7 +10,10 @@ from xdsl.dialects.builtin import (
     Float32Type,
     IntegerType,
     MemRefType,
+    NoneAttr,
     TensorType,
+    i8,
+    i16,
     i32,
     i64,
 )
@@ -19,9 +22,10 @@ from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import Window
-from lowbit_dialect.layout import LayoutAttr, ShapedValue
+from lowbit_dialect.layout import LayoutAttr, ShapedValue, storage_bytes
 
 I32_MAX = 2**31 - 1
+MAX_BYTES = 2**40
 FORMATS = ("nhwc", "nchw")
 
 
@@ -31,13 +35,17 @@ def ints(values: Sequence[int]) -> DenseArrayBase[IntegerType]:
 
 
 def shaped(value: SSAValue) -> ShapedValue:
+    """The tensor or memref type of a value, whose shape is static."""
+    type = shaped_type(value)
+    check_extents(type)
+    return type
+
+
+def shaped_type(value: SSAValue) -> ShapedValue:
     """The tensor or memref type of a value."""
-    type = value.type
-    if not isinstance(type, TensorType | MemRefType):
-        raise VerifyException(f"expected a tensor or memref, not {type}")
-    if any(extent < 1 for extent in type.get_shape()):
-        raise VerifyException(f"every extent of {type} is static and at least 1")
-    return cast(ShapedValue, type)
+    if not isinstance(value.type, TensorType | MemRefType):
+        raise VerifyException(f"expected a tensor or memref, not {value.type}")
+    return cast(ShapedValue, value.type)
 
 
 def tensor_of(value: SSAValue) -> TensorType[Attribute]:
@@ -85,16 +93,36 @@ def verify_form(op: Operation) -> None:
     wrong = TensorType if outs is not None else MemRefType
     if any(isinstance(value.type, wrong) for value in (*op.operands, *op.results)):
         raise VerifyException("mixes tensors and memrefs")
-    for value in (*op.operands, *op.results):
+    for value in op.operands:
         check_layout(value.type)
+    for value in op.results:
+        type = shaped_type(value)
+        if all(extent > 0 for extent in type.get_shape()):  # else no op computes it: said later
+            check_layout(type)
 
 
 def check_layout(type: Attribute) -> None:
-    """Verify the layout of a shaped type against its rank and element."""
-    if isinstance(type, TensorType | MemRefType):
-        attr = type.encoding if isinstance(type, TensorType) else type.layout
-        if isinstance(attr, LayoutAttr):
-            attr.data.check(type.get_num_dims(), type.element_type)
+    """Verify the element, the layout and the size of a tensor or memref type."""
+    if not isinstance(type, TensorType | MemRefType):
+        return
+    type = cast(ShapedValue, type)
+    check_extents(type)
+    element = type.element_type
+    integer = isinstance(element, IntegerType) and element in (i8, i16, i32, i64)
+    legal = integer or isinstance(element, CodeType | Float32Type)
+    expect(legal, f"elements are codes, i8, i16, i32, i64 or f32, not {element}")
+    attr = type.encoding if isinstance(type, TensorType) else type.layout
+    plain = isinstance(attr, NoneAttr)
+    expect(plain or isinstance(attr, LayoutAttr), f"a layout is a #lowbit.layout, not {attr}")
+    if isinstance(attr, LayoutAttr):
+        attr.data.check(type.get_num_dims(), element)
+    expect(storage_bytes(type) <= MAX_BYTES, f"{type} takes more than a terabyte")
+
+
+def check_extents(type: ShapedValue) -> None:
+    """Verify that a shape is static."""
+    if any(extent < 1 for extent in type.get_shape()):
+        raise VerifyException(f"every extent of {type} is static and at least 1")
 
 
 def expect(condition: bool, message: str) -> None:

@@ -47,6 +47,7 @@ from lowbit_dialect.ops.common import (
     output_type,
     shape_of,
     shaped,
+    verify_form,
 )
 from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import integer, number, one_of
@@ -82,9 +83,10 @@ class ElementwiseOp(IRDLOperation, ABC):
         return element_of(self.results[0].type)
 
     def _verify_elementwise(self, rows: Sequence[SSAValue], kind: Attribute, rank: int = 1) -> None:
-        expect((self.outs is None) != (not self.results), "has either a result or outs")
-        for value in (*self.operands, *self.results):
-            check_layout(value.type)
+        if is_scalar(self.input.type):
+            self._verify_scalar()
+        else:
+            verify_form(self)
         for row in rows:
             expect(not is_scalar(row.type), f"a table is a tensor, not {row.type}")
             expect(
@@ -92,7 +94,6 @@ class ElementwiseOp(IRDLOperation, ABC):
                 f"a table is {kind} of rank {rank}, not {row.type}",
             )
         if is_scalar(self.input.type):
-            expect(is_scalar(self.results[0].type), "computes one element from one")
             return
         shape, axis = shape_of(self.input), self.axis.value.data
         expect(-len(shape) <= axis < len(shape), f"axis {axis} is not one of {len(shape)}")
@@ -106,6 +107,12 @@ class ElementwiseOp(IRDLOperation, ABC):
                 shape_of(row)[0] in (1, shape[self.channel_axis]),
                 f"a table has 1 row or {shape[self.channel_axis]}, not {shape_of(row)[0]}",
             )
+
+    def _verify_scalar(self) -> None:
+        expect(len(self.results) == 1 and self.outs is None, "computes one element from one")
+        expect(is_scalar(self.results[0].type), "computes one element from one")
+        for value in self.operands:
+            check_layout(value.type)
 
     def _expect_elements(self, source: Any, target: Any) -> None:
         got = element_of(self.input.type)

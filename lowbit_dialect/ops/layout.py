@@ -14,7 +14,6 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     Float32Type,
     IntegerAttr,
-    IntegerType,
     MemRefType,
     TensorType,
     i8,
@@ -85,14 +84,17 @@ class ConstantOp(IRDLOperation):
     def array(self) -> Array:
         """The decoded values, in the storage type of the element."""
         element = shaped(self.result).element_type
-        held = self.value.get_element_type()
-        dtype = storage_dtype(held)
+        held = self._held().astype(storage_dtype(element), copy=False)
+        shape = self.value.get_shape()
+        return np.broadcast_to(held, shape) if held.size == 1 else held.reshape(shape)
+
+    def _held(self) -> Array:
+        """The values that the attribute holds: all of them, or the one that all are."""
+        element = shaped(self.result).element_type
+        dtype = storage_dtype(self.value.get_element_type())
         if isinstance(element, CodeType) and element.minimum >= 0 and dtype == np.int8:
             dtype = np.dtype(np.uint8)
-        raw = np.frombuffer(self.value.data.data, dtype)
-        if raw.size == 1:
-            raw = np.broadcast_to(raw, prod(self.value.get_shape()))
-        return raw.reshape(self.value.get_shape()).astype(storage_dtype(element), copy=False)
+        return np.frombuffer(self.value.data.data, dtype)
 
     def verify_(self) -> None:
         check_layout(self.result.type)
@@ -103,8 +105,10 @@ class ConstantOp(IRDLOperation):
         held = self.value.get_element_type()
         element = type.element_type
         if isinstance(element, CodeType):
-            expect(isinstance(held, IntegerType), f"a constant of {element} holds integers")
-            wide = self.array().astype(np.int64)
+            expect(
+                held in (i8, i16, i32, i64), f"a constant of {element} holds i8 to i64, not {held}"
+            )
+            wide = self._held().astype(np.int64)
             expect(element.contains(wide), f"holds values that are not {element}")
             return
         expect(held == element, f"a constant of {element} holds {element}, not {held}")
@@ -227,6 +231,8 @@ class ReshapeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
         return (ReshapePattern(),)
 
     def verify_(self) -> None:
+        check_layout(self.input.type)
+        check_layout(self.result.type)
         source, target = shaped(self.input), shaped(self.result)
         expect(type(source) is type(target), "mixes tensors and memrefs")
         expect(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from xdsl.dialects.builtin import (
     Float32Type,
@@ -34,6 +34,7 @@ from xdsl.traits import NoTerminator
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import Window
+from lowbit_dialect.layout import ShapedValue
 from lowbit_dialect.ops.common import (
     FORMATS,
     I32_MAX,
@@ -41,6 +42,7 @@ from lowbit_dialect.ops.common import (
     expect,
     image_shape,
     ints,
+    is_scalar,
     output_type,
     shape_of,
     shaped,
@@ -50,6 +52,7 @@ from lowbit_dialect.ops.common import (
     verify_window,
 )
 from lowbit_dialect.ops.effects import WritesOuts
+from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 from lowbit_dialect.schedule import ScheduleAttr
 
@@ -134,7 +137,6 @@ class LinearOp(IRDLOperation, ABC):
 
     def verify_linear(self) -> None:
         """Verify what `conv2d` and `dense` have in common."""
-        verify_form(self)
         work = self.contraction
         verify_operands(work.activation, work.weight)
         if self.epilogue.blocks:
@@ -150,18 +152,23 @@ class LinearOp(IRDLOperation, ABC):
                 work.bitserial or self.products_form == "multiply",
                 "only products of codes have popcount corrections",
             )
-            shape = correction_shape(work)
-            expect(
-                shape_of(self.corrections) == shape
-                and shaped(self.corrections).element_type == i32,
-                f"corrections are i32 of shape {'x'.join(map(str, shape))}",
-            )
+            expect(self.accumulator == i32, f"corrections add to i32, not {self.accumulator}")
+            verify_corrections(work, shaped(self.corrections))
 
 
 def correction_shape(work: Contraction) -> tuple[int, int, int]:
     """Shape of the corrections: border classes of rows and columns, output channels."""
     channels = work.groups * work.outputs
     return work.window.rows.classes, work.window.columns.classes, channels
+
+
+def verify_corrections(work: Contraction, got: ShapedValue) -> None:
+    """One i32 for each border class and output channel."""
+    shape = correction_shape(work)
+    expect(
+        tuple(got.get_shape()) == shape and got.element_type == i32,
+        f"corrections are i32 of shape {'x'.join(map(str, shape))}, not {got}",
+    )
 
 
 def verify_operands(activation: Attribute, weight: Attribute) -> None:
@@ -175,6 +182,20 @@ def verify_operands(activation: Attribute, weight: Attribute) -> None:
         expect(legal, f"multiplies codes, i8, i16 or f32, not {element}")
     floats = [isinstance(e, Float32Type) for e in (activation, weight)]
     expect(floats[0] == floats[1], f"cannot multiply {activation} by {weight}")
+
+
+def verify_pad(work: Contraction) -> None:
+    """The pad value is one that the activation could have, a code or not; 0 for f32."""
+    verify_operands(work.activation, work.weight)
+    pad, element = work.pad_value, work.activation
+    if isinstance(element, Float32Type):
+        expect(pad == 0, f"an f32 convolution pads with 0, not {pad}")
+        return
+    low, high = value_range(element)
+    low, high = min(low, 0), max(high, 0)
+    expect(
+        low <= pad <= high, f"pad_value {pad} lies outside {low}..{high}, the range of {element}"
+    )
 
 
 def verify_accumulator(op: LinearOp, work: Contraction) -> None:
@@ -209,16 +230,37 @@ def verify_epilogue(op: LinearOp) -> None:
     """One block over one accumulator that yields one element."""
     from lowbit_dialect.ops.tile import YieldOp
 
+    blocks = op.epilogue.blocks
+    expect(len(blocks) == 1, f"an epilogue is one block, not {len(blocks)}")
     block = op.epilogue.block
     expect(len(block.args) == 1, "an epilogue has one argument, the accumulator")
-    last = block.last_op
-    expect(isinstance(last, YieldOp), "an epilogue ends in lowbit.yield")
-    assert last is not None
-    expect(
-        last.operands[0].type == output_type(op).element_type,
-        f"the epilogue yields {last.operands[0].type}, but the result holds "
-        f"{output_type(op).element_type}",
-    )
+    expect(isinstance(block.last_op, YieldOp), "an epilogue ends in lowbit.yield")
+    *steps, last = block.ops
+    for step in steps:
+        expect(
+            isinstance(step, ElementwiseOp) and is_scalar(step.input.type),
+            f"an epilogue holds elementwise ops on one element, not {step.name}",
+        )
+        verify_step(op, cast(ElementwiseOp, step))
+    got, element = last.operands[0].type, output_type(op).element_type
+    expect(got == element, f"the epilogue yields {got}, but the result holds {element}")
+
+
+def verify_step(op: LinearOp, step: ElementwiseOp) -> None:
+    """What an op of an epilogue reads beside the accumulator fits the result around it."""
+    shape, work = op.output_shape(), op.contraction
+    channels = work.groups * work.outputs
+    for value in step.operands:
+        if is_scalar(value.type):
+            continue
+        if value in step.tables:
+            rows = shape_of(value)[0]
+            expect(rows in (1, channels), f"a table has 1 row or {channels}, not {rows}")
+        else:
+            text = "x".join(map(str, shape))
+            expect(
+                shape_of(value) == shape, f"{step.name} reads {value.type} beside a shape of {text}"
+            )
 
 
 @irdl_op_definition
@@ -308,28 +350,22 @@ class Conv2dOp(LinearOp):
         return image_shape(self.format.data, work.batch, work.window.out, channels)
 
     def verify_(self) -> None:
+        verify_form(self)
         for name, value in (("input", self.input), ("weights", self.weights)):
-            expect(len(shape_of(value)) == 4, f"{name} has rank 4, not {len(shape_of(value))}")
-        work, groups = self.contraction, self.groups.value.data
+            rank = len(shape_of(value))
+            expect(rank == 4, f"{name} has rank 4, not {rank}")
+        groups = self.groups.value.data
+        expect(groups >= 1, f"groups is at least 1, not {groups}")
+        work = self.contraction
         channels = shape_of(self.input)[work.input_axes[3]]
         outputs = shape_of(self.weights)[work.weight_axes[3]]
-        expect(groups >= 1, f"groups is at least 1, not {groups}")
         expect(
             work.inputs * groups == channels and outputs % groups == 0,
             f"{channels} input and {outputs} output channels do not fit weights of {work.inputs} "
             f"input channels in {groups} group{'s' if groups > 1 else ''}",
         )
         verify_window(work.window)
-        if isinstance(work.activation, Float32Type):
-            expect(work.pad_value == 0, "an f32 convolution pads with 0")
-        else:
-            low, high = value_range(work.activation)
-            low, high = min(low, 0), max(high, 0)
-            expect(
-                low <= work.pad_value <= high,
-                f"pad_value {work.pad_value} lies outside {low}..{high}, the range of "
-                f"{work.activation}",
-            )
+        verify_pad(work)
         self.verify_linear()
 
 
@@ -379,6 +415,7 @@ class DenseOp(LinearOp):
         return shape_of(self.input)[0], shape_of(self.weights)[1]
 
     def verify_(self) -> None:
+        verify_form(self)
         x, w = shape_of(self.input), shape_of(self.weights)
         expect(len(x) == 2 and len(w) == 2, f"operands have rank 2, not {len(x)} and {len(w)}")
         expect(x[1] == w[0], f"an input of {x[1]} columns does not fit weights of {w[0]} rows")
@@ -470,17 +507,18 @@ class CorrectionsOp(IRDLOperation):
 
     def verify_(self) -> None:
         verify_form(self)
-        expect(len(shape_of(self.weights)) in (2, 4), "weights have rank 2 or 4")
+        rank, groups = len(shape_of(self.weights)), self.groups.value.data
+        expect(rank in (2, 4), f"weights have rank 2 or 4, not {rank}")
+        expect(groups >= 1, f"groups is at least 1, not {groups}")
         work = self.contraction
+        channels = shape_of(self.weights)[work.weight_axes[-1]]
+        expect(channels % groups == 0, f"{channels} output channels do not fit {groups} groups")
         products = self.products.data
         expect(
             work.bitserial or products == "multiply",
             "only products of codes have popcount corrections",
         )
+        expect(min(array(self.size, ())) >= 1, "size is at least 1")
         verify_window(work.window)
-        shape = correction_shape(work)
-        got = output_type(self)
-        expect(
-            tuple(got.get_shape()) == shape and got.element_type == i32,
-            f"corrections are i32 of shape {'x'.join(map(str, shape))}, not {got}",
-        )
+        verify_pad(work)
+        verify_corrections(work, output_type(self))

@@ -35,7 +35,8 @@ class Fits(AttrConstraint[AttributeT]):
 
     def verify(self, attr: Attribute, constraint_context: VerificationContext) -> None:
         if not (isinstance(attr, self.kind) and self.holds(attr)):
-            raise VerifyException(f"{self.sentence}, not {attr}")
+            found = attr.data if isinstance(attr, StringAttr) else attr
+            raise VerifyException(f"{self.sentence}, not {found}")
 
     def get_bases(self) -> set[type[Attribute]] | None:
         return {self.kind}
@@ -52,8 +53,8 @@ def integers(name: str, size: int | None = None) -> Fits[DenseArrayBase[IntegerT
     def holds(attr: DenseArrayBase[IntegerType]) -> bool:
         return attr.elt_type == i64 and size in (None, len(attr))
 
-    count = "" if size is None else f" of {size} integers"
-    return Fits(DenseArrayBase, f"{name} is an array<i64>{count}", holds)
+    sentence = f"{name} is an array<i64>" if size is None else f"{name} has {size} numbers"
+    return Fits(DenseArrayBase, sentence, holds)
 
 
 def integer(name: str) -> Fits[IntegerAttr[IntegerType]]:
@@ -63,8 +64,8 @@ def integer(name: str) -> Fits[IntegerAttr[IntegerType]]:
 
 def one_of(name: str, options: Sequence[str]) -> Fits[StringAttr]:
     """A string out of a few."""
-    listed = ", ".join(f'"{option}"' for option in options)
-    return Fits(StringAttr, f"{name} is one of {listed}", lambda attr: attr.data in options)
+    listed = f"{', '.join(options[:-1])} or {options[-1]}"
+    return Fits(StringAttr, f"{name} is {listed}", lambda attr: attr.data in options)
 
 
 def string(name: str) -> Fits[StringAttr]:

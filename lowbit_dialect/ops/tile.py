@@ -26,7 +26,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import IsTerminator, NoTerminator, Pure
 
-from lowbit_dialect.ops.common import array, expect, ints, shape_of
+from lowbit_dialect.ops.common import array, check_layout, expect, ints, shape_of
 from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import integer, integers, memref, string
 
@@ -150,7 +150,11 @@ class TileOp(IRDLOperation):
             (known, bounds) == (2 * pixels, 0) or (known, bounds, pixels) == (0, 2, 1),
             "has column bounds as two operands for one pixel, or as two numbers for each pixel",
         )
-        expect(pixels >= 1 and self.vectors.value.data >= 1, "has at least one pixel and vector")
+        for name in ("pixels", "vectors", "channels", "groups", "unroll", "divisor"):
+            count = getattr(self, name).value.data
+            expect(count >= 1, f"{name} is at least 1, not {count}")
+        for value in self.operands:
+            check_layout(value.type)
         for value, axes in ((self.input, self.input_axes), (self.outs, self.output_axes)):
             rank = len(shape_of(value))
             expect(all(a < rank for a in array(axes, ())), f"{value.type} lacks a named axis")

@@ -20,9 +20,9 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
         lambda: conv(strides=0),
         "'lowbit.conv2d': kernel, strides and dilations are at least 1 along the height",
     ),
-    (lambda: conv(strides=(1, 2, 3)), "'lowbit.conv2d': strides has 2 numbers"),
+    (lambda: conv(strides=(1, 2, 3)), "'lowbit.conv2d': strides has 2 numbers, not array<i64: 1, 2, 3>"),
     (lambda: conv(padding=-1), "'lowbit.conv2d': padding is not negative along the height"),
-    (lambda: conv(padding=(1, 1)), "'lowbit.conv2d': padding has 4 numbers"),
+    (lambda: conv(padding=(1, 1)), "'lowbit.conv2d': padding has 4 numbers, not array<i64: 1, 1>"),
     (
         lambda: conv(dilation=4),
         "'lowbit.conv2d': the output is empty: the kernel reaches over 9 positions of the height, which "
