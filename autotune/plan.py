@@ -17,7 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import ScheduleAttr
-from lowering.backend.host import resolve_target
+from lowering.inputs import target_of
 from microkernels.choice import default_schedule
 
 
@@ -36,7 +36,7 @@ class LowbitPlanPass(ModulePass):
             raise PassFailedException(
                 f"lowbit-plan has no schedules from '{self.source}' yet: use source=default"
             )
-        target = resolve_target(self.target)
+        target = target_of(self.target)
         for inner in op.walk():
             if isinstance(inner, LinearOp):
                 _plan(inner, target)

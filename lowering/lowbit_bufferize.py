@@ -34,15 +34,17 @@ from xdsl.dialects.builtin import (
     i8,
 )
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.irdl import IRDLOperation
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.layout import LayoutAttr, storage_bytes, to_storage
-from lowbit_dialect.ops.common import shaped, tensor_of
+from lowbit_dialect.ops.common import check_layout, shaped, tensor_of
 from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, SliceOp
+from lowering.inputs import block_of, return_of
 from lowering.rebuild import rebuild
 
 ALIGNMENT = 64
@@ -79,15 +81,10 @@ class Arena:
 
 def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
     """Rewrite one function from tensors to memrefs."""
-    if len(func.body.blocks) != 1:
-        raise PassFailedException(f"@{func.sym_name.data} has several blocks: expected one")
-    block = func.body.block
-    last = block.last_op
-    if not isinstance(last, ReturnOp):
-        raise PassFailedException(f"@{func.sym_name.data} does not end in func.return")
+    block, last = block_of(func), return_of(func)
     order = {op: i for i, op in enumerate(block.ops)}
     outputs = list(last.operands)
-    _check(func, outputs)
+    _check(func, block, outputs)
     for argument in list(block.args):
         if isinstance(argument.type, TensorType):
             Rewriter.replace_value_with_new_type(argument, memref_of(tensor_of(argument)))
@@ -123,11 +120,19 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
     _set_type(func, len(buffers), bool(arena.size))
 
 
-def _check(func: FuncOp, outputs: list[SSAValue]) -> None:
-    """Results must be computed by ops of this function that write them."""
-    for op in func.body.block.ops:
+def _check(func: FuncOp, block: Block, outputs: list[SSAValue]) -> None:
+    """Tensors are computed by ops of lowbit, and results by ops that write them."""
+    for value in block.args:
+        if isinstance(value.type, TensorType):
+            check_layout(value.type)
+    for op in block.walk():
         if isinstance(op, CallOp):
             raise PassFailedException(f"'func.call' in @{func.sym_name.data}: inline it first")
+        tensors = any(isinstance(v.type, TensorType) for v in (*op.operands, *op.results))
+        if tensors and op is not block.last_op and not op.name.startswith("lowbit."):
+            raise PassFailedException(
+                f"'{op.name}' in @{func.sym_name.data} works on tensors: expected ops of lowbit"
+            )
     for value in outputs:
         owner = value.owner
         if not isinstance(owner, Operation) or isinstance(owner, ConstantOp | ReshapeOp):
@@ -172,7 +177,9 @@ def _global(op: ConstantOp, module: ModuleOp, constants: list[int]) -> None:
     """Turn a constant into the bytes of a global, stored in its layout."""
     type = tensor_of(op.result)
     data = np.ascontiguousarray(to_storage(op.array(), type)).tobytes()
-    name = f"constant_{len(constants)}"
+    taken = SymbolTable.lookup_symbol
+    while taken(module, name := f"constant_{len(constants)}") is not None:
+        constants.append(0)
     constants.append(len(data))
     bytes_type = MemRefType(i8, [len(data)])
     value = DenseIntOrFPElementsAttr(TensorType(i8, [len(data)]), BytesAttr(data))

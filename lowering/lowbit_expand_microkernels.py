@@ -23,8 +23,9 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.ops.layout import ReshapeOp, SliceOp
 from lowbit_dialect.ops.tile import TileOp
 from lowering import elementwise
-from lowering.backend.host import resolve_target
 from lowering.epilogue import Epilogue, Place
+from lowering.inputs import target_of
+from lowering.tile_check import check_tile
 from microkernels import lanewise
 from microkernels.block import Reduction
 from microkernels.choice import find_kernel
@@ -35,6 +36,7 @@ from microkernels.target import Target
 
 def expand_tile(tile: TileOp, target: Target) -> None:
     """Replace a tile by its reduction and epilogue."""
+    check_tile(tile, target)
     emit = Emitter(tile)
     name = tile.microkernel.data
     if name in lanewise.KINDS:
@@ -71,7 +73,7 @@ class LowbitExpandMicrokernelsPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Expand every tile, then the addresses between buffers."""
-        target = resolve_target(self.target)
+        target = target_of(self.target)
         for inner in list(op.walk()):
             try:
                 if isinstance(inner, TileOp):

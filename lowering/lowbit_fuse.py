@@ -36,6 +36,7 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.ranges import accumulator_range, bound_by_type
 from lowbit_dialect.reference import evaluate_elementwise
+from lowering.inputs import block_of
 from lowering.rebuild import rebuild
 
 MOST_STEPS = 15
@@ -272,11 +273,12 @@ class LowbitFusePass(ModulePass):
         for func in list(op.ops):
             if not isinstance(func, FuncOp) or func.is_declaration:
                 continue
-            for inner in list(func.body.block.ops):
+            block = block_of(func)
+            for inner in list(block.ops):
                 if isinstance(inner, LinearOp) and inner.results:
                     if inner.accumulator == i32 and not inner.epilogue.blocks:
                         replace_by_thresholds(inner, bounds_of(inner))
                     fuse(inner)
-            for inner in reversed(list(func.body.block.ops)):
+            for inner in reversed(list(block.ops)):
                 if isinstance(inner, ConstantOp) and not inner.result.uses.get_length():
                     Rewriter.erase_op(inner)

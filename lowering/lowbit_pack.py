@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, TensorType, f32
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, f32
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
@@ -26,7 +26,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.layout import Layout, Term, layout_of, storage_dtype, with_layout
-from lowbit_dialect.ops.common import shape_of, shaped, spatial_axes, tensor_of
+from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
 from lowbit_dialect.ops.layout import (
     ConstantOp,
@@ -40,8 +40,8 @@ from lowbit_dialect.ops.linear import Contraction, Conv2dOp, CorrectionsOp, Line
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
-from lowering.backend.host import resolve_target
 from lowering.elements import row_major
+from lowering.inputs import block_of, return_of, target_of
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
 from microkernels import lanewise
@@ -298,14 +298,13 @@ def _with_corrections(op: LinearOp, value: SSAValue) -> LinearOp:
 
 def _copy_results(func: FuncOp) -> None:
     """Results that no op of their own writes (arguments, constants, reshapes, repeats) are copied."""
-    last = func.body.block.last_op
-    if not isinstance(last, ReturnOp):
-        raise PassFailedException(f"@{func.sym_name.data} does not end in func.return")
+    last = return_of(func)
     seen: set[SSAValue] = set()
     for at, value in enumerate(last.operands):
         owner = value.owner
         computed = isinstance(owner, Operation) and not isinstance(owner, ConstantOp | ReshapeOp)
-        if (not computed or value in seen) and isinstance(value.type, TensorType):
+        if not computed or value in seen:
+            check_layout(value.type)
             copy = RelayoutOp(value, tensor_of(value))
             Rewriter.insert_op(copy, InsertPoint.before(last))
             last.operands[at] = copy.results[0]
@@ -322,7 +321,7 @@ class LowbitPackPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Pack every function, consumers before producers, then outline what is constant."""
-        target = resolve_target(self.target)
+        target = target_of(self.target)
         for func in list(op.ops):
             if isinstance(func, FuncOp) and not func.is_declaration:
                 _pack_function(func, target)
@@ -331,8 +330,10 @@ class LowbitPackPass(ModulePass):
 
 
 def _pack_function(func: FuncOp, target: Target) -> None:
-    packer = Packer(target)
-    for op in reversed(list(func.body.block.ops)):
+    packer, block = Packer(target), block_of(func)
+    for op in reversed(list(block.ops)):
+        if getattr(op, "outs", None) is not None:
+            raise PassFailedException(f"'{op.name}' is on memrefs: lowbit-pack needs tensors")
         try:
             match op:
                 case LinearOp():
@@ -347,6 +348,6 @@ def _pack_function(func: FuncOp, target: Target) -> None:
                     pass
         except ValueError as error:
             raise PassFailedException(f"'{op.name}': {error}") from error
-    for op in reversed(list(func.body.block.ops)):
+    for op in reversed(list(block.ops)):
         if isinstance(op, ConstantOp | ConversionOp) and not op.results[0].uses.get_length():
             Rewriter.erase_op(op)

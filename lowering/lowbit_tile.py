@@ -30,8 +30,8 @@ from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
 from lowbit_dialect.ops.tile import YieldOp
-from lowering.backend.host import resolve_target
 from lowering.conversion_loops import convert_loops, correction_loops
+from lowering.inputs import target_of
 from lowering.loops import TileNest
 from lowering.lowbit_pack import plain
 from lowering.rebuild import rebuild
@@ -239,7 +239,7 @@ class LowbitTilePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Tile every op of the module."""
-        target = resolve_target(self.target)
+        target = target_of(self.target)
         for inner in list(op.walk()):
             self._tile(inner, target)
 

@@ -16,6 +16,8 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.traits import SymbolTable
+from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
@@ -94,8 +96,13 @@ def _build_pack(
         block.add_op(op.clone(values))
     block.add_op(ReturnOp(*(values[value] for value in results)))
     types = [arg.type for arg in arguments], [value.type for value in results]
+    name = f"{func.sym_name.data}_pack"
+    if SymbolTable.lookup_symbol(module, name) is not None:
+        raise PassFailedException(
+            f"@{func.sym_name.data} needs @{name} for its packing, but there is one: rename it"
+        )
     pack = FuncOp(
-        f"{func.sym_name.data}_pack",
+        name,
         FunctionType.from_lists(*types),
         Region(block),
         arg_attrs=ArrayAttr([DictionaryAttr({CONSTANT: UnitAttr()})] * len(arguments)),

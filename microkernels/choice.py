@@ -16,6 +16,12 @@ from microkernels.multiply import multiply_kernels
 from microkernels.popcount import popcount_kernels
 from microkernels.target import Target
 
+MOST_ACCUMULATORS = 256
+"""Accumulators of one tile: eight times what any target holds in registers."""
+
+MOST_PRODUCTS = 4096
+"""Unrolled products of one pair of planes: a second of compile time a tile."""
+
 
 def kernels(target: Target) -> list[Microkernel]:
     """Every kernel that a target can run."""
@@ -52,7 +58,29 @@ def default_schedule(
         )
     else:
         kernel = min(legal, key=lambda one: one.cost(work))
-    return pinned.completed(_block(work, kernel, target))
+    schedule = pinned.completed(_block(work, kernel, target))
+    if error := too_large(schedule, work, kernel):
+        raise ValueError(error)
+    return schedule
+
+
+def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str | None:
+    """Why the code of one tile would be too long to build; None if it is not."""
+    block = schedule.pixels * schedule.vectors
+    if block > MOST_ACCUMULATORS:
+        return (
+            f"{schedule.pixels} pixels of {schedule.vectors} vectors are {block} accumulators: at "
+            f"most {MOST_ACCUMULATORS}"
+        )
+    words = -(-work.inputs // kernel.channels_per_word)
+    taps = 1 if schedule.taps == "none" else work.window.columns.kernel
+    products = block * min(schedule.unroll, words) * taps
+    if products > MOST_PRODUCTS:
+        return (
+            f"{block} accumulators, {taps} taps and {min(schedule.unroll, words)} words are "
+            f"{products} unrolled products: at most {MOST_PRODUCTS}"
+        )
+    return None
 
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
