@@ -16,13 +16,13 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
-from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.exceptions import VerifyException
 
 from lowbit.builder import Builder
 from lowbit.elements import parse_element
-from lowbit.errors import describe
+from lowbit.errors import USER_ERRORS, describe
 from lowbit.registry import context
-from lowbit.source import parse_text, verify
+from lowbit.source import parse_source, verify
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.layout import ConstantOp
 
@@ -167,13 +167,13 @@ def _extents(shape: Sequence[int]) -> list[int]:
 def parse_module(source: str | Path) -> ModuleOp:
     """Read a module from text, or from a file if `source` is a path; raises ValueError with the line."""
     is_path = isinstance(source, Path) or ("\n" not in source and source.endswith(".mlir"))
-    text = Path(source).read_bytes().decode() if is_path else str(source)
+    text = Path(source).read_bytes() if is_path else str(source)
     name = str(source) if is_path else "<text>"
     try:
-        module = parse_text(text, name, context())
-    except (ParseError, RecursionError) as error:
+        module = parse_source(text, name, context())
+    except USER_ERRORS as error:
+        if isinstance(error, OSError | ValueError):
+            raise
         raise ValueError(describe(error)) from error
-    except Exception as error:
-        raise ValueError(f"{name}: {describe(error)}") from error
     verify(module)
     return module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from xdsl.context import Context
@@ -9,12 +10,36 @@ from xdsl.dialects.builtin import FileLineColLoc, IntAttr, LocationAttr, ModuleO
 from xdsl.ir import Operation
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.lexer import Input, Span
 
 from lowbit.errors import place_of
+
+# Groups that never give back what they matched: linear in the length of the text.
+_TRAPS = re.compile(
+    r'//[^\n]*+|"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"|(?P<open>")'
+    r"|(?:(?<![\w%@#!^$.-])|(?<=[\d?]x))[su]?i(?P<bits>\d{6,})"
+)
 
 
 class SourceParser(Parser):
     """A parser that notes on each op where it stands."""
+
+    def __init__(self, context: Context, source: str | bytes, name: str):
+        """Raises ParseError for a string that does not end, and ValueError for bytes that are no text."""
+        if isinstance(source, bytes):
+            try:
+                source = source.decode()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{name}: byte {error.start} is not UTF-8 text") from error
+        # xDSL's parser takes time exponential in the length of a string that does not end, and counts
+        # to 2^n for a type of n bits.
+        for match in _TRAPS.finditer(source):
+            span = Span(match.start(), match.end(), Input(source, name))
+            if match["open"]:
+                raise ParseError(span, "a string literal starts here and does not end on its line")
+            if match["bits"]:
+                raise ParseError(span, f"no integer has {match['bits']} bits")
+        super().__init__(context, source, name)
 
     def parse_operation(self) -> Operation:
         where = self._current_token.span.get_location()
@@ -34,9 +59,9 @@ class SourceParser(Parser):
             self.raise_error(str(error) or type(error).__name__)
 
 
-def parse_text(text: str, name: str, context: Context) -> ModuleOp:
-    """Parse a module; raises ParseError with the line."""
-    return SourceParser(context, text, name).parse_module()
+def parse_source(source: str | bytes, name: str, context: Context) -> ModuleOp:
+    """Parse a module; raises ParseError with the line, or ValueError for bytes that are no text."""
+    return SourceParser(context, source, name).parse_module()
 
 
 def verify(module: ModuleOp) -> None:

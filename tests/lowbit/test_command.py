@@ -1,0 +1,211 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lowbit
+from lowbit.command import main
+
+PROGRAM = """
+func.func @net(%x: tensor<1x5x5x8x!lowbit.uint<2>>, %w: tensor<3x3x8x9x!lowbit.odd<1>> {lowbit.constant},
+               %s: tensor<9xf32>) -> (tensor<1x5x5x9xf32>, tensor<1x2x2x8x!lowbit.uint<2>>) {
+  %y = lowbit.conv2d %x, %w {padding = array<i64: 1, 1, 1, 1>}
+    : tensor<1x5x5x8x!lowbit.uint<2>>, tensor<3x3x8x9x!lowbit.odd<1>> -> tensor<1x5x5x9xi32>
+  %z = lowbit.requantize %y, %s : tensor<1x5x5x9xi32>, tensor<9xf32> -> tensor<1x5x5x9xf32>
+  %m = lowbit.max_pool %x {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>}
+    : tensor<1x5x5x8x!lowbit.uint<2>> -> tensor<1x2x2x8x!lowbit.uint<2>>
+  func.return %z, %m : tensor<1x5x5x9xf32>, tensor<1x2x2x8x!lowbit.uint<2>>
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    Path("net.mlir").write_text(PROGRAM)
+    np.save("x.npy", rng.integers(0, 4, (1, 5, 5, 8)))
+    np.save("w.npy", 2 * rng.integers(0, 2, (3, 3, 8, 9)) - 1)
+    np.save("s.npy", rng.random(9, np.float32))
+    np.savez("all.npz", **{name: np.load(f"{name}.npy") for name in "xws"})
+    return tmp_path
+
+
+def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 0, capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+@pytest.mark.usefixtures("folder")
+class TestResults:
+    def test_compile(self, capsys: pytest.CaptureFixture[str]) -> None:
+        text = output(capsys, "compile", "net.mlir", "--target", "x86-64-v2")
+        assert "input     w: 3x3x8x9 of odd1, packed ahead" in text
+        assert "output    1x2x2x8 of uint2" in text
+        told = json.loads(output(capsys, "compile", "net.mlir", "--json"))
+        assert [one["name"] for one in told["inputs"]] == ["x", "w", "s"]
+        assert told["schedules"][0]["schedule"].startswith("algorithm = direct")
+
+    def test_compile_emits_any_stage(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "lowbit.tile" in output(capsys, "compile", "net.mlir", "--emit", "loops")
+        output(capsys, "compile", "net.mlir", "--emit", "assembly", "-o", "net.s")
+        assert "net_pack:" in Path("net.s").read_text()
+
+    def test_run(self, capsys: pytest.CaptureFixture[str]) -> None:
+        program = lowbit.parse(Path("net.mlir"))
+        expected = lowbit.reference(program, *(np.load(f"{name}.npy") for name in "xws"))
+        named = ("-i", "s=s.npy", "-i", "w=w.npy", "-i", "x=x.npy")
+        for inputs in (named, ("-i", "x.npy", "-i", "w.npy", "-i", "s.npy"), ("-i", "all.npz")):
+            output(capsys, "run", "net.mlir", *inputs, "-o", "out.npz")
+            with np.load("out.npz") as results:
+                assert list(results) == ["z", "m"]
+                assert np.allclose(results["z"], expected[0], rtol=1e-5)
+                assert np.array_equal(results["m"], expected[1])
+        text = output(capsys, "run", "net.mlir", "-i", "all.npz", "--reference")
+        assert text.splitlines()[1].startswith("m: [1, 2, 2, 8] uint8, first [")
+        told = json.loads(output(capsys, "run", "net.mlir", "-i", "all.npz", "--json"))
+        assert [one["name"] for one in told["results"]] == ["z", "m"]
+
+    def test_explain(self, capsys: pytest.CaptureFixture[str]) -> None:
+        text = output(capsys, "explain", "net.mlir", "--no-ir", "--target", "x86-64-v3")
+        assert "conv2d %z\n  fused        requantize\n" in text
+        assert "accumulator  -216..216 from the types (72 products)" in text
+        assert "  input        1x5x5x8 of uint2 as [d0, d1, d2, " in text
+        told = json.loads(output(capsys, "explain", "net.mlir", "--json"))
+        stages = ["source", "graph", "plan", "buffers", "loops", "kernels", "llvm"]
+        assert list(told["stages"]) == stages
+        assert "memref" in output(capsys, "explain", "net.mlir", "--stage", "buffers")
+
+    def test_explain_says_why_an_op_stands_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        program = lowbit.Program()
+        x, other = (program.input((2, 8), "uint2", name=name) for name in ("x", "other"))
+        y = program.dense(x, program.input((8, 8), "odd1", name="w"))
+        clipped = program.clip(y, 0)
+        program.output(y, clipped, program.add(x, other), program.clip(program.add(x, other), 0))
+        Path("alone.mlir").write_text(str(program))
+        text = output(capsys, "explain", "alone.mlir", "--no-ir")
+        assert "stands alone: the result of dense has other users as well" in text
+        assert "add stands alone: its input is an argument" in text
+        assert "stands alone: its input comes from add, which has no epilogue" in text
+
+    def test_export(self, capsys: pytest.CaptureFixture[str]) -> None:
+        told = json.loads(output(capsys, "export", "net.mlir", "-d", "build", "--json"))
+        assert told["symbols"] == ["net_pack", "net"]
+        assert Path(told["object"]).read_bytes().startswith(b"\x7fELF")
+        text = output(capsys, "export", "net.mlir", "--name", "other", "--target", "x86-64")
+        assert text.split() == ["other.o", "other.h"]
+
+    def test_targets(self, capsys: pytest.CaptureFixture[str]) -> None:
+        text = output(capsys, "targets")
+        assert "x86-64-v4-vpopcntdq" in text
+        told = json.loads(output(capsys, "targets", "--json"))
+        assert {"name", "description", "runs_here", "why_not"} == set(told[0])
+
+    def test_bench(self, capsys: pytest.CaptureFixture[str]) -> None:
+        layer = ("--conv2d", "6 6 8 8 3 1 1", "--activation", "uint2", "--weight", "ternary")
+        told = json.loads(output(capsys, "bench", *layer, "--json"))
+        (result,) = told["results"]
+        assert list(result) == [
+            "layer",
+            "activation",
+            "weight",
+            "threads",
+            "macs",
+            "time_us",
+            "time_with_packing_us",
+            "spread_us",
+            "limit_us",
+        ]
+        assert result["macs"] == (6 * 3 - 2) ** 2 * 8 * 8
+        assert {"cpu", "target", "binary_gmacs_per_s"} <= set(told["machine"])
+        table = output(
+            capsys, "bench", "--conv2d", "4 4 8 8 1 0 1", "--activation", "i8", "--weight", "i8"
+        )
+        assert table.splitlines()[2].startswith("conv2d")
+
+
+@pytest.mark.usefixtures("folder")
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ("compile none.mlir", "none.mlir: No such file or directory"),
+            ("compile .", ".: a program is a .mlir or an .onnx file"),
+            ("compile net.txt", "net.txt: a program is a .mlir or an .onnx file"),
+            ("compile net.mlir --target zx81", "unknown target 'zx81'"),
+            ("compile net.mlir --target x86-64,+neon", "unknown feature 'neon'"),
+            ("compile net.mlir --schedule best", "unknown schedule 'best': expected"),
+            ("compile net.mlir --schedule model", "schedule='model' is not available yet"),
+            ("compile net.mlir --schedule pixels=x", "pixels of a schedule is of type int"),
+            ("compile net.mlir --schedule pixel=1", "a schedule has no 'pixel': it has "),
+            ("compile net.mlir --emit loops -o /none/x", "/none/x: No such file or directory"),
+            ("run net.mlir", "input 'x' is missing: give --input x=FILE.npy for each of x, w, s"),
+            ("run net.mlir -i v=x.npy", "'v=x.npy' names no input: the program takes x, w, s"),
+            ("run net.mlir -i none.npy", "none.npy: No such file or directory"),
+            ("run net.mlir -i net.mlir", "net.mlir: no readable .npy or .npz file: "),
+            ("run net.mlir -i bad.npy", "bad.npy: no readable .npy or .npz file: "),
+            ("run net.mlir -i pickled.npy", "pickled.npy: no readable .npy or .npz file: "),
+            ("run net.mlir -i w.npy", "input 'w' is missing"),
+            (
+                "run net.mlir -i x=w.npy -i w=w.npy -i s.npy",
+                "argument 'x' has shape 3x3x8x9, but the program takes 1x5x5x8",
+            ),
+            ("run net.mlir -i all.npz -o out.txt", "out.txt: results go to an .npz file"),
+            ("bench --conv2d 1,2,3", "'1,2,3' is no convolution: expected seven numbers"),
+            ("bench --conv2d 4,4,8,8,5,0,1", "'lowbit.conv2d': the output is empty"),
+            ("bench --suite resnet18 --weight uint9", "unknown element 'uint9'"),
+            ("bench --suite resnet18 --threads 2", "--threads 2 is not available yet"),
+            ("bench --suite resnet18 --layer C1", "resnet18 has no layer 'C1': it has C2, "),
+            ("export net.mlir --name 1x", "'1x' is no name of a C function"),
+            ("export net.mlir -d net.mlir", "net.mlir: File exists"),
+            ("import net.mlir", ""),
+            ("import none.onnx", "'none.onnx' is no file"),
+        ],
+    )
+    def test_one_line_and_1(
+        self, arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("bad.npy").write_bytes(Path("x.npy").read_bytes()[:150])
+        np.save("pickled.npy", np.array([print], object), allow_pickle=True)
+        assert main(arguments.split()) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith(f"lowbit: error: {message}")
+        assert captured.err.count("\n") == 1
+        assert "internal" not in captured.err
+
+    @pytest.mark.parametrize(
+        "arguments",
+        ["", "fly", "compile", "compile a b", "bench", "compile a --emit pdf", "bench --suite vgg"],
+    )
+    def test_a_wrong_command_line_is_2(
+        self, arguments: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(arguments.split()) == 2
+        assert capsys.readouterr().err.startswith("usage: lowbit")
+
+    def test_help_is_0(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--help"]) == 0
+        assert "COMMAND" in capsys.readouterr().out
+
+    def test_a_failed_check_of_bits_is_told(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("lowbit.benchmark.reference", lambda program, *arrays: np.int32([[0]]))
+        assert main(["bench", "--conv2d", "4 4 8 8 1 0 1"]) == 1
+        assert "layer conv2d (uint1 x uint1): its shape is" in capsys.readouterr().err
+
+    def test_a_defect_of_ours_is_one_line_too(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(path: str) -> None:
+            raise KeyError("lost")
+
+        monkeypatch.setattr("lowbit.commands.compile_command.load_program", fail)
+        assert main(["compile", "net.mlir"]) == 1
+        assert capsys.readouterr().err == (
+            "lowbit: error: internal error, please report: KeyError: 'lost'\n"
+        )
