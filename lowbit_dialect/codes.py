@@ -85,11 +85,14 @@ class CodeType(ParametrizedAttribute, TypeAttribute, ABC):
 
     def contains(self, values: IntArray) -> bool:
         """Whether every decoded value is one of this type's."""
-        if values.size == 0:
-            return True
-        low, high = int(values.min()), int(values.max())
-        in_range = self.minimum <= low and high <= self.maximum
-        return in_range and not bool(np.any((values - self.minimum) % self.scale))
+        return self.stray(values) is None
+
+    def stray(self, values: IntArray) -> int | None:
+        """The first value that is not one of this type's."""
+        outside = (values < self.minimum) | (values > self.maximum)
+        if self.is_odd:
+            outside |= values & 1 == 0
+        return int(values[outside][0]) if outside.any() else None
 
     def encode(self, values: IntArray) -> npt.NDArray[np.uint8]:
         """Return the plane bits of decoded values: bit `i` of the result is plane `i`."""

@@ -54,6 +54,7 @@ from lowbit_dialect.ops.properties import integer, number, one_of
 
 ROUNDINGS = ("half_even", "floor", "ceil", "up", "down", "half_up", "half_down")
 LAST = IntegerAttr(-1, i64)
+KINDS = {CodeType: "codes", IntegerType: "integers", Float32Type: "f32"}
 
 
 class ElementwiseOp(IRDLOperation, ABC):
@@ -96,7 +97,10 @@ class ElementwiseOp(IRDLOperation, ABC):
         if is_scalar(self.input.type):
             return
         shape, axis = shape_of(self.input), self.axis.value.data
-        expect(-len(shape) <= axis < len(shape), f"axis {axis} is not one of {len(shape)}")
+        expect(
+            -len(shape) <= axis < len(shape),
+            f"axis {axis} is not one of {len(shape)}",
+        )
         got = output_type(self)
         expect(
             tuple(got.get_shape()) == shape,
@@ -109,15 +113,18 @@ class ElementwiseOp(IRDLOperation, ABC):
             )
 
     def _verify_scalar(self) -> None:
-        expect(len(self.results) == 1 and self.outs is None, "computes one element from one")
-        expect(is_scalar(self.results[0].type), "computes one element from one")
+        one = self.outs is None and len(self.results) == 1 and is_scalar(self.results[0].type)
+        expect(one, f"on one {self.input.type}, it has one element as its result")
         for value in self.operands:
             check_layout(value.type)
 
     def _expect_elements(self, source: Any, target: Any) -> None:
-        got = element_of(self.input.type)
-        expect(isinstance(got, source), f"does not take {got}")
-        expect(isinstance(self.output_element, target), f"does not give {self.output_element}")
+        for verb, kind, got in (
+            ("takes", source, element_of(self.input.type)),
+            ("gives", target, self.output_element),
+        ):
+            names = [name for one, name in KINDS.items() if issubclass(one, kind)]
+            expect(isinstance(got, kind), f"{verb} {' or '.join(names)}, not {got}")
 
 
 def result_like(input: SSAValue | Operation, element: Attribute) -> Attribute:
@@ -270,8 +277,9 @@ class QuantizeOp(ElementwiseOp):
         """Clamp bounds, before the zero point is subtracted."""
         code, zero = self.output_element, self.zero_point.value.data
         assert isinstance(code, CodeType)
-        low = self.minimum.value.data if self.minimum else code.minimum + zero
-        high = self.maximum.value.data if self.maximum else code.maximum + zero
+        # An attribute of value 0 is false: ask for None.
+        low = code.minimum + zero if self.minimum is None else self.minimum.value.data
+        high = code.maximum + zero if self.maximum is None else self.maximum.value.data
         return low, high
 
     def verify_(self) -> None:
@@ -283,7 +291,8 @@ class QuantizeOp(ElementwiseOp):
         zero, (low, high) = self.zero_point.value.data, self.bounds
         fits = code.minimum <= low - zero <= high - zero <= code.maximum
         expect(fits, f"bounds {low}..{high} less zero point {zero} do not fit {code}")
-        plain = not self.minimum and not self.maximum and zero == 0 and rounding == "half_even"
+        bare = self.minimum is None and self.maximum is None
+        plain = bare and zero == 0 and rounding == "half_even"
         expect(plain or not code.is_odd, "an odd code has no bounds, zero point or rounding")
 
 

@@ -64,7 +64,7 @@ class ConstantOp(IRDLOperation):
     name = "lowbit.constant"
 
     value = prop_def(DenseIntOrFPElementsAttr)
-    result = result_def(TensorType)
+    result = result_def(RESULT)
     traits = traits_def(Pure())
     assembly_format = "$value attr-dict `->` type($result)"
 
@@ -99,17 +99,16 @@ class ConstantOp(IRDLOperation):
     def verify_(self) -> None:
         check_layout(self.result.type)
         type = shaped(self.result)
-        expect(
-            tuple(self.value.get_shape()) == tuple(type.get_shape()), f"value does not fit {type}"
-        )
+        fits = tuple(self.value.get_shape()) == tuple(type.get_shape())
+        expect(fits, f"a value of {self.value.type} does not fit a result of {type}")
         held = self.value.get_element_type()
         element = type.element_type
         if isinstance(element, CodeType):
             expect(
                 held in (i8, i16, i32, i64), f"a constant of {element} holds i8 to i64, not {held}"
             )
-            wide = self._held().astype(np.int64)
-            expect(element.contains(wide), f"holds values that are not {element}")
+            stray = element.stray(self._held())
+            expect(stray is None, f"holds {stray}, which is no value of {element}")
             return
         expect(held == element, f"a constant of {element} holds {element}, not {held}")
 
@@ -217,7 +216,7 @@ class ReshapeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
 
     name = "lowbit.reshape"
     input = operand_def()
-    result = result_def(TensorType | MemRefType)
+    result = result_def()
     traits = traits_def(Pure())
     assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
 
@@ -307,7 +306,9 @@ class SliceOp(IRDLOperation):
     def verify_(self) -> None:
         check_layout(self.result.type)
         buffer = shaped(self.buffer)
-        expect(buffer.element_type == i8 and buffer.get_num_dims() == 1, "slices a memref of bytes")
-        end = self.offset.value.data + storage_bytes(shaped(self.result))
+        bytes_ = buffer.element_type == i8 and buffer.get_num_dims() == 1
+        expect(bytes_, f"slices a buffer of bytes, memref<Nxi8>, not {buffer}")
+        begin = self.offset.value.data
+        end = begin + storage_bytes(shaped(self.result))
         size = buffer.get_shape()[0]
-        expect(self.offset.value.data >= 0 and end <= size, f"ends at byte {end} of {size}")
+        expect(begin >= 0 and end <= size, f"is bytes {begin} to {end} of a buffer of {size}")

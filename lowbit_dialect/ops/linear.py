@@ -53,7 +53,7 @@ from lowbit_dialect.ops.common import (
 )
 from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.elementwise import ElementwiseOp
-from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
+from lowbit_dialect.ops.properties import RESULT, Fits, integer, integers, one_of
 from lowbit_dialect.schedule import ScheduleAttr
 
 PRODUCTS = ("popcount", "multiply")
@@ -110,7 +110,7 @@ class LinearOp(IRDLOperation, ABC):
     outs = opt_operand_def()
     result = opt_result_def(RESULT)
     epilogue = region_def()
-    schedule = opt_prop_def(ScheduleAttr)
+    schedule = opt_prop_def(Fits(ScheduleAttr, "schedule is a #lowbit.schedule"))
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     traits = traits_def(NoTerminator(), WritesOuts())
 

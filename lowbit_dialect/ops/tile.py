@@ -26,7 +26,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import IsTerminator, NoTerminator, Pure
 
-from lowbit_dialect.ops.common import array, check_layout, expect, ints, shape_of
+from lowbit_dialect.ops.common import array, check_layout, expect, ints, shape_of, shaped
 from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import integer, integers, memref, string
 
@@ -155,6 +155,18 @@ class TileOp(IRDLOperation):
             expect(count >= 1, f"{name} is at least 1, not {count}")
         for value in self.operands:
             check_layout(value.type)
+        self._verify_epilogue()
         for value, axes in ((self.input, self.input_axes), (self.outs, self.output_axes)):
             rank = len(shape_of(value))
             expect(all(a < rank for a in array(axes, ())), f"{value.type} lacks a named axis")
+
+    def _verify_epilogue(self) -> None:
+        if not self.epilogue.blocks:
+            return
+        blocks, element = self.epilogue.blocks, shaped(self.outs).element_type
+        last = blocks[0].last_op
+        legal = len(blocks) == 1 and len(blocks[0].args) == 1 and isinstance(last, YieldOp)
+        expect(legal, "an epilogue is one block with one argument that ends in lowbit.yield")
+        assert last is not None
+        got = last.operands[0].type
+        expect(got == element, f"the epilogue yields {got}, but outs holds {element}")
