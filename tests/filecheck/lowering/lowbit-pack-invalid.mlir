@@ -1,0 +1,56 @@
+// RUN: lowbit-opt %s -p 'lowbit-pack{target="x86-64-v3"}' --split-input-file --verify-diagnostics | filecheck %s
+
+// CHECK: @blocks has several blocks: expected one
+func.func @blocks(%x: tensor<2xi32>) -> tensor<2xi32> {
+  cf.br ^next
+^next:
+  func.return %x : tensor<2xi32>
+}
+
+// -----
+
+// CHECK: @unreachable does not end in func.return
+func.func @unreachable(%x: tensor<2xi32>) -> tensor<2xi32> {
+  llvm.unreachable
+}
+
+// -----
+
+// CHECK: @scalar returns i32: expected tensors alone
+func.func @scalar(%x: i32) -> i32 {
+  func.return %x : i32
+}
+
+// -----
+
+// CHECK: every extent of tensor<?xi32> is static and at least 1
+func.func @dynamic(%x: tensor<?xi32>) -> tensor<?xi32> {
+  func.return %x : tensor<?xi32>
+}
+
+// -----
+
+// CHECK: 'lowbit.clip' is on memrefs: lowbit-pack needs tensors
+func.func @memrefs(%x: memref<2xi32>) {
+  lowbit.clip %x outs(%x : memref<2xi32>) {minimum = 0 : i32} : memref<2xi32>
+  func.return
+}
+
+// -----
+
+// CHECK: 'lowbit.add' has channels on axis 1 of tensor<2x5x3xi32>: expected the last, or axis 1 of 4
+func.func @channel_axis(%x: tensor<2x5x3xi32>, %b: tensor<5xi32>) -> tensor<2x5x3xi32> {
+  %y = lowbit.add %x, %b {axis = 1 : i64} : tensor<2x5x3xi32>, tensor<5xi32> -> tensor<2x5x3xi32>
+  func.return %y : tensor<2x5x3xi32>
+}
+
+// -----
+
+// CHECK: @taken needs @taken_pack for its packing, but there is one: rename it
+func.func @taken(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<1>> {lowbit.constant}) -> tensor<3x16xi32> {
+  %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  func.return %y : tensor<3x16xi32>
+}
+func.func @taken_pack() {
+  func.return
+}
