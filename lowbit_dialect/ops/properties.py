@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from typing_extensions import TypeVar
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     FloatAttr,
