@@ -1,0 +1,31 @@
+// RUN: lowbit-opt %s -p 'lowbit-tile{target="x86-64-v3"}' --split-input-file | filecheck %s
+
+// Three rows in blocks of two pixels: one whole block, and a tail of one pixel.
+
+// CHECK-LABEL: @dense
+// CHECK-NOT:     scf.for
+// CHECK:         lowbit.tile "popcount_bytes_32x8" at(%0, %0, %0, %0, %0) rows(%0, %1)
+// CHECK-SAME:      {pixels = 2 : i64, vectors = 1 : i64, channels = 8 : i64, {{.*}}columns = array<i64: 0, 1, 0, 1>
+// CHECK-NEXT:    [[TWO:%.*]] = arith.constant 2 : index
+// CHECK-NEXT:    lowbit.tile "popcount_bytes_32x8" at(%0, %0, %0, %0, [[TWO]]) rows(%0, %1)
+// CHECK-SAME:      {pixels = 1 : i64,
+func.func @dense(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>, %w: memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>, %y: memref<3x8xi32>) {
+  lowbit.dense %x, %w outs(%y : memref<3x8xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 2, vectors = 1>} : memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>, memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>
+  func.return
+}
+
+// -----
+
+// The border is peeled: bounds as operands left and right, all three taps between.
+
+// CHECK-LABEL: @borders
+// CHECK:         scf.for [[ROW:%.*]] =
+// CHECK:           lowbit.tile "max" at({{.*}}, [[ROW]], {{.*}}) rows({{.*}}) columns(
+// CHECK:           scf.for [[COLUMN:%.*]] =
+// CHECK-NEXT:        lowbit.tile "max" at({{.*}}, [[ROW]], [[COLUMN]]) rows({{[^)]*}}) ins(
+// CHECK-SAME:          columns = array<i64: 0, 3>
+// CHECK:           lowbit.tile "max" at({{.*}}, [[ROW]], {{.*}}) rows({{.*}}) columns(
+func.func @borders(%x: memref<1x3x4x8xi32>, %y: memref<1x3x4x8xi32>) {
+  lowbit.max_pool %x outs(%y : memref<1x3x4x8xi32>) {kernel = array<i64: 1, 3>, padding = array<i64: 0, 1, 0, 1>} : memref<1x3x4x8xi32>
+  func.return
+}
