@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("lowbit_dialect", "microkernels", "lowering", "autotune", "lowbit")
 """Each room imports from itself and from those before it."""
 
-DEPENDENCIES = {"llvmlite", "numpy", "rich", "xdsl"}
+DEPENDENCIES = {"llvmlite", "numpy", "rich", "typing_extensions", "xdsl"}
+"""Declared ones, and what xDSL itself requires."""
+
 ONNX = {"onnx", "google"}
 """The extra, and protobuf, which comes with it."""
 PUBLIC_XDSL = {
