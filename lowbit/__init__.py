@@ -11,8 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lowbit.calling import Bound, Packed
     from lowbit.checks import CheckFailed, CheckReport, check, reference
-    from lowbit.kernel import Bound, Kernel, Packed, compile
+    from lowbit.kernel import Kernel, compile
     from lowbit.layers import LayerReport, compare_layers
     from lowbit.machines import targets
     from lowbit.objects import Exported, export
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from microkernels.target import Target
 
 _WHERE = {
-    "Bound": "lowbit.kernel",
+    "Bound": "lowbit.calling",
     "CheckFailed": "lowbit.checks",
     "CheckReport": "lowbit.checks",
     "Exported": "lowbit.objects",
     "Kernel": "lowbit.kernel",
     "LayerReport": "lowbit.layers",
     "Layout": "lowbit_dialect.layout",
-    "Packed": "lowbit.kernel",
+    "Packed": "lowbit.calling",
     "Program": "lowbit.program",
     "Schedule": "lowbit_dialect.schedule",
     "Target": "microkernels.target",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from ctypes import c_void_p
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowbit.arrays import aligned_empty, aligned_storage, checked
+from lowbit.calling import Bound, Packed, addresses, fits, in_place, match_inputs, wanted
 from lowbit.code import Code, generate
 from lowbit.pipeline import check_stage, lower
 from lowbit.program import Program
@@ -20,8 +19,6 @@ from lowbit_dialect.layout import (
     Array,
     ShapedValue,
     from_storage,
-    layout_of,
-    storage_of,
     to_storage,
 )
 from lowbit_dialect.schedule import Schedule
@@ -50,27 +47,6 @@ def compile(
         raise ValueError(f"threads={threads} is not available yet: use threads=1")
     code = generate(program, target, schedule, verify_each=verify_each)
     return Kernel(program, code, str(target), schedule)
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Constant inputs in the form that a kernel reads; made by `Kernel.pack`."""
-
-    arrays: tuple[Array, ...]
-    """The results of packing."""
-    plain: Mapping[str, Array]
-    """Constant inputs that the kernel reads as they stand, by name."""
-    form: tuple[str, ...]
-    """What kind of kernel reads this."""
-
-
-class Bound(partial[None]):
-    """A call with everything decided: no checks, no allocation."""
-
-    arrays: tuple[Array, ...]
-    """Everything that the call reads or writes, kept alive."""
-    results: tuple[Array, ...]
-    """What it writes, as stored."""
 
 
 class Kernel:
@@ -128,7 +104,7 @@ class Kernel:
         self._require_host()
         constants = self.signature.constants
         names = [one.name for one in constants]
-        given = _match(names, arrays, named)
+        given = match_inputs(names, arrays, named)
         types = {one.name: one.type for one in constants}
         return self._packed({n: checked(n, given[n], types[n]) for n in names})
 
@@ -142,7 +118,7 @@ class Kernel:
         inputs = [to_storage(values[p.name], p.type) for p in function.parameters]
         results = tuple(aligned_storage(type) for type in function.results)
         scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
-        self._pack(*_addresses([*inputs, *results, *scratch]))
+        self._pack(*addresses([*inputs, *results, *scratch]))
         return Packed(results, plain, self._form)
 
     @property
@@ -159,7 +135,7 @@ class Kernel:
         stored = self._stored(arrays, named, self._convert)
         function = self.signature.main
         results = [aligned_storage(type) for type in function.results]
-        self._main(*_addresses([*stored, *results, *self._arena(function)]))
+        self._main(*addresses([*stored, *results, *self._arena(function)]))
         decoded = [from_storage(words, type) for words, type in zip(results, function.results)]
         return decoded[0] if len(decoded) == 1 else tuple(decoded)
 
@@ -171,11 +147,11 @@ class Kernel:
         """
         self._require_host()
         function = self.signature.main
-        stored = self._stored(arrays, named, _in_place)
+        stored = self._stored(arrays, named, in_place)
         outs = self._outs(out)
         scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
         kept = (*stored, *outs, *scratch)
-        bound = Bound(self._main, *_addresses(kept))
+        bound = Bound(self._main, *addresses(kept))
         bound.arrays, bound.results = kept, tuple(outs)
         return bound
 
@@ -187,8 +163,8 @@ class Kernel:
         if len(given) != len(types):
             raise ValueError(f"the program has {len(types)} results, but out holds {len(given)}")
         for one, type in zip(given, types):
-            if not _fits(one, type) or not one.flags.writeable:
-                raise ValueError(f"out is not {_wanted(type)}")
+            if not fits(one, type) or not one.flags.writeable:
+                raise ValueError(f"out is not {wanted(type)}")
         return given
 
     def _stored(
@@ -208,7 +184,7 @@ class Kernel:
             if held[0].form != self._form:
                 raise ValueError("the Packed inputs come from another kernel: use this one's pack")
         wanted = [one for one in inputs if not (held and one.constant)]
-        given = _match([one.name for one in wanted], arrays, named)
+        given = match_inputs([one.name for one in wanted], arrays, named)
         if not held:
             constants = {
                 o.name: checked(o.name, given[o.name], o.type) for o in inputs if o.constant
@@ -251,47 +227,3 @@ def _missing(target: Target) -> str:
 
 def _callable(jit: Jit, function: Function) -> Callable[..., None]:
     return jit.function(function.symbol, None, *[c_void_p] * function.pointers)
-
-
-def _addresses(arrays: Sequence[Array]) -> list[int]:
-    return [array.ctypes.data for array in arrays]
-
-
-def _match(names: Sequence[str], arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Each input by name, from arrays in order and by name."""
-    listed = ", ".join(names) or "nothing"
-    if len(arrays) > len(names):
-        raise ValueError(f"takes {len(names)} arrays ({listed}), not {len(arrays)}")
-    given = dict(zip(names, arrays))
-    for name, array in named.items():
-        if name not in names:
-            raise ValueError(f"there is no argument '{name}': the kernel takes {listed}")
-        if name in given:
-            raise ValueError(f"argument '{name}' is given twice")
-        given[name] = array
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise ValueError(f"argument '{missing[0]}' is missing: the kernel takes {listed}")
-    return given
-
-
-def _fits(array: Any, type: ShapedValue) -> bool:
-    shape, dtype = storage_of(type)
-    if not isinstance(array, np.ndarray):
-        return False
-    held = cast(Array, array)
-    in_place = held.flags.c_contiguous and held.flags.aligned
-    return held.shape == shape and held.dtype == dtype and in_place
-
-
-def _wanted(type: ShapedValue) -> str:
-    shape, dtype = storage_of(type)
-    return f"a C-contiguous array of {dtype} of shape {'x'.join(map(str, shape))}"
-
-
-def _in_place(name: str, array: Any, type: ShapedValue) -> Array:
-    if _fits(array, type):
-        return array
-    if layout_of(type) is not None:
-        return to_storage(checked(name, array, type), type)
-    raise ValueError(f"argument '{name}' is not {_wanted(type)}")

@@ -8,7 +8,7 @@ from argparse import Namespace
 from typing import Any
 
 from lowbit.code import Code, generate
-from lowbit.commands.inputs import load_program, read_schedule, write_text
+from lowbit.commands.inputs import load_program, progress, read_schedule, write_text
 from lowbit.elements import spelling_of
 from lowbit.kernel import Kernel
 from lowbit.pipeline import lower
@@ -25,8 +25,9 @@ def run(given: Namespace) -> None:
         write_text(str(module), given.output)
         return
     started = time.perf_counter()
-    code = generate(program, given.target, schedule, verify_each=given.verify_each)
-    kernel = Kernel(program, code, given.target, schedule)
+    with progress("compiling"):
+        code = generate(program, given.target, schedule, verify_each=given.verify_each)
+        kernel = Kernel(program, code, given.target, schedule)
     seconds = time.perf_counter() - started
     if given.emit == "assembly":
         write_text(kernel.assembly(), given.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from lowbit.commands.inputs import load_program, read_schedule, write_json
+from lowbit.commands.inputs import load_program, progress, read_schedule, write_json
 from lowbit.explanation import Explanation, explain, stage_text
 
 
@@ -19,7 +19,8 @@ def run(given: Namespace) -> None:
         else:
             print("\n".join(texts.values()))
         return
-    story = explain(program, given.target, schedule)
+    with progress("compiling"):
+        story = explain(program, given.target, schedule)
     if given.json:
         write_json(asdict(story) | ({"stages": {}} if given.no_ir else {}))
         return

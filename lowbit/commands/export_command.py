@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from lowbit.commands.inputs import load_program, read_schedule, write_json
+from lowbit.commands.inputs import load_program, progress, read_schedule, write_json
 from lowbit.objects import export
 
 
 def run(given: Namespace) -> None:
     """Write an object and a header."""
-    exported = export(
-        load_program(given.program),
-        given.target,
-        given.directory,
-        name=given.name,
-        schedule=read_schedule(given.schedule),
-    )
+    program, schedule = load_program(given.program), read_schedule(given.schedule)
+    with progress("compiling"):
+        exported = export(
+            program, given.target, given.directory, name=given.name, schedule=schedule
+        )
     if given.json:
         write_json(
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,16 +61,17 @@ def progress(label: str) -> Generator[Advance]:
     from rich.console import Console
     from rich.progress import Progress
 
-    started = time.monotonic()
     bar = Progress(console=Console(stderr=True), transient=True)
     task = bar.add_task(label, total=None)
+    timer = threading.Timer(PATIENCE, bar.start)
+    timer.start()
 
     def advance(done: int, total: int) -> None:
-        if not bar.live.is_started and time.monotonic() - started > PATIENCE:
-            bar.start()
         bar.update(task, completed=done, total=total)
 
     try:
         yield advance
     finally:
+        timer.cancel()
+        timer.join()
         bar.stop()

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lowbit.checks import as_tuple, reference
-from lowbit.commands.inputs import load_program, read_schedule, write_json
+from lowbit.commands.inputs import load_program, progress, read_schedule, write_json
 from lowbit.kernel import compile
 from lowbit.program import Program
 from lowbit_dialect.layout import Array
@@ -24,15 +24,8 @@ def run(given: Namespace) -> None:
     """Run a program on the arrays of some files, and write or describe the results."""
     program = load_program(given.program)
     arrays = read_inputs(given.input, program)
-    if given.reference:
-        started = time.perf_counter()
-        result = reference(program, *arrays)
-    else:
-        kernel = compile(program, given.target, read_schedule(given.schedule))
-        started = time.perf_counter()
-        result = kernel(*arrays)
-    seconds = time.perf_counter() - started
-    results = as_tuple(result)
+    with progress("running"):
+        results, seconds = compute(program, arrays, given)
     names = result_names(program)
     if given.output is not None:
         np.savez(_npz(given.output), **dict(zip(names, results)))  # pyright: ignore
@@ -42,6 +35,20 @@ def run(given: Namespace) -> None:
     elif given.output is None:
         for one in summary:
             print(f"{one['name']}: {one['shape']} {one['dtype']}, first {one['first']}")
+
+
+def compute(
+    program: Program, arrays: list[Array], given: Namespace
+) -> tuple[tuple[Array, ...], float]:
+    """The results, and the seconds that they took."""
+    if given.reference:
+        started = time.perf_counter()
+        result = reference(program, *arrays)
+    else:
+        kernel = compile(program, given.target, read_schedule(given.schedule))
+        started = time.perf_counter()
+        result = kernel(*arrays)
+    return as_tuple(result), time.perf_counter() - started
 
 
 def result_names(program: Program) -> list[str]:

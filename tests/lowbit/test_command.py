@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 import lowbit
 from lowbit.command import main
+from lowbit.commands import inputs
 
 PROGRAM = """
 func.func @net(%x: tensor<1x5x5x8x!lowbit.uint<2>>, %w: tensor<3x3x8x9x!lowbit.odd<1>> {lowbit.constant},
@@ -58,8 +60,8 @@ class TestResults:
         program = lowbit.parse(Path("net.mlir"))
         expected = lowbit.reference(program, *(np.load(f"{name}.npy") for name in "xws"))
         named = ("-i", "s=s.npy", "-i", "w=w.npy", "-i", "x=x.npy")
-        for inputs in (named, ("-i", "x.npy", "-i", "w.npy", "-i", "s.npy"), ("-i", "all.npz")):
-            output(capsys, "run", "net.mlir", *inputs, "-o", "out.npz")
+        for given in (named, ("-i", "x.npy", "-i", "w.npy", "-i", "s.npy"), ("-i", "all.npz")):
+            output(capsys, "run", "net.mlir", *given, "-o", "out.npz")
             with np.load("out.npz") as results:
                 assert list(results) == ["z", "m"]
                 assert np.allclose(results["z"], expected[0], rtol=1e-5)
@@ -209,3 +211,18 @@ class TestErrors:
         assert capsys.readouterr().err == (
             "lowbit: error: internal error, please report: KeyError: 'lost'\n"
         )
+
+
+def test_a_bar_appears_on_a_terminal_after_a_second(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(inputs, "PATIENCE", 0.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with inputs.progress("thinking") as advance:
+        for done in range(50):
+            advance(done, 50)
+            time.sleep(0.005)
+    captured = capsys.readouterr()
+    assert "thinking" in captured.err
+    assert captured.out == ""
