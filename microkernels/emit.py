@@ -228,6 +228,13 @@ class Emitter:
         if lanes >= total:
             self.store(value, pointer, align)
             return
+        if lanes == 1:
+            # LLVM 22.1 stores a masked lane that was truncated as wide as it had been before:
+            # https://github.com/llvm/llvm-project/issues/179489, for AVX-512 only.
+            one = VectorType(element_of(value.type), [1])
+            first = llvm.ShuffleVectorOp(value, value, DenseArrayBase.from_list(i32, [0]), one)
+            self.store(self.op(first), pointer, align)
+            return
         args = [value, pointer, self.constant(align, i32), self._mask(total, lanes)]
         self.call(f"llvm.masked.store.{mangled(value.type)}.p0", args, None)
 
