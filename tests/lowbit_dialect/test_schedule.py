@@ -1,0 +1,68 @@
+"""Schedules: text, completion, refusals."""
+
+from __future__ import annotations
+
+import pytest
+from dialect_text import context
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.parser import Parser
+from xdsl.utils.exceptions import ParseError
+
+from lowbit_dialect.schedule import ALGORITHMS, TAPS, Schedule, ScheduleAttr
+
+SCHEDULES = st.builds(
+    Schedule,
+    algorithm=st.sampled_from(("", *ALGORITHMS)),
+    microkernel=st.sampled_from(("", "popcount_xor_i32x8", "multiply_f32x8")),
+    pixels=st.integers(0, 8),
+    vectors=st.integers(0, 4),
+    unroll=st.integers(0, 31),
+    taps=st.sampled_from(("", *TAPS)),
+)
+
+
+@given(SCHEDULES)
+def test_text(schedule: Schedule):
+    assert Schedule.parse(str(schedule)) == schedule
+    attr = ScheduleAttr(schedule)
+    assert Parser(context(), str(attr)).parse_attribute() == attr
+
+
+@given(SCHEDULES, SCHEDULES)
+def test_completion_keeps_what_is_pinned(pinned: Schedule, default: Schedule):
+    done = pinned.completed(default)
+    for field in ("algorithm", "microkernel", "pixels", "vectors", "unroll", "taps"):
+        assert getattr(done, field) == (getattr(pinned, field) or getattr(default, field))
+    assert pinned.completed(Schedule()) == pinned == Schedule().completed(pinned)
+
+
+@given(st.lists(SCHEDULES, max_size=5))
+def test_schedules_are_ordered_values(several: list[Schedule]):
+    assert sorted(several) == sorted(several[::-1])
+    assert len({*several, *several}) == len(set(several))
+
+
+REFUSED = [
+    ("algorithm = winograd", "algorithm is one of direct"),
+    ("taps = some", "taps is one of none, columns, all, not 'some'"),
+    ("pixel = 4", "a schedule has no 'pixel': it has algorithm, microkernel, pixels"),
+    ("pixels = many", "pixels of a schedule is of type int"),
+    ("microkernel = 4", "microkernel of a schedule is of type str"),
+    ("unroll = 0", "unroll of a schedule is at least 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED)
+def test_refusals(text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        Schedule.parse(text)
+    with pytest.raises(ParseError) as caught:
+        Parser(context(), f"#lowbit.schedule<{text}>").parse_attribute()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["pixels", "pixels = 1 = 2", "4"])
+def test_what_is_no_schedule(text: str):
+    with pytest.raises(ValueError, match="is no schedule: expected 'name = value"):
+        Schedule.parse(text)
