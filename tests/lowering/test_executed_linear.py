@@ -1,5 +1,7 @@
 """`conv2d` and `dense` on every tier of the host: generated code against the reference, between guards."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from executed import TIERS, check
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from sampling import sample
 from schedules import linear_of, pin, schedules
 from strategies import LinearCase, element, fill, linear_cases, plain_pairs, program_for
+from xdsl.dialects.builtin import i64
 
 from lowbit_dialect.codes import CODE_SPELLINGS
 from lowbit_dialect.reference import Array
@@ -59,7 +62,20 @@ def test_codes(tier: str, part: int):
 @pytest.mark.parametrize("part", range(3))
 @pytest.mark.parametrize("tier", TIERS)
 def test_integers_and_floats(tier: str, part: int):
-    run_part(linear_cases(plain_pairs(), largest=7), part, tier)
+    run_part(linear_cases(plain_pairs(), largest=7).map(_padded_legally), part, tier)
+
+
+def _padded_legally(case: LinearCase) -> LinearCase:
+    """Corrections of padding are i32, so sums in i64 pad with 0."""
+    return replace(case, pad_value=0) if case.accumulator == i64 else case
+
+
+@pytest.mark.xfail(strict=True, reason="corrections of padding are i32")
+def test_sums_in_i64_that_pad_with_a_value():
+    case = LinearCase(
+        "conv2d", "i16", "i16", height=1, channels=3, padding=(0, 1, 0, 0), pad_value=-32768
+    )
+    execute(replace(case, fills=("max", "max")), None, TIERS[0])
 
 
 @pytest.mark.parametrize("activation", CODE_SPELLINGS)

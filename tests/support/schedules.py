@@ -56,3 +56,11 @@ def pin(module: ModuleOp, schedule: Schedule | None) -> None:
     """Give the first linear op of a module a schedule."""
     if schedule is not None:
         linear_of(module).properties["schedule"] = ScheduleAttr(schedule)
+
+
+def pin_all(module: ModuleOp, tier: str, family: str) -> None:
+    """Have every linear op of a module run on the tier's first kernel of a family."""
+    name = next(k.name for k in kernels(resolve_target(tier)) if family in k.name)
+    for op in module.walk():
+        if isinstance(op, LinearOp):
+            op.properties["schedule"] = ScheduleAttr(Schedule(microkernel=name))
