@@ -10,7 +10,7 @@ from statistics import median, quantiles
 import numpy as np
 
 from autotune.machine import pin_core
-from lowbit.checks import CheckFailed, first_difference, reference
+from lowbit.checks import CheckFailed, first_difference, is_exact, reference
 from lowbit.data import random_values
 from lowbit.elements import parse_element
 from lowbit.kernel import Bound, compile
@@ -171,7 +171,7 @@ def _bind(
     bound()
     if check:
         got = from_storage(bound.results[0], kernel.signature.main.results[0])
-        wrong = first_difference(got, reference(program, *arrays))
+        wrong = first_difference(got, reference(program, *arrays), is_exact(program))
         if wrong is not None:
             raise CheckFailed(f"layer {layer.name} ({' x '.join(elements)}): {wrong}")
     return bound, contraction_of(program)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import lowbit
-from lowbit.checks import first_difference
+from lowbit.checks import first_difference, is_exact
 
 
 def test_check_reports_what_it_compared() -> None:
@@ -40,11 +40,16 @@ def test_check_fails_with_the_first_difference(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_floats_agree_within_rounding_and_integers_exactly() -> None:
+def test_only_sums_of_floats_may_round() -> None:
     one = np.float32([1.0, np.nan])
-    assert first_difference(one, one + np.float32(1e-7)) is None
-    assert first_difference(one, one + np.float32(0.1)) is not None
-    assert first_difference(np.int32([1]), np.int32([2])) is not None
+    near, far = one + np.float32(1e-6), one + np.float32(0.1)
+    assert first_difference(one, one) is None
+    assert first_difference(one, near) is not None
+    assert first_difference(one, near, exact=False) is None
+    assert first_difference(one, far, exact=False) is not None
+    assert first_difference(np.int32([1]), np.int32([2]), exact=False) is not None
+    assert is_exact(lowbit.dense((1, 3), (3, 2), "uint1", "uint1"))
+    assert not is_exact(lowbit.dense((1, 3), (3, 2), "f32", "f32"))
 
 
 def test_compare_layers_looks_at_every_tensor_after_fusion() -> None:
