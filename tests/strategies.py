@@ -225,13 +225,14 @@ def linear_cases(
     return LinearCase(**named, seed=draw(seeds()))
 
 
-def linear_op(case: LinearCase, x: Any, w: Any) -> LinearOp:
+def linear_op(case: LinearCase, x: Any, w: Any, corrections: Any = None) -> LinearOp:
     """The op of a case on two values."""
     result = TensorType(case.accumulator, case.output_shape)
     if case.op == "dense":
-        return DenseOp(x, w, result)
+        return DenseOp(x, w, result, corrections=corrections)
     names = ("strides", "padding", "dilations", "groups", "pad_value", "format")
-    return Conv2dOp(x, w, result, **{name: getattr(case, name) for name in names})
+    options = {name: getattr(case, name) for name in names}
+    return Conv2dOp(x, w, result, corrections=corrections, **options)
 
 
 def program_for(case: LinearCase) -> ModuleOp:

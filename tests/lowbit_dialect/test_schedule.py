@@ -39,7 +39,8 @@ def test_completion_keeps_what_is_pinned(pinned: Schedule, default: Schedule):
 
 @given(st.lists(SCHEDULES, max_size=5))
 def test_schedules_are_ordered_values(several: list[Schedule]):
-    assert sorted(several) == sorted(several[::-1])
+    backwards = several[::-1]
+    assert sorted(several) == sorted(backwards)
     assert len({*several, *several}) == len(set(several))
 
 

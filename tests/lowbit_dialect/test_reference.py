@@ -1,0 +1,155 @@
+"""The reference of `conv2d`, `dense` and `corrections` against sums written out position by position."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from strategies import (
+    FILLS,
+    LinearCase,
+    linear_cases,
+    linear_op,
+    plain_pairs,
+    program_for,
+)
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.rewriter import Rewriter
+
+from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
+from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
+from lowbit_dialect.reference import run
+
+
+def naive(case: LinearCase, x: Array, w: Array) -> Array:
+    """Every output by its own sum, as DESIGN defines the op; decoded integers in i64."""
+    if case.op == "dense":
+        return np.array([[int(np.dot(r, c)) for c in wide(w).T] for r in wide(x)])
+    if case.format == "nchw":
+        x, w = x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0)
+    x, w = wide(x), wide(w)
+    (top, left, _, _), shape = case.padding, case.output_shape
+    rows, columns = shape[1:3] if case.format == "nhwc" else shape[2:4]
+    ins, outs = case.channels // case.groups, case.outputs // case.groups
+    y = np.zeros((case.batch, rows, columns, case.outputs), x.dtype)
+    for n, oy, ox, group in np.ndindex(case.batch, rows, columns, case.groups):
+        patch = np.full((*case.kernel, ins), case.pad_value, x.dtype)
+        for ky, kx in np.ndindex(case.kernel):
+            iy = oy * case.strides[0] - top + ky * case.dilations[0]
+            ix = ox * case.strides[1] - left + kx * case.dilations[1]
+            if 0 <= iy < case.height and 0 <= ix < case.width:
+                patch[ky, kx] = x[n, iy, ix, group * ins : (group + 1) * ins]
+        of = slice(group * outs, (group + 1) * outs)
+        y[n, oy, ox, of] = (patch[..., None] * w[..., of]).sum(axis=(0, 1, 2))
+    return y if case.format == "nhwc" else y.transpose(0, 3, 1, 2)
+
+
+def wide(values: Array) -> Array:
+    return values.astype(np.float64 if values.dtype == np.float32 else np.int64)
+
+
+def corrected(case: LinearCase) -> ModuleOp:
+    """The program of a case whose products are formed bitserially."""
+    module = program_for(case)
+    (plain,) = (op for op in module.walk() if isinstance(op, LinearOp))
+    terms = CorrectionsOp.of(plain, plain.weights)
+    op = linear_op(case, plain.input, plain.weights, terms.results[0])
+    Rewriter.replace_op(plain, [terms, op])
+    return module
+
+
+def decoded(code: str) -> list[int]:
+    return list(parse_code(code).values())
+
+
+@settings(max_examples=60)
+@given(linear_cases(largest=6))
+def test_products_of_codes(case: LinearCase):
+    x, w = case.arrays()
+    module = program_for(case)
+    module.verify()
+    (y,) = run(module, x, w)
+    assert y.shape == case.output_shape
+    assert np.array_equal(y, naive(case, x, w))
+
+
+@settings(max_examples=40)
+@given(linear_cases(plain_pairs(), largest=6))
+def test_products_of_integers_and_floats(case: LinearCase):
+    x, w = case.arrays()
+    module = program_for(case)
+    module.verify()
+    (y,) = run(module, x, w)
+    expected = naive(case, x, w)
+    if case.activation == "f32":  # the quarters of `fill` add without rounding
+        assert y.dtype == np.float32
+    assert np.array_equal(y, expected)
+
+
+@settings(max_examples=25)
+@given(linear_cases(largest=5))
+def test_popcounts_and_corrections_are_the_products(case: LinearCase):
+    x, w = case.arrays()
+    module = corrected(case)
+    module.verify()
+    assert np.array_equal(run(module, x, w)[0], run(program_for(case), x, w)[0])
+
+
+BITSERIAL = LinearCase(
+    "conv2d",
+    "uint1",
+    "uint1",
+    batch=2,
+    height=4,
+    width=3,
+    channels=4,
+    outputs=4,
+    kernel=(2, 3),
+    strides=(2, 1),
+    padding=(1, 0, 2, 2),
+    dilations=(1, 2),
+    groups=2,
+)
+
+
+@pytest.mark.parametrize("activation", CODE_SPELLINGS)
+def test_popcounts_for_every_pair_of_codes(activation: str):
+    values = decoded(activation)
+    pads = sorted({0, values[0], values[-1], (values[0] + values[-1]) // 2} | {1, -1})
+    legal = [p for p in pads if min(values[0], 0) <= p <= max(values[-1], 0)]
+    for number, weight in enumerate(CODE_SPELLINGS):
+        case = replace(
+            BITSERIAL,
+            activation=activation,
+            weight=weight,
+            pad_value=legal[number % len(legal)],
+            format=("nhwc", "nchw")[number % 2],
+            fills=(FILLS[number % 5], FILLS[number // 5]),
+            seed=number,
+        )
+        x, w = case.arrays()
+        assert np.array_equal(run(corrected(case), x, w)[0], naive(case, x, w)), case
+
+
+def test_a_convolution_by_hand():
+    """Pixels 1, 2, 0 after a pad of 3, each less the one before."""
+    case = LinearCase("conv2d", "uint2", "odd1", width=3, kernel=(1, 2), padding=(0, 1, 0, 0))
+    case = replace(case, pad_value=3)
+    x = np.array([1, 2, 0], np.uint8).reshape(1, 1, 3, 1)
+    w = np.array([-1, 1], np.int8).reshape(1, 2, 1, 1)
+    assert run(program_for(case), x, w)[0].ravel().tolist() == [-2, 1, -2]
+
+
+@pytest.mark.parametrize("depth", [3967, 3968, 4096, 8192])
+def test_deep_sums_of_ones(depth: int):
+    case = LinearCase("dense", "uint8", "uint8", channels=depth, fills=("max", "max"))
+    assert run(corrected(case), *case.arrays())[0].item() == depth * 255 * 255
+
+
+def test_a_large_pad_value_between_codes():
+    case = replace(BITSERIAL, activation="odd3", weight="ternary", pad_value=-4)
+    x, w = case.arrays()
+    assert np.array_equal(run(corrected(case), x, w)[0], naive(case, x, w))
