@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lowbit", description="A compiler for neural networks of one to eight bits."
     )
+    parser.add_argument("--version", action=VersionAction, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_compile(commands)
     _add_run(commands)
@@ -40,6 +41,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_import(commands)
     _add_targets(commands)
     return parser
+
+
+class VersionAction(argparse.Action):
+    """Print the version, which is looked up only when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"lowbit {version('lowbit')}")
+        parser.exit()
 
 
 class Commands(Protocol):

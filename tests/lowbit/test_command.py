@@ -190,6 +190,8 @@ class TestErrors:
         assert capsys.readouterr().err.startswith("usage: lowbit")
 
     def test_help_is_0(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out.startswith("lowbit ")
         assert main(["--help"]) == 0
         assert "COMMAND" in capsys.readouterr().out
 
