@@ -82,7 +82,7 @@ class LowbitExpandMicrokernelsPass(ModulePass):
                     expand_address(inner)
             except ValueError as error:
                 raise PassFailedException(f"'{inner.name}': {error}") from error
-        for inner in list(op.walk()):
+        for inner in reversed(list(op.walk())):
             if (
                 isinstance(inner, UnrealizedConversionCastOp)
                 and not inner.results[0].uses.get_length()

@@ -129,6 +129,10 @@ class Packer:
         source = self.stored(weights, None, op) if layout_of(shaped(weights)) else weights
         new = CorrectionsOp.of(op, source, products)
         folded = _fold(new)
+        if folded is not new:
+            new.drop_all_references()
+        if folded is not new:
+            new.erase()  # or the unpacked weights would stay, for a use that is in no block
         owner = source.owner
         where = (
             InsertPoint.after(owner)
