@@ -56,6 +56,8 @@ def chain_after(op: Operation) -> list[ElementwiseOp]:
     chain: list[ElementwiseOp] = []
     value = op.results[0]
     while isinstance(user := sole_user(value), ElementwiseOp):
+        if user.parent is not op.parent:
+            break  # It is in the epilogue of another producer already.
         if isinstance(user, AddOp) and user.other is value and not user.tables:
             user.operands[0], user.operands[1] = user.other, user.input
         if why_not(user, value, op) is not None:

@@ -1,0 +1,200 @@
+"""`lowbit-fuse` changes no bit, whatever the scales, and leaves what it cannot fuse correct."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
+from programs import Array, Net, inputs
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, f32
+from xdsl.ir import Operation, SSAValue
+
+from lowbit_dialect import reference
+from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
+from lowbit_dialect.ops.elementwise import (
+    ROUNDINGS,
+    AddOp,
+    BatchNormOp,
+    ClipOp,
+    DivOp,
+    ElementwiseOp,
+    MulOp,
+    QuantizeOp,
+    RequantizeOp,
+    ThresholdOp,
+)
+from lowbit_dialect.ops.linear import LinearOp
+from lowering.lowbit_fuse import MOST_STEPS, LowbitFusePass
+
+CHANNELS, ROWS = 3, 40
+NUMBERS = st.one_of(
+    st.sampled_from([2.0**k for k in range(-6, 7)]),
+    st.floats(0.0078125, 128, width=32),
+    st.sampled_from([1e-30, 1e-6, 1e6, 1e30]),
+)
+"""Scales: powers of two, of which ties are exact, and tiny and huge ones."""
+
+
+def same(module: ModuleOp, seed: int) -> ModuleOp:
+    """Fuse a copy, compare the reference of both, and return the copy."""
+    module.verify()
+    fused = module.clone()
+    LowbitFusePass().apply(Context(), fused)
+    fused.verify()
+    for fills in (["random"], ["minimum", "maximum"], ["maximum"]):
+        arguments = inputs(module, fills, seed)
+        for want, got in zip(reference.run(module, *arguments), reference.run(fused, *arguments)):
+            np.testing.assert_array_equal(got, want)
+    return fused
+
+
+def ops(module: ModuleOp, *kinds: type[Operation]) -> list[Operation]:
+    return [op for op in module.walk() if isinstance(op, kinds)]
+
+
+def table(net: Net, data: DataObject, *, signed: bool = True, zero: bool = False) -> SSAValue:
+    """A table of one row, or one for each channel."""
+    numbers = NUMBERS.map(lambda x: -x) | NUMBERS if signed else NUMBERS
+    numbers = numbers | st.just(0.0) if zero else numbers
+    size = data.draw(st.sampled_from((1, CHANNELS)))
+    values = data.draw(st.lists(numbers, min_size=size, max_size=size))
+    return net.constant(np.array(values, np.float32), "f32")
+
+
+def step(net: Net, value: SSAValue, data: DataObject) -> SSAValue:
+    """One float op, with parameters of every kind."""
+    kind = data.draw(st.sampled_from(("mul", "div", "add", "clip", "batch_norm")))
+    match kind:
+        case "mul":
+            return net.add(MulOp(value, table(net, data, zero=True)))
+        case "div":
+            return net.add(DivOp(value, table(net, data)))
+        case "add":
+            return net.add(AddOp(value, table(net, data, zero=True)))
+        case "clip":
+            bounds = sorted(data.draw(st.tuples(st.integers(-9, 9), st.integers(-9, 9))))
+            low, high = (data.draw(st.sampled_from((bound, None))) for bound in bounds)
+            return net.add(ClipOp(value, low, high))
+        case _:
+            rows = [table(net, data, zero=True) for _ in range(3)]
+            return net.add(BatchNormOp(value, *rows, table(net, data, signed=False, zero=True)))
+
+
+def quantised(net: Net, value: SSAValue, data: DataObject, spelling: str) -> SSAValue:
+    """A quantiser with any rounding, zero point and bounds that its code allows."""
+    code, scale = parse_code(spelling), table(net, data, signed=False)
+    if code.is_odd:
+        return net.add(QuantizeOp(value, scale, code))
+    zero = data.draw(st.integers(-5, 5))
+    ends = st.integers(code.minimum, code.maximum)
+    low, high = sorted(data.draw(st.tuples(ends, ends)))
+    bounds = data.draw(st.sampled_from((None, (low + zero, high + zero))))
+    rounding = data.draw(st.sampled_from(ROUNDINGS))
+    options: dict[str, Any] = {"zero_point": zero, "bounds": bounds, "rounding": rounding}
+    return net.add(QuantizeOp(value, scale, code, **options))
+
+
+def layer(net: Net, *, constant: bool = False) -> SSAValue:
+    """A dense layer whose accumulators take every value in -27..27, and many rows of them."""
+    x = net.input((ROWS, 9), "uint2")
+    if constant:
+        weights = np.random.default_rng(1).choice(np.array([-1, 0, 1], np.int8), (9, CHANNELS))
+        return net.dense(x, net.constant(weights, "ternary"))
+    return net.dense(x, net.input((9, CHANNELS), "odd1"))
+
+
+@settings(max_examples=80)
+@given(st.data())
+def test_chains_keep_every_code(data: DataObject) -> None:
+    net, spelling = Net(), data.draw(st.sampled_from(CODE_SPELLINGS))
+    y = layer(net, constant=data.draw(st.booleans()))
+    bias = table(net, data, zero=True) if data.draw(st.booleans()) else None
+    y = net.add(RequantizeOp(y, table(net, data, zero=True), f32, bias=bias))
+    for _ in range(data.draw(st.integers(0, 2))):
+        y = step(net, y, data)
+    fused = same(net.module(quantised(net, y, data, spelling)), data.draw(st.integers(0, 99)))
+    (linear,) = ops(fused, LinearOp)
+    outside = [op for op in ops(fused, ElementwiseOp) if op.parent_op() is not linear]
+    assert not outside, "the chain is not in the epilogue"
+    if parse_code(spelling).steps > MOST_STEPS:
+        assert not ops(fused, ThresholdOp)
+
+
+@pytest.mark.parametrize("spelling", CODE_SPELLINGS)
+def test_ties_of_a_power_of_two(spelling: str) -> None:
+    """Half of every odd accumulator is a tie."""
+    for rounding in ROUNDINGS:
+        net, code = Net(), parse_code(spelling)
+        half = net.constant(np.array([0.5, -0.5, 0.25], np.float32), "f32")
+        one = net.constant(np.ones(1, np.float32), "f32")
+        y = net.add(RequantizeOp(layer(net), half, f32))
+        options = {} if code.is_odd else {"rounding": rounding}
+        fused = same(net.module(net.add(QuantizeOp(y, one, code, **options))), 0)
+        assert bool(ops(fused, ThresholdOp)) == (code.steps <= MOST_STEPS)
+
+
+def chain(net: Net, y: SSAValue, axis: int = -1) -> SSAValue:
+    scale = net.constant(np.array([0.5, -0.25, 2.0], np.float32), "f32")
+    one = net.constant(np.ones(1, np.float32), "f32")
+    y = net.add(RequantizeOp(y, scale, f32, axis=axis))
+    return net.add(QuantizeOp(y, one, parse_code("uint2"), axis=axis))
+
+
+def test_two_users_stay_apart() -> None:
+    net = Net()
+    y = layer(net)
+    fused = same(net.module(chain(net, y), chain(net, y)), 0)
+    assert not ops(fused, ThresholdOp)
+
+
+def test_a_result_that_is_returned_stays() -> None:
+    net = Net()
+    y = layer(net)
+    same(net.module(y, chain(net, y)), 0)
+
+
+def test_residual_adds() -> None:
+    net = Net()
+    y = net.add(AddOp(layer(net), net.input((ROWS, CHANNELS), "int4")))
+    assert ops(same(net.module(chain(net, y)), 0), AddOp)
+
+
+def test_an_accumulator_added_to_itself() -> None:
+    net = Net()
+    y = layer(net)
+    same(net.module(net.add(AddOp(y, y))), 0)
+
+
+def test_two_layers_added() -> None:
+    net = Net()
+    same(net.module(chain(net, net.add(AddOp(layer(net), layer(net))))), 0)
+
+
+def test_channels_first() -> None:
+    net = Net()
+    x, w = net.input((2, 9, 4, 5), "uint2"), net.input((CHANNELS, 9, 1, 1), "odd1")
+    fused = same(net.module(chain(net, net.conv2d(x, w, format="nchw"), axis=1)), 0)
+    assert ops(fused, ThresholdOp)
+
+
+def test_tables_that_are_arguments() -> None:
+    net = Net()
+    y = net.add(RequantizeOp(layer(net), net.input((CHANNELS,), "f32"), f32))
+    fused = same(net.module(net.add(ClipOp(y, 0.0))), 0)
+    assert all(isinstance(op.parent_op(), LinearOp) for op in ops(fused, ElementwiseOp))
+
+
+def test_values_that_a_range_saturates() -> None:
+    """Thresholds outside the range of the accumulator are the ends of i32."""
+    net = Net()
+    y = net.add(RequantizeOp(layer(net), table_of(net, 1e30, -1e30, 1e-30), f32))
+    one = table_of(net, 1.0)
+    same(net.module(net.add(QuantizeOp(y, one, parse_code("int2")))), 0)
+
+
+def table_of(net: Net, *values: float) -> SSAValue:
+    held: Array = np.array(values, np.float32)
+    return net.constant(held, "f32")
