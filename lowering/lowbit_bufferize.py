@@ -201,7 +201,9 @@ def _set_type(func: FuncOp, results: int, arena: bool) -> None:
     old += [DictionaryAttr({})] * (count - len(old))
     old += [DictionaryAttr({"lowbit.out": UnitAttr()})] * results
     old += [DictionaryAttr({"lowbit.arena": UnitAttr()})] * int(arena)
-    func.properties["arg_attrs"] = ArrayAttr(old)
+    func.properties.pop("arg_attrs", None)
+    if any(attrs.data for attrs in old):
+        func.properties["arg_attrs"] = ArrayAttr(old)
     func.properties.pop("res_attrs", None)
     func.properties["function_type"] = FunctionType.from_lists(types, [])
 

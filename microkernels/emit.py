@@ -7,6 +7,8 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
+from struct import pack, unpack
 from typing import cast
 
 from xdsl.builder import Builder
@@ -114,6 +116,10 @@ class Emitter:
     def constant(self, value: float, type: Attribute) -> SSAValue:
         """A constant of an integer, float or index type, or the splat of one."""
         key = (value, type)
+        if isinstance(element_of(type), Float32Type) and not isfinite(value):
+            # xDSL prints a dense infinity as its bits, and reads them back as a number.
+            (bits,) = unpack("<i", pack("<f", value))
+            return self.bitcast(self.constant(bits, vector(lanes_of(type), i32)), type)
         if key not in self._constants:
             self._constants[key] = self._home.insert(_constant(value, type)).results[0]
         return self._constants[key]

@@ -83,10 +83,10 @@ def _binary(kind: type[Operation]) -> Rule:
 def _binary_with_overflow(kind: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         flags = op.properties.get("overflowFlags")
-        properties: dict[str, Attribute] = {}
-        if isinstance(flags, arith.IntegerOverflowAttr) and flags.data:
-            code = sum({"nsw": 1, "nuw": 2}[flag] for flag in flags.data)
-            properties["overflowFlags"] = IntegerAttr(code, i32)
+        given = flags.data if isinstance(flags, arith.IntegerOverflowAttr) else ()
+        code = sum({"nsw": 1, "nuw": 2}[flag] for flag in given)
+        # Written where it is 0 too: the parser of these ops gives it to all of them.
+        properties: dict[str, Attribute] = {"overflowFlags": IntegerAttr(code, i32)}
         conversion.become(op, kind, conversion.operands(op), properties)
 
     return rule

@@ -20,6 +20,7 @@ from xdsl.dialects.builtin import (
     ArrayAttr,
     DictionaryAttr,
     IndexType,
+    IntegerAttr,
     MemRefType,
     ModuleOp,
     UnitAttr,
@@ -32,6 +33,8 @@ from lowering.llvm.conversion import Conversion, Rule, convert_dialect
 from lowering.llvm.type_conversion import llvm_type, refusal
 
 _EXTERNAL = llvm.LinkageAttr("external")
+_NAMED = IntegerAttr(0, 64)
+"""What the parser of `llvm.func` gives every function; written too, so that text reads back the same."""
 _BUFFER: dict[str, Attribute] = {"llvm.noalias": UnitAttr(), "llvm.nonnull": UnitAttr()}
 
 
@@ -63,7 +66,7 @@ def _func(op: func.FuncOp, conversion: Conversion) -> None:
         linkage=_EXTERNAL,
         sym_visibility=op.sym_visibility,
         body=op.detach_region(op.body),
-        other_props={"arg_attrs": _argument_attributes(op)},
+        other_props={"arg_attrs": _argument_attributes(op), "unnamed_addr": _NAMED},
         extra_attrs=op.attributes,
     )
     conversion.insert(new)
