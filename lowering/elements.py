@@ -41,11 +41,11 @@ class Element:
         return f32 if self.dtype.kind == "f" else IntegerType(8 * self.dtype.itemsize)
 
     def read(self, indices: Sequence[SSAValue]) -> SSAValue:
-        """The decoded element as i32 (f32 as it is)."""
+        """The decoded element as i32 (f32 and i64 as they are)."""
         emit, element = self.emit, self.type.element_type
         if not self.packed:
             word = emit.load(self._address(indices, None), self.stored, self.dtype.itemsize)
-            if self.dtype.kind == "f":
+            if self.dtype.kind == "f" or self.dtype.itemsize == 8:
                 return word
             return emit.widen(word, i32, signed=self.dtype.kind == "i")
         assert isinstance(element, CodeType)
