@@ -13,7 +13,8 @@ from lowering.backend.host import resolve_target
 
 PROCESSORS = {
     "x86-64-v4": "corei7_skylake_x",
-    "x86-64-v4-vpopcntdq": "corei7_icelake_u",
+    # GF2P8AFFINEQB of Bochs 2.7 gives the complement of what it should.
+    "x86-64-v4-vpopcntdq,-gfni": "corei7_icelake_u",
 }
 """For each target a model that has what the target has; the first has no VPOPCNTDQ."""
 
@@ -32,7 +33,9 @@ class _Run:
     def check(self) -> None:
         for call, outs in zip(self.calls, self.results):
             assert not call.fault, f"{call.fault}, {self.where}"
-            assert not any(out.overrun for out in outs), f"{call.symbol} writes outside, {self.where}"
+            assert not any(out.overrun for out in outs), (
+                f"{call.symbol} writes outside, {self.where}"
+            )
         got = [[out.held for out in outs] for outs in self.results]
         compare(got, self.want, self.lowered.types, self.tolerance, self.where)
 
@@ -78,8 +81,11 @@ class Emulation:
                 run.check()
             except AssertionError as error:
                 failures.append(f"{error}\n{run.lowered.packed}")
-        first = "\n".join(failures[:3])
-        assert not failures, f"{len(failures)} of {len(self._runs)} runs fail:\n{first}"
+        # One program in full, of the others what went wrong.
+        told = (
+            [failures[0], *(text.partition("\n")[0] for text in failures[1:])] if failures else []
+        )
+        assert not told, f"{len(told)} of {len(self._runs)} runs fail:\n" + "\n".join(told)
 
     def _call(self, run: _Run, code: Code, inputs: list[list[bytes]], side: str) -> None:
         """Call each function, the results of the first as packed arguments of the second."""
