@@ -17,6 +17,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import output_type
 from lowbit_dialect.ops.elementwise import ThresholdOp
+from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.linear import LinearOp
 
 
@@ -60,3 +61,16 @@ def test_packed_stores(tier: str, part: int):
         seeds(),
         count=8,
     )
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_constant_weights_are_kept_once(tier: str):
+    """Corrections folded from constant weights once left the unpacked weights behind."""
+    net = Net()
+    x = net.input((1, 3, 3, 5), "uint2")
+    w = net.constant(np.ones((3, 3, 5, 4), np.int8), "odd2")
+    module = net.module(net.conv2d(x, w, padding=(1, 1, 1, 1)))
+    pin_all(module, tier, "popcount")
+    packed = check(module, [inputs(module, ["random"], 0)], tier)
+    constants = [op for op in packed.walk() if isinstance(op, ConstantOp)]
+    assert all(layout_of(op.result.type) is not None for op in constants)
