@@ -142,9 +142,14 @@ def _cast(kind: type[Operation]) -> Rule:
         if operand.type == conversion.llvm_type(op.results[0].type):
             conversion.replace(op, operand)
             return
-        conversion.become(op, kind, [operand], {})
+        conversion.become(op, kind, [operand], _truncation(kind))
 
     return rule
+
+
+def _truncation(kind: type[Operation]) -> dict[str, Attribute]:
+    """The flags that the parser of `llvm.trunc` gives every one."""
+    return {"overflowFlags": llvm.OverflowAttr(None)} if kind is llvm.TruncOp else {}
 
 
 def _index_cast(extension: type[Operation]) -> Rule:
@@ -155,7 +160,7 @@ def _index_cast(extension: type[Operation]) -> Rule:
             conversion.replace(op, operand)
             return
         kind = extension if growth > 0 else llvm.TruncOp
-        conversion.become(op, kind, [operand], {})
+        conversion.become(op, kind, [operand], _truncation(kind))
 
     return rule
 

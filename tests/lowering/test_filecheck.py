@@ -1,4 +1,4 @@
-"""The files of `tests/filecheck/lowering`: each part alone in this process, a few through the command line."""
+"""The files of `tests/filecheck/lowering`: each part alone in this process, two by the command line."""
 
 import re
 import shutil
