@@ -174,7 +174,8 @@ class ThresholdOp(ElementwiseOp):
         self._verify_elementwise([self.thresholds], i32, 2)
         self._verify_elementwise([self.flip] if self.flip else [], i32)
         self._expect_elements(IntegerType, CodeType)
-        expect(element_of(self.input.type) == i32, "compares i32")
+        got = element_of(self.input.type)
+        expect(got == i32, f"compares i32, not {got}")
         code = self.output_element
         assert isinstance(code, CodeType)
         got = shape_of(self.thresholds)[1]
@@ -443,7 +444,7 @@ class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
         self._verify_elementwise([], f32)
         element = element_of(self.input.type)
         expect(element in (f32, i32), f"clips f32 or i32, not {element}")
-        expect(self.output_element == element, f"gives {element}")
+        expect(self.output_element == element, f"gives {element}, not {self.output_element}")
         for bound in (self.minimum, self.maximum):
             if bound is not None:
                 legal = isinstance(bound, FloatAttr | IntegerAttr) and bound.type == element
@@ -494,7 +495,10 @@ class AddOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
         element = element_of(self.input.type)
         floats = [isinstance(e, Float32Type) for e in (element, kind, self.output_element)]
         expect(len(set(floats)) == 1, f"cannot add {kind} to {element} as {self.output_element}")
-        expect(floats[0] or self.output_element == i32, "integers add to i32")
+        expect(
+            floats[0] or self.output_element == i32,
+            f"integers add to i32, not {self.output_element}",
+        )
         if not self.tables and not is_scalar(self.input.type):
             same = shape_of(self.input) == shape_of(self.other)
             expect(same, f"adds {self.other.type} to {self.input.type}: the shapes differ")

@@ -162,7 +162,10 @@ class BitpackOp(ConversionOp):
     def verify_(self) -> None:
         source, target = self._verify_same()
         expect(source is None or not source.packed, "packs an input that is packed already")
-        expect(target is not None and target.packed, "packs to a layout with planes")
+        expect(
+            target is not None and target.packed,
+            "packs to a layout with planes, as in [d0, planes, d1 by 32]",
+        )
 
 
 @irdl_op_definition
@@ -238,7 +241,10 @@ class ReshapeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
             prod(source.get_shape()) == prod(target.get_shape()),
             f"{source} and {target} have different numbers of elements",
         )
-        expect(source.element_type == target.element_type, "keeps the element type")
+        expect(
+            source.element_type == target.element_type,
+            f"keeps the elements: {source} and {target} differ",
+        )
         plain = layout_of(source) is None and layout_of(target) is None
         expect(plain, "reshapes tensors without a layout: unpack first")
 

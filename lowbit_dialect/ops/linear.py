@@ -518,7 +518,7 @@ class CorrectionsOp(IRDLOperation):
             work.bitserial or products == "multiply",
             "only products of codes have popcount corrections",
         )
-        expect(min(array(self.size, ())) >= 1, "size is at least 1")
+        expect(min(array(self.size, ())) >= 1, f"size is at least 1 each way, not {self.size}")
         verify_window(work.window)
         verify_pad(work)
         verify_corrections(work, output_type(self))

@@ -138,7 +138,9 @@ class MaxPoolOp(PoolOp):
         for axis in (self.window.rows, self.window.columns):
             border = (*range(axis.head), *range(axis.out - axis.tail, axis.out))
             inside = all(axis.low(o) < axis.high(o) for o in border)
-            expect(inside, "every window covers at least one position of the image")
+            expect(
+                inside, "every window covers at least one position of the image, not padding alone"
+            )
 
 
 @irdl_op_definition
