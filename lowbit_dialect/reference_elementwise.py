@@ -1,0 +1,153 @@
+"""The meaning of elementwise ops, in NumPy. Float arithmetic is f32, one rounding an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from xdsl.dialects.builtin import Float32Type
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Array, storage_dtype
+from lowbit_dialect.ops.elementwise import (
+    AddOp,
+    BatchNormOp,
+    ClipOp,
+    DivOp,
+    ElementwiseOp,
+    MulOp,
+    QuantizeOp,
+    RequantizeOp,
+    ThresholdOp,
+)
+from lowbit_dialect.ops.layout import ConstantOp
+
+Values = dict[SSAValue, Array]
+Row = Callable[[Array], Array]
+
+
+def elementwise(op: ElementwiseOp, values: Values) -> Array:
+    """Any elementwise op on a tensor."""
+    return apply_step(op, values, op.channel_axis)
+
+
+def evaluate_elementwise(op: ElementwiseOp, x: Array) -> Array:
+    """One op of constant tables on one value for each channel, `[C]` in and out."""
+    tables = {v: o.array() for v in op.operands if isinstance(o := v.owner, ConstantOp)}
+    result = apply_step(op, {**tables, op.input: x}, 0)
+    return result.astype(storage_dtype(op.output_element))
+
+
+def apply_step(op: ElementwiseOp, values: Values, channel: int) -> Array:
+    """One op whose tables run along the axis `channel` of its input; not yet in the result's type."""
+    x = values[op.input]
+
+    def row(table: Array) -> Array:
+        return table.reshape([-1 if axis == channel else 1 for axis in range(x.ndim)])
+
+    with np.errstate(all="ignore"):
+        return ELEMENTWISE[type(op)](op, x, row, values)
+
+
+def _threshold(op: ThresholdOp, x: Array, row: Row, values: Values) -> Array:
+    code = op.output_element
+    assert isinstance(code, CodeType)
+    flipped = x ^ row(values[op.flip]) if op.flip else x
+    count = np.zeros(x.shape, np.int32)
+    for step in values[op.thresholds].T:
+        count += flipped >= row(step)
+    return code.minimum + code.scale * count
+
+
+def round_to(x: Array, rounding: str) -> Array:
+    """Round f32 by a mode of `lowbit.quantize`: `half_up` and `up` go away from zero."""
+    size = np.abs(x)
+    modes: dict[str, Callable[[], Array]] = {
+        "half_even": lambda: np.round(x),
+        "floor": lambda: np.floor(x),
+        "ceil": lambda: np.ceil(x),
+        "down": lambda: np.trunc(x),
+        "up": lambda: np.copysign(np.ceil(size), x),
+        "half_up": lambda: np.copysign(np.floor(size) + (size - np.floor(size) >= 0.5), x),
+        "half_down": lambda: np.copysign(np.floor(size) + (size - np.floor(size) > 0.5), x),
+    }
+    return modes[rounding]()
+
+
+def _quantize(op: QuantizeOp, x: Array, row: Row, values: Values) -> Array:
+    code = op.output_element
+    assert isinstance(code, CodeType)
+    scaled = x / row(values[op.scale])
+    if code.is_odd:
+        half = np.float32(code.maximum // 2 + 1)
+        # 2 floor(y / 2) + 1 clamped to the code; a NaN clamps to the smallest. The inner floor keeps the
+        # smallest denormals from vanishing when they are halved.
+        low = np.fmax(np.floor(np.floor(scaled) * np.float32(0.5)), -half)
+        return 2 * np.fmin(low, half - 1).astype(np.int32) + 1
+    low, high = op.bounds
+    zero = np.float32(op.zero_point.value.data)
+    clamped = np.fmin(np.fmax(scaled + zero, np.float32(low)), np.float32(high))
+    return round_to(clamped, op.rounding.data).astype(np.int32) - op.zero_point.value.data
+
+
+def _requantize(op: RequantizeOp, x: Array, row: Row, values: Values) -> Array:
+    y = x.astype(np.float32) * row(values[op.scale])
+    if op.bias:
+        y = y + row(values[op.bias])
+    element = op.output_element
+    if isinstance(element, Float32Type):
+        return y
+    low, high = clamp_bounds(element)
+    clamped = np.fmin(np.fmax(y, np.float32(low)), np.float32(high))
+    return np.round(clamped).astype(np.int64)
+
+
+def clamp_bounds(element: Attribute) -> tuple[int, int]:
+    """What requantised values are clamped to; for i32 the f32 values next inside its range."""
+    if isinstance(element, CodeType):
+        return element.minimum, element.maximum
+    info = np.iinfo(storage_dtype(element))
+    return max(int(info.min), -(2**31)), min(int(info.max), 2**31 - 128)
+
+
+def _batch_norm(op: BatchNormOp, x: Array, row: Row, values: Values) -> Array:
+    epsilon = np.float32(op.epsilon.value.data)
+    deviation = np.sqrt(row(values[op.variance]) + epsilon)
+    return (x - row(values[op.mean])) / deviation * row(values[op.gamma]) + row(values[op.beta])
+
+
+def _clip(op: ClipOp, x: Array, row: Row, values: Values) -> Array:
+    y = x
+    for bound, limit in ((op.minimum, np.fmax), (op.maximum, np.fmin)):
+        if bound is not None:
+            y = limit(y, x.dtype.type(cast(Any, bound).value.data))
+    return y
+
+
+def _add(op: AddOp, x: Array, row: Row, values: Values) -> Array:
+    other = row(values[op.other]) if op.tables else values[op.other]
+    if x.dtype == np.float32:
+        return x + other
+    return x.astype(np.int64) + other
+
+
+def _mul(op: MulOp, x: Array, row: Row, values: Values) -> Array:
+    return x * row(values[op.scale])
+
+
+def _div(op: DivOp, x: Array, row: Row, values: Values) -> Array:
+    return x / row(values[op.scale])
+
+
+ELEMENTWISE: dict[type[Operation], Callable[..., Array]] = {
+    ThresholdOp: _threshold,
+    QuantizeOp: _quantize,
+    RequantizeOp: _requantize,
+    BatchNormOp: _batch_norm,
+    ClipOp: _clip,
+    AddOp: _add,
+    MulOp: _mul,
+    DivOp: _div,
+}
