@@ -134,7 +134,9 @@ class MaxPoolOp(PoolOp):
         )
 
     def verify_(self) -> None:
-        self._verify_pool(element_of(self.input.type))
+        element = element_of(self.input.type)
+        expect(element != i64, "pools codes, i8, i16, i32 or f32, not i64")
+        self._verify_pool(element)
         for axis in (self.window.rows, self.window.columns):
             border = (*range(axis.head), *range(axis.out - axis.tail, axis.out))
             inside = all(axis.low(o) < axis.high(o) for o in border)

@@ -1,0 +1,92 @@
+"""The numbers of a `conv2d` or `dense`, and what they demand of operands, padding and corrections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import Float32Type, i8, i16, i32
+from xdsl.ir import Attribute
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.geometry import Window
+from lowbit_dialect.layout import ShapedValue
+from lowbit_dialect.ops.common import expect, value_range
+
+PRODUCTS = ("popcount", "multiply")
+"""What a kernel sums: popcounts of planes, or products of decoded values."""
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """The numbers of a `conv2d` or `dense`: a dense layer is a 1x1 window over one row of M pixels."""
+
+    batch: int
+    window: Window
+    inputs: int
+    """Input channels of one group."""
+    outputs: int
+    """Output channels of one group."""
+    groups: int
+    pad_value: int
+    activation: Attribute
+    weight: Attribute
+    input_axes: tuple[int, ...]
+    """Axes of the input: batch, spatial..., channels; a dense layer has rows and channels."""
+    weight_axes: tuple[int, ...]
+    """Axes of the weights: spatial..., inputs, outputs."""
+
+    @property
+    def depth(self) -> int:
+        """Terms of one sum, padding included."""
+        return self.window.rows.kernel * self.window.columns.kernel * self.inputs
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds on taps inside the image."""
+        taps = self.window.rows.taps_inside * self.window.columns.taps_inside
+        return self.batch * taps * self.inputs * self.outputs * self.groups
+
+    @property
+    def bitserial(self) -> bool:
+        """Whether both operands are codes."""
+        return isinstance(self.activation, CodeType) and isinstance(self.weight, CodeType)
+
+
+def correction_shape(work: Contraction) -> tuple[int, int, int]:
+    """Shape of the corrections: border classes of rows and columns, output channels."""
+    channels = work.groups * work.outputs
+    return work.window.rows.classes, work.window.columns.classes, channels
+
+
+def verify_corrections(work: Contraction, got: ShapedValue) -> None:
+    """One i32 for each border class and output channel."""
+    shape = correction_shape(work)
+    expect(
+        tuple(got.get_shape()) == shape and got.element_type == i32,
+        f"corrections are i32 of shape {'x'.join(map(str, shape))}, not {got}",
+    )
+
+
+def verify_operands(activation: Attribute, weight: Attribute) -> None:
+    """Codes with codes, or i8, i16, f32 with the same; a code also with i8 or i16."""
+    codes = isinstance(activation, CodeType), isinstance(weight, CodeType)
+    plain = [e for e, code in zip((activation, weight), codes) if not code]
+    for element in plain:
+        legal = element in (i8, i16) or isinstance(element, Float32Type)
+        expect(legal, f"multiplies codes, i8, i16 or f32, not {element}")
+    floats = [isinstance(e, Float32Type) for e in (activation, weight)]
+    expect(floats[0] == floats[1], f"cannot multiply {activation} by {weight}")
+
+
+def verify_pad(work: Contraction) -> None:
+    """The pad value is one that the activation could have, a code or not; 0 for f32."""
+    verify_operands(work.activation, work.weight)
+    pad, element = work.pad_value, work.activation
+    if isinstance(element, Float32Type):
+        expect(pad == 0, f"an f32 convolution pads with 0, not {pad}")
+        return
+    low, high = value_range(element)
+    low, high = min(low, 0), max(high, 0)
+    expect(
+        low <= pad <= high, f"pad_value {pad} lies outside {low}..{high}, the range of {element}"
+    )

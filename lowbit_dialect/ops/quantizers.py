@@ -1,0 +1,197 @@
+"""Elementwise ops that give codes: `threshold`, `requantize`, `quantize`."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import (
+    Float32Type,
+    IntegerAttr,
+    IntegerType,
+    StringAttr,
+    f32,
+    i32,
+    i64,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_prop_def,
+    opt_result_def,
+    prop_def,
+)
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.common import (
+    element_of,
+    expect,
+    shape_of,
+)
+from lowbit_dialect.ops.elementwise_base import LAST, ROUNDINGS, ElementwiseOp, result_like
+from lowbit_dialect.ops.properties import integer, one_of
+
+
+@irdl_op_definition
+class ThresholdOp(ElementwiseOp):
+    """Count thresholds: `code = minimum + step * #{i : (x ^ flip[c]) >= thresholds[c, i]}`.
+
+    `x` is i32; a row of thresholds ascends and has as many entries as the code type has steps. `flip`
+    (0 or -1 for each channel) makes a channel descend, since `~x >= t` is `x <= ~t`.
+    """
+
+    name = "lowbit.threshold"
+    input = operand_def()
+    thresholds = operand_def()
+    flip = opt_operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def()
+    axis = prop_def(integer("axis"), default_value=LAST)
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    assembly_format = (
+        "$input `,` $thresholds (`flip` `(` $flip^ `:` type($flip) `)`)? "
+        "(`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` type($thresholds) "
+        "(`->` type($result)^)?"
+    )
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        thresholds: SSAValue | Operation,
+        code: CodeType,
+        *,
+        flip: SSAValue | Operation | None = None,
+        axis: int = -1,
+    ):
+        super().__init__(
+            operands=[input, thresholds, flip, None],
+            result_types=[result_like(input, code)],
+            properties={"axis": IntegerAttr(axis, i64)},
+        )
+
+    def verify_(self) -> None:
+        self._verify_elementwise([self.thresholds], i32, 2)
+        self._verify_elementwise([self.flip] if self.flip else [], i32)
+        self._expect_elements(IntegerType, CodeType)
+        got = element_of(self.input.type)
+        expect(got == i32, f"compares i32, not {got}")
+        code = self.output_element
+        assert isinstance(code, CodeType)
+        got = shape_of(self.thresholds)[1]
+        expect(got == code.steps, f"a quantiser to {code} has {code.steps} thresholds, not {got}")
+
+
+@irdl_op_definition
+class RequantizeOp(ElementwiseOp):
+    """Scale integers: `y = f32(x) * scale[c] + bias[c]`, stored as f32, or rounded half to even and
+    clamped to an integer or code type."""
+
+    name = "lowbit.requantize"
+    input = operand_def()
+    scale = operand_def()
+    bias = opt_operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def()
+    axis = prop_def(integer("axis"), default_value=LAST)
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    assembly_format = (
+        "$input `,` $scale (`bias` `(` $bias^ `:` type($bias) `)`)? "
+        "(`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` type($scale) "
+        "(`->` type($result)^)?"
+    )
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        scale: SSAValue | Operation,
+        element: Attribute = f32,
+        *,
+        bias: SSAValue | Operation | None = None,
+        axis: int = -1,
+    ):
+        super().__init__(
+            operands=[input, scale, bias, None],
+            result_types=[result_like(input, element)],
+            properties={"axis": IntegerAttr(axis, i64)},
+        )
+
+    def verify_(self) -> None:
+        self._verify_elementwise([self.scale, *([self.bias] if self.bias else [])], f32)
+        self._expect_elements(IntegerType | CodeType, IntegerType | CodeType | Float32Type)
+        element = self.output_element
+        if isinstance(element, CodeType):
+            expect(not element.is_odd, "requantises to consecutive integers, not odd codes")
+
+
+@irdl_op_definition
+class QuantizeOp(ElementwiseOp):
+    """Quantise f32 to codes, as QONNX `Quant`: `round(clamp(x / scale[c] + zero_point)) - zero_point`.
+
+    The clamp comes before rounding; its bounds are those of the code type, or `minimum` and `maximum`
+    (decoded, before the zero point is subtracted). To `odd<n>` the nearest odd integer of `x / scale` is
+    taken, ties up: `2 floor(x / (2 scale)) + 1`, so that `odd<1>` is `x >= 0`. NaN gives the smallest code.
+    """
+
+    name = "lowbit.quantize"
+    input = operand_def()
+    scale = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def()
+    axis = prop_def(integer("axis"), default_value=LAST)
+    zero_point = prop_def(integer("zero_point"), default_value=IntegerAttr(0, i64))
+    rounding = prop_def(one_of("rounding", ROUNDINGS), default_value=StringAttr("half_even"))
+    minimum = opt_prop_def(integer("minimum"))
+    maximum = opt_prop_def(integer("maximum"))
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    assembly_format = (
+        "$input `,` $scale (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` "
+        "type($scale) (`->` type($result)^)?"
+    )
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        scale: SSAValue | Operation,
+        code: CodeType,
+        *,
+        zero_point: int = 0,
+        rounding: str = "half_even",
+        bounds: tuple[int, int] | None = None,
+        axis: int = -1,
+    ):
+        low, high = (IntegerAttr(b, i64) for b in bounds) if bounds else (None, None)
+        super().__init__(
+            operands=[input, scale, None],
+            result_types=[result_like(input, code)],
+            properties={
+                "axis": IntegerAttr(axis, i64),
+                "zero_point": IntegerAttr(zero_point, i64),
+                "rounding": StringAttr(rounding),
+                "minimum": low,
+                "maximum": high,
+            },
+        )
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Clamp bounds, before the zero point is subtracted."""
+        code, zero = self.output_element, self.zero_point.value.data
+        assert isinstance(code, CodeType)
+        # An attribute of value 0 is false: ask for None.
+        low = code.minimum + zero if self.minimum is None else self.minimum.value.data
+        high = code.maximum + zero if self.maximum is None else self.maximum.value.data
+        return low, high
+
+    def verify_(self) -> None:
+        self._verify_elementwise([self.scale], f32)
+        self._expect_elements(Float32Type, CodeType)
+        code = self.output_element
+        assert isinstance(code, CodeType)
+        rounding = self.rounding.data
+        zero, (low, high) = self.zero_point.value.data, self.bounds
+        fits = code.minimum <= low - zero <= high - zero <= code.maximum
+        expect(fits, f"bounds {low}..{high} less zero point {zero} do not fit {code}")
+        bare = self.minimum is None and self.maximum is None
+        plain = bare and zero == 0 and rounding == "half_even"
+        expect(plain or not code.is_odd, "an odd code has no bounds, zero point or rounding")
