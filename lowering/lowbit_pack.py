@@ -130,8 +130,6 @@ class Packer:
         new = CorrectionsOp.of(op, source, products)
         folded = _fold(new)
         if folded is not new:
-            new.drop_all_references()
-        if folded is not new:
             new.erase()  # or the unpacked weights would stay, for a use that is in no block
         owner = source.owner
         where = (

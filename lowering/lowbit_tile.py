@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import MemRefType, ModuleOp
+from xdsl.dialects.builtin import MemRefType, ModuleOp, TensorType
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
@@ -39,6 +39,8 @@ from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel
 from microkernels.emit import Emitter
 from microkernels.target import Target
+
+TILED = (LinearOp, PoolOp, ElementwiseOp, ConversionOp, TransposeOp, CorrectionsOp)
 
 
 def tile_linear(op: LinearOp, target: Target) -> None:
@@ -244,6 +246,8 @@ class LowbitTilePass(ModulePass):
             self._tile(inner, target)
 
     def _tile(self, op: Operation, target: Target) -> None:
+        if op.results and isinstance(op, TILED) and isinstance(op.results[0].type, TensorType):
+            raise PassFailedException(f"'{op.name}' works on tensors: run lowbit-bufferize first")
         if getattr(op, "outs", None) is None or op.name == "lowbit.tile":
             return
         try:

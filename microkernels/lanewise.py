@@ -23,6 +23,9 @@ from microkernels.target import Target
 
 KINDS = ("max", "sum", "copy")
 
+UNROLLED_COLUMNS = 8
+"""Columns of a window up to which each has its own code."""
+
 
 def lanes(target: Target) -> int:
     """Lanes of 32 bits of a vector of the target; 1 on the scalar tier."""
@@ -97,17 +100,18 @@ class Lanewise:
 
     def _columns(self, base: SSAValue, totals: list[SSAValue]) -> list[SSAValue]:
         step = array(self.tile.dilations, ())[1] * self.x.stride(self.axes[2])
-        bounds = self.tile.tap_columns
-        if bounds:
-            for tap in range(array(self.tile.kernel, ())[1]):
+        bounds, taps = self.tile.tap_columns, array(self.tile.kernel, ())[1]
+        if bounds and (taps <= UNROLLED_COLUMNS or len(set(bounds)) > 1):
+            for tap in range(taps):
                 inside = [r for r, (low, high) in enumerate(bounds) if low <= tap < high]
                 totals = self._tap(self.emit.offset(base, tap * step), totals, inside)
             return totals
 
         def body(tap: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-            return self._tap(move(self.emit, base, [(tap, step)]), carried, [0])
+            at = move(self.emit, base, [(tap, step)])
+            return self._tap(at, carried, range(self.pixels))
 
-        low, high = self.tile.column_bounds
+        low, high = map(self.emit.index, bounds[0]) if bounds else self.tile.column_bounds
         return self.emit.loop(low, high, 1, totals, body)
 
     def _tap(self, base: SSAValue, totals: list[SSAValue], inside: Sequence[int]) -> list[SSAValue]:
