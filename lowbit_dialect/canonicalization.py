@@ -41,7 +41,7 @@ class ConvertConstantPattern(RewritePattern):
         source = op.input.owner
         if op.result is None or not isinstance(source, ConstantOp):
             return
-        rewriter.replace(op, ConstantOp(source.value, cast(TensorType[Any], op.result.type)))
+        rewriter.replace(op, ConstantOp(source.value, op.result.type))
 
 
 class ComposeConversionsPattern(RewritePattern):

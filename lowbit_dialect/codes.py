@@ -238,5 +238,5 @@ def parse_code(spelling: str) -> CodeType:
         )
     if spelling == "ternary":
         return TernaryType()
-    kinds = {"uint": UIntType, "int": IntType, "odd": OddType}
+    kinds: dict[str, type[_WidthType]] = {"uint": UIntType, "int": IntType, "odd": OddType}
     return kinds[spelling.rstrip("12345678")](int(spelling[-1]))

@@ -35,6 +35,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from lowbit_dialect.codes import CodeType
 
@@ -169,7 +170,7 @@ class Layout:
         if any(t.axis is not None and t.axis >= rank for t in self.terms):
             raise VerifyException(f"layout {self} names an axis that a tensor of rank {rank} lacks")
         cuts = self.splits((1,) * rank)
-        whole = {(axis, ()) for axis in range(rank)}
+        whole: set[tuple[int | None, Chain]] = {(axis, ()) for axis in range(rank)}
         for cut in cuts:
             whole.discard((cut.axis, cut.chain))
             whole |= {(cut.axis, (*cut.chain, (kind, cut.block))) for kind in ("by", "in")}
@@ -285,10 +286,10 @@ class LayoutAttr(MemRefLayoutAttr, Data[Layout]):
             msb = parser.parse_optional_punctuation(",") is not None
             if msb:
                 parser.parse_keyword("msb")
-            legal = isinstance(word, IntegerType) and word.width.data in WORD_WIDTHS
+            legal = isa(word, IntegerType) and word in map(IntegerType, WORD_WIDTHS)
             if not (isinstance(word, Float32Type) or legal):
                 parser.raise_error(f"a word is i8, i16, i32, i64 or f32, not {word}")
-            assert isinstance(word, IntegerType | Float32Type)
+            assert isa(word, IntegerType | Float32Type)
             return Layout(tuple(terms), word, msb)
 
     def print_parameter(self, printer: Printer) -> None:

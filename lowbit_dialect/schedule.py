@@ -58,7 +58,7 @@ class Schedule:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Schedule:
         """Build a schedule from field values; raises ValueError naming an unknown or wrong one."""
-        kinds = {f.name: type(f.default) for f in fields(cls)}
+        kinds: dict[str, type[Any]] = {f.name: type(f.default) for f in fields(cls)}
         for name, value in values.items():
             if name not in kinds:
                 raise ValueError(f"a schedule has no '{name}': it has {', '.join(kinds)}")

@@ -25,6 +25,7 @@ from xdsl.irdl import (
     prop_def,
 )
 from xdsl.pattern_rewriter import RewritePattern
+from xdsl.utils.hints import isa
 
 from lowbit_dialect.ops.common import (
     element_of,
@@ -191,7 +192,7 @@ class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
         expect(self.output_element == element, f"gives {element}, not {self.output_element}")
         for bound in (self.minimum, self.maximum):
             if bound is not None:
-                legal = isinstance(bound, FloatAttr | IntegerAttr) and bound.type == element
+                legal = isa(bound, FloatAttr | IntegerAttr) and bound.type == element
                 expect(legal, f"bounds are of type {element}, not {bound}")
         expect(all(b is None or b == b for b in self.bounds), "a bound is a number, not NaN")
 

@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import Window
@@ -61,7 +62,9 @@ def shape_of(value: SSAValue) -> tuple[int, ...]:
 
 def element_of(type: Attribute) -> Attribute:
     """The element type of a shaped type; a scalar type itself, as inside an epilogue."""
-    return type.element_type if isinstance(type, TensorType | MemRefType) else type
+    if isinstance(type, TensorType | MemRefType):
+        return cast(ShapedValue, type).element_type
+    return type
 
 
 def is_scalar(type: Attribute) -> bool:
@@ -73,7 +76,7 @@ def value_range(element: Attribute) -> tuple[int, int]:
     """Smallest and largest decoded value of a code or integer type."""
     if isinstance(element, CodeType):
         return element.minimum, element.maximum
-    if isinstance(element, IntegerType):
+    if isa(element, IntegerType):
         half = 1 << (element.width.data - 1)
         return -half, half - 1
     raise VerifyException(f"{element} has no integer range")
@@ -107,9 +110,8 @@ def check_layout(type: Attribute) -> None:
         return
     type = cast(ShapedValue, type)
     check_extents(type)
-    element = type.element_type
-    integer = isinstance(element, IntegerType) and element in (i8, i16, i32, i64)
-    legal = integer or isinstance(element, CodeType | Float32Type)
+    element: Attribute = type.element_type
+    legal = element in (i8, i16, i32, i64) or isinstance(element, CodeType | Float32Type)
     expect(legal, f"elements are codes, i8, i16, i32, i64 or f32, not {element}")
     attr = type.encoding if isinstance(type, TensorType) else type.layout
     plain = isinstance(attr, NoneAttr)

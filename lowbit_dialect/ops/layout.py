@@ -48,6 +48,7 @@ from lowbit_dialect.ops.common import (
     output_type,
     shape_of,
     shaped,
+    tensor_of,
     verify_form,
 )
 from lowbit_dialect.ops.effects import WritesOuts
@@ -208,9 +209,7 @@ def convert_layout(value: SSAValue, layout: Any) -> Operation | None:
     packed = [one is not None and one.packed for one in (source, layout)]
     kinds = {(False, True): BitpackOp, (True, False): UnpackOp}
     kind = kinds.get((packed[0], packed[1]), RelayoutOp)
-    type = value.type
-    assert isinstance(type, TensorType)
-    return kind(value, with_layout(type, layout))
+    return kind(value, with_layout(tensor_of(value), layout))
 
 
 @irdl_op_definition

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, cast
 
+from typing_extensions import TypeVar
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     FloatAttr,
@@ -46,19 +47,20 @@ class Fits(AttrConstraint[AttributeT]):
         return self
 
 
-def integers(name: str, size: int | None = None) -> Fits[DenseArrayBase[IntegerType]]:
+def integers(name: str, size: int | None = None) -> AttrConstraint[DenseArrayBase[IntegerType]]:
     """An `array<i64: ...>` of `size` numbers, or of any number of them."""
 
     def holds(attr: DenseArrayBase[IntegerType]) -> bool:
         return attr.elt_type == i64 and size in (None, len(attr))
 
     sentence = f"{name} is an array<i64>" if size is None else f"{name} has {size} numbers"
-    return Fits(DenseArrayBase, sentence, holds)
+    return Fits(cast(type[DenseArrayBase[IntegerType]], DenseArrayBase), sentence, holds)
 
 
-def integer(name: str) -> Fits[IntegerAttr[IntegerType]]:
+def integer(name: str) -> AttrConstraint[IntegerAttr[IntegerType]]:
     """An integer of type i64."""
-    return Fits(IntegerAttr, f"{name} is an integer of type i64", lambda attr: attr.type == i64)
+    kind = cast(type[IntegerAttr[IntegerType]], IntegerAttr)
+    return Fits(kind, f"{name} is an integer of type i64", lambda attr: attr.type == i64)
 
 
 def one_of(name: str, options: Sequence[str]) -> Fits[StringAttr]:
