@@ -124,7 +124,7 @@ def _check(func: FuncOp, block: Block, outputs: list[SSAValue]) -> None:
     """Tensors are computed by ops of lowbit, and results by ops that write them."""
     for value in block.args:
         if isinstance(value.type, TensorType):
-            check_layout(value.type)
+            check_layout(tensor_of(value))
     for op in block.walk():
         if isinstance(op, CallOp):
             raise PassFailedException(f"'func.call' in @{func.sym_name.data}: inline it first")
