@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i32, i64
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -45,7 +45,7 @@ class Element:
         emit, element = self.emit, self.type.element_type
         if not self.packed:
             word = emit.load(self._address(indices, None), self.stored, self.dtype.itemsize)
-            if self.dtype.kind == "f" or self.dtype.itemsize == 8:
+            if self.dtype.kind == "f" or element == i64:
                 return word
             return emit.widen(word, i32, signed=self.dtype.kind == "i")
         assert isinstance(element, CodeType)

@@ -13,6 +13,7 @@ from strategies import code_types, layouts, seeds
 from xdsl.dialects.builtin import IntegerType, f32, i8, i16, i32
 from xdsl.ir import Attribute
 
+from lowbit_dialect.codes import parse_code
 from lowbit_dialect.layout import Layout, storage_dtype
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp, convert_layout
 
@@ -100,3 +101,14 @@ def test_transpose_and_reshape(tier: str):
         check(net.module(y), [[data(element, shape, "random", random)]], tier)
 
     sample(run, TIERS.index(tier), st.data())
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_codes_unpacked_in_words_of_64_bits(tier: str):
+    """Packing them once took the words for elements of i64."""
+    net, wide = Net(), Layout.of("d0, d1", 64)
+    x = net.input((2, 9), "int3", layout=wide)
+    op = convert_layout(x, Layout.of("d0, planes, d1 by 32"))
+    assert op is not None
+    values = data(parse_code("int3"), (2, 9), "random", np.random.default_rng(0))
+    check(net.module(net.add(op)), [[values]], tier)
