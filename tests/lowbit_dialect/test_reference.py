@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 from strategies import (
     FILLS,
     LinearCase,
@@ -15,13 +17,17 @@ from strategies import (
     plain_pairs,
     program_for,
 )
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.reference import run
+
+
+def integer_pairs() -> SearchStrategy[tuple[str, str]]:
+    return st.sampled_from([("i8", "i8"), ("uint2", "i8"), ("odd3", "ternary"), ("int8", "int8")])
 
 
 def naive(case: LinearCase, x: Array, w: Array) -> Array:
@@ -51,12 +57,14 @@ def wide(values: Array) -> Array:
     return values.astype(np.float64 if values.dtype == np.float32 else np.int64)
 
 
-def corrected(case: LinearCase) -> ModuleOp:
-    """The program of a case whose products are formed bitserially."""
+def corrected(case: LinearCase, products: str = "popcount") -> ModuleOp:
+    """The program of a case that sums popcounts, or products inside the image, and corrects them."""
     module = program_for(case)
     (plain,) = (op for op in module.walk() if isinstance(op, LinearOp))
-    terms = CorrectionsOp.of(plain, plain.weights)
+    terms = CorrectionsOp.of(plain, plain.weights, products)
     op = linear_op(case, plain.input, plain.weights, terms.results[0])
+    if products == "multiply":
+        op.properties["products"] = StringAttr(products)
     Rewriter.replace_op(plain, [terms, op])
     return module
 
@@ -94,6 +102,15 @@ def test_products_of_integers_and_floats(case: LinearCase):
 def test_popcounts_and_corrections_are_the_products(case: LinearCase):
     x, w = case.arrays()
     module = corrected(case)
+    module.verify()
+    assert np.array_equal(run(module, x, w)[0], run(program_for(case), x, w)[0])
+
+
+@settings(max_examples=25)
+@given(linear_cases(integer_pairs(), ops=["conv2d"], largest=5))
+def test_padding_may_be_a_correction_of_products(case: LinearCase):
+    x, w = case.arrays()
+    module = corrected(case, "multiply")
     module.verify()
     assert np.array_equal(run(module, x, w)[0], run(program_for(case), x, w)[0])
 
