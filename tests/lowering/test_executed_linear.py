@@ -7,27 +7,35 @@ import pytest
 from executed import TIERS, check
 from hypothesis import strategies as st
 from sampling import sample
-from schedules import linear_of, pin, schedules
+from schedules import linear_of, pin, pin_all, schedules
 from strategies import LinearCase, element, fill, linear_cases, plain_pairs, program_for
 from xdsl.dialects.builtin import i64
 from xdsl.utils.exceptions import VerifyException
 
-from lowbit_dialect.codes import CODE_SPELLINGS
+from lowbit_dialect.codes import CODE_SPELLINGS, CodeType
 from lowbit_dialect.reference import Array
 from lowbit_dialect.schedule import Schedule
 
 
 def data_of(case: LinearCase) -> list[list[Array]]:
-    """The data that was drawn, random data, and the largest sums there can be."""
-    kinds = {case.fills: 0, ("random", "random"): 1, ("max", "min"): 2, ("min", "min"): 3}
-    shapes = (case.input_shape, element(case.activation)), (case.weight_shape, element(case.weight))
-    return [
-        [
-            fill(kind, *shape, case.seed + 2 * n + i)
-            for i, (kind, shape) in enumerate(zip(pair, shapes))
-        ]
-        for pair, n in kinds.items()
-    ]
+    """The data that was drawn, random data, the largest sums and the largest counts of bits."""
+    kinds = (case.fills, ("random", "random"), ("max", "max"), ("max", "min"), ("ones", "ones"))
+    sets: list[list[Array]] = []
+    for number, (first, second) in enumerate(dict.fromkeys(kinds)):
+        x = values(first, case.input_shape, case.activation, case.seed + 2 * number)
+        w = values(second, case.weight_shape, case.weight, case.seed + 2 * number + 1)
+        sets.append([x, w])
+    return sets
+
+
+def values(kind: str, shape: tuple[int, ...], spelling: str, seed: int) -> Array:
+    """Data of one of the `FILLS`, or `ones`: every plane of every code set."""
+    code = element(spelling)
+    if kind != "ones":
+        return fill(kind, shape, code, seed)
+    if not isinstance(code, CodeType):
+        return fill("min", shape, code, seed)
+    return code.decode(np.full(shape, (1 << code.planes) - 1, np.uint8))
 
 
 def execute(case: LinearCase, schedule: Schedule | None, tier: str) -> None:
@@ -89,3 +97,17 @@ def test_every_pair_of_codes(activation: str):
             "dense", activation, CODE_SPELLINGS[at], height=2, channels=67, outputs=9, seed=at
         )
         execute(case, None, TIERS[(first + step // 4) % len(TIERS)])
+
+
+@pytest.mark.parametrize("unroll", [1, 5, 31])
+@pytest.mark.parametrize("tier", TIERS)
+def test_depths_at_which_narrow_sums_are_full(tier: str, unroll: int):
+    """31 words of 32 or 64 bits fill a byte of popcounts; a wrong flush shows on all ones alone."""
+    for depth in (31 * 32 - 1, 31 * 32, 31 * 32 + 1, 31 * 64 + 1, 3968, 4096, 8192):
+        for pair in (("uint1", "uint1"), ("odd1", "odd1"), ("uint2", "odd1"))[
+            : 1 + (depth == 4096) * 2
+        ]:
+            case = LinearCase("dense", *pair, height=2, channels=depth, outputs=9, seed=1)
+            module = program_for(case)
+            pin_all(module, tier, "popcount", unroll=unroll)
+            check(module, data_of(case), tier)
