@@ -120,7 +120,7 @@ def pool(op: PoolOp, values: Values) -> Array:
         if x.dtype == np.float32:
             total = total.astype(np.float32) / np.float32(op.count)
         else:
-            total = total.astype(np.int64) // op.count
+            total = total.astype(np.int64).astype(np.int32) // op.count  # i32 wraps
     return total.transpose(np.argsort(axes))
 
 

@@ -9,6 +9,8 @@ from xdsl.dialects.builtin import (
     FloatAttr,
     IntegerAttr,
     f32,
+    i8,
+    i16,
     i32,
     i64,
 )
@@ -27,6 +29,7 @@ from xdsl.irdl import (
 from xdsl.pattern_rewriter import RewritePattern
 from xdsl.utils.hints import isa
 
+from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.common import (
     element_of,
     expect,
@@ -201,7 +204,7 @@ class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
 class AddOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
     """Add two tensors of one shape, or a row for each channel.
 
-    Codes and integers add to i32 (refused by the verifier where that could wrap), f32 to f32.
+    Codes, i8, i16 and i32 add to i32, where i32 wraps; f32 adds to f32.
     """
 
     name = "lowbit.add"
@@ -238,6 +241,9 @@ class AddOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
         kind = element_of(self.other.type)
         self._verify_elementwise(self.tables, kind)
         element = element_of(self.input.type)
+        for one in (element, kind):
+            legal = one in (i8, i16, i32, f32) or isinstance(one, CodeType)
+            expect(legal, f"adds codes, i8, i16, i32 or f32, not {one}")
         floats = [isinstance(e, Float32Type) for e in (element, kind, self.output_element)]
         expect(len(set(floats)) == 1, f"cannot add {kind} to {element} as {self.output_element}")
         expect(

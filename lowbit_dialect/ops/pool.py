@@ -150,7 +150,8 @@ class AvgPoolOp(PoolOp):
     """`floor(sum / divisor)` under the window as i32; `sum / divisor` on f32. Padding counts as 0.
 
     The divisor is the number of positions of the window unless given. A divisor of 1 keeps the exact sum,
-    so that a scale can take the division.
+    so that a scale can take the division. The sum of codes is refused where it could wrap; that of i32
+    wraps, as `add` does.
     """
 
     name = "lowbit.avg_pool"

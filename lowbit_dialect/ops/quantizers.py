@@ -190,6 +190,7 @@ class QuantizeOp(ElementwiseOp):
         assert isinstance(code, CodeType)
         rounding = self.rounding.data
         zero, (low, high) = self.zero_point.value.data, self.bounds
+        expect(abs(zero) <= 2**23, f"zero_point is at most {2**23} away from 0, not {zero}")
         fits = code.minimum <= low - zero <= high - zero <= code.maximum
         expect(fits, f"bounds {low}..{high} less zero point {zero} do not fit {code}")
         bare = self.minimum is None and self.maximum is None

@@ -286,3 +286,9 @@ def test_a_divisor_of_one_keeps_the_sum():
     sums = evaluate(lambda a: AvgPoolOp(a, (2, 2), divisor=1), (x, IntType(3)))
     means = evaluate(lambda a: AvgPoolOp(a, (2, 2)), (x, IntType(3)))
     assert (sums.item(), means.item()) == (-2, -1)
+
+
+def test_i32_wraps():
+    most = np.full((1, 2, 2, 1), 2**31 - 1, np.int32)
+    assert evaluate(lambda a: AvgPoolOp(a, (2, 2)), (most, i32)).item() == -1
+    assert evaluate(AddOp, (most, i32), (most, i32)).ravel().tolist() == [-2] * 4

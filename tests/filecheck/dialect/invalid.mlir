@@ -717,6 +717,14 @@ func.func @quantize_bounds_crossed(%x: tensor<4x8xf32>, %t: tensor<8xf32>) {
 
 // -----
 
+// ERROR: zero_point is at most 8388608 away from 0, not 16777217
+func.func @quantize_zero_point(%x: tensor<4x8xf32>, %t: tensor<8xf32>) {
+  %0 = lowbit.quantize %x, %t {zero_point = 16777217 : i64} : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8x!lowbit.int<2>>
+  func.return
+}
+
+// -----
+
 // ERROR: an odd code has no bounds, zero point or rounding
 func.func @quantize_odd(%x: tensor<4x8xf32>, %t: tensor<8xf32>) {
   %0 = lowbit.quantize %x, %t {rounding = "floor"} : tensor<4x8xf32>, tensor<8xf32> -> tensor<4x8x!lowbit.odd<2>>
@@ -784,6 +792,14 @@ func.func @add_shapes(%x: tensor<4x8xi32>, %t: tensor<8x4xi32>) {
 // ERROR: cannot add f32 to i32 as i32
 func.func @add_float_to_integer(%x: tensor<4x8xi32>, %t: tensor<4x8xf32>) {
   %0 = lowbit.add %x, %t : tensor<4x8xi32>, tensor<4x8xf32> -> tensor<4x8xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: adds codes, i8, i16, i32 or f32, not i64
+func.func @add_wide(%x: tensor<4x8xi64>, %t: tensor<4x8xi64>) {
+  %0 = lowbit.add %x, %t : tensor<4x8xi64>, tensor<4x8xi64> -> tensor<4x8xi32>
   func.return
 }
 
