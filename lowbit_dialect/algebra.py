@@ -22,6 +22,9 @@ from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType
 
+ShiftClasses = tuple[tuple[tuple[int, int, int], ...], ...]
+"""`(activation plane, weight plane, sign)` of pairs, grouped by shift, highest first."""
+
 
 @dataclass(frozen=True)
 class PairAlgebra:
@@ -51,8 +54,8 @@ class PairAlgebra:
         )
 
     @property
-    def shift_classes(self) -> tuple[tuple[tuple[int, int, int], ...], ...]:
-        """The pairs grouped by shift, highest first, each as `(i, j, sign)`.
+    def shift_classes(self) -> ShiftClasses:
+        """The pairs grouped by shift.
 
         Horner's rule over the classes needs no multiplication: `raw = 2 raw + sum of the next class`.
         """
@@ -61,6 +64,12 @@ class PairAlgebra:
             tuple((i, j, 1 if w > 0 else -1) for i, j, w in self.pairs if i + j == shift)
             for shift in range(top, -1, -1)
         )
+
+    @property
+    def weight_classes(self) -> ShiftClasses:
+        """The planes of the weights alone, for sums that hold all planes of the activations."""
+        weights = enumerate(self.weight.plane_weights)
+        return tuple(((0, j, 1 if w > 0 else -1),) for j, w in weights)[::-1]
 
     @property
     def inside(self) -> tuple[int, int, int]:

@@ -16,12 +16,12 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerAttr, i32
 from xdsl.ir import SSAValue
 
-from lowbit_dialect.algebra import PairAlgebra
+from lowbit_dialect.algebra import PairAlgebra, ShiftClasses
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.common import array, element_of, shape_of
 from lowbit_dialect.ops.tile import TileOp
 from microkernels.emit import Emitter, vector
-from microkernels.interface import Microkernel
+from microkernels.interface import Microkernel, Narrow
 from microkernels.operand import Operand
 
 UNROLLED_PAIRS = 6
@@ -73,42 +73,37 @@ class Reduction:
         self.w_group, self.w_block, self.block = self.w.channels(self.w_axes[3], groups, outputs)
         self.w_word, per_word = self.w.blocked(self.w_axes[2])
         self.words = -(-inputs // per_word)
+        self.x_plane = self.x.stride(None) if self.x.has_planes else 0
         self.xor = self.negative = False
-        self.scope = self._scope()
+        # Widest first, which is the order in which they open.
+        self.narrows = [(self._scope(n.steps), n) for n in reversed(kernel.narrows(self.codes[0]))]
 
-    def _scope(self) -> Level:
-        limit = self.kernel.step_limit
-        steps = self.words
-        spans = [(Level.COLUMN, steps)]
-        spans.append((Level.ROW, steps := steps * self.kernel_columns))
-        spans.append((Level.PAIR, steps * self.kernel_rows))
-        fits = [level for level, span in spans if limit is None or span <= limit]
-        return min(fits, default=Level.CHUNK)
+    def _scope(self, limit: int) -> Level:
+        """The outermost loop over which an accumulator of `limit` steps is carried."""
+        row = self.words * self.kernel_columns
+        spans = {
+            Level.PAIR: row * self.kernel_rows,
+            Level.ROW: row,
+            Level.COLUMN: self.words,
+        }
+        return min((at for at, span in spans.items() if span <= limit), default=Level.CHUNK)
 
     # The reduction, from the outside in
 
     def run(self) -> list[SSAValue]:
         """The accumulators before corrections."""
         x, w = Address(self._input_base()), Address(self._weight_base())
-        emit, kernel = self.emit, self.kernel
-        zeros = [emit.constant(0, vector(kernel.lanes, kernel.accumulator))] * (
-            self.pixels * self.vectors
-        )
-        if kernel.step_limit is None:
-            zeros = [kernel.init(emit)] * len(zeros)
+        zero = self.emit.constant(0, vector(self.kernel.lanes, self.kernel.accumulator))
+        zeros = [zero] * (self.pixels * self.vectors)
+        if not self.w.has_planes:
+            return self._pair(x, w, zeros, xor=False, negative=False)
         activation, weight = self.codes
-        if not self.x.has_planes:
-            return self._finish(self._pair(x, w, zeros, xor=False, negative=False))
         assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
         algebra = PairAlgebra(activation, weight)
-        if len(algebra.pairs) <= UNROLLED_PAIRS:
-            return self._finish(self._horner(algebra, x, w, zeros))
-        return self._all_pairs(algebra, x, w)
-
-    def _finish(self, totals: list[SSAValue]) -> list[SSAValue]:
-        if self.kernel.step_limit is None:
-            return [self.kernel.widen(self.emit, total) for total in totals]
-        return totals
+        classes = algebra.shift_classes if self.x.has_planes else algebra.weight_classes
+        if sum(map(len, classes)) <= UNROLLED_PAIRS:
+            return self._horner(algebra, classes, x, w, zeros)
+        return self._all_pairs(algebra, x, w, zeros)
 
     def _input_base(self) -> SSAValue:
         emit, tile, axes = self.emit, self.tile, self.x_axes
@@ -129,17 +124,24 @@ class Reduction:
         return move(self.emit, self.w.pointer, parts)
 
     def _horner(
-        self, algebra: PairAlgebra, x: Address, w: Address, totals: list[SSAValue]
+        self,
+        algebra: PairAlgebra,
+        classes: ShiftClasses,
+        x: Address,
+        w: Address,
+        totals: list[SSAValue],
     ) -> list[SSAValue]:
-        for place, pairs in enumerate(algebra.shift_classes):
+        for place, pairs in enumerate(classes):
             if place:
                 totals = [self.emit.binary("add", total, total) for total in totals]
             for i, j, sign in pairs:
-                x_plane, w_plane = x.plus(i * self.x.stride(None)), w.plus(j * self.w.stride(None))
+                x_plane, w_plane = x.plus(i * self.x_plane), w.plus(j * self.w.stride(None))
                 totals = self._pair(x_plane, w_plane, totals, xor=algebra.xor, negative=sign < 0)
         return totals
 
-    def _all_pairs(self, algebra: PairAlgebra, x: Address, w: Address) -> list[SSAValue]:
+    def _all_pairs(
+        self, algebra: PairAlgebra, x: Address, w: Address, zeros: list[SSAValue]
+    ) -> list[SSAValue]:
         """A loop over plane pairs: `total += (count << (i + j)) * sign`."""
         emit = self.emit
         planes = algebra.weight.planes
@@ -148,16 +150,12 @@ class Reduction:
             weights[-1] < 0
             for weights in (algebra.activation.plane_weights, algebra.weight.plane_weights)
         ]
-        wide = vector(self.kernel.lanes, i32)
-        zeros = [emit.constant(0, wide)] * (self.pixels * self.vectors)
-        narrow_zeros = zeros if self.kernel.step_limit else [self.kernel.init(emit)] * len(zeros)
 
         def body(pair: SSAValue, totals: list[SSAValue]) -> Sequence[SSAValue]:
             i, j = emit.at("div", pair, planes), emit.at("rem", pair, planes)
-            x_plane = Address(move(emit, x.pointer, [(i, self.x.stride(None))]))
+            x_plane = Address(move(emit, x.pointer, [(i, self.x_plane)]))
             w_plane = Address(move(emit, w.pointer, [(j, self.w.stride(None))]))
-            counts = self._pair(x_plane, w_plane, narrow_zeros, xor=algebra.xor, negative=False)
-            counts = self._finish(counts)
+            counts = self._pair(x_plane, w_plane, zeros, xor=algebra.xor, negative=False)
             shift = self._lanes(emit.at("add", i, j))
             flips = [
                 self._mask(place, top)
@@ -172,7 +170,13 @@ class Reduction:
                 results.append(emit.binary("add", total, shifted))
             return results
 
-        return emit.loop(emit.index(0), emit.index(len(algebra.pairs)), 1, zeros, body)
+        return emit.loop(
+            emit.index(0),
+            emit.index(planes * (tops[0] + 1 if self.x.has_planes else 1)),
+            1,
+            zeros,
+            body,
+        )
 
     def _lanes(self, value: SSAValue) -> SSAValue:
         """An index as i32 in all lanes."""
@@ -194,16 +198,28 @@ class Reduction:
     def _scoped(
         self, level: Level, x: Address, w: Address, totals: list[SSAValue], inner: Step
     ) -> list[SSAValue]:
-        """Run `inner`, in narrow accumulators of its own if the scope opens at this level."""
-        limit = self.kernel.step_limit
-        if limit is None or level != self.scope:
-            return inner(x, w, totals)
-        narrow = inner(x, w, [self.kernel.init(self.emit)] * len(totals))
-        name = "sub" if self.negative else "add"
-        return [
-            self.emit.binary(name, total, self.kernel.widen(self.emit, part))
-            for total, part in zip(totals, narrow)
-        ]
+        """Run `inner` in the narrow accumulators that open at this level."""
+        for narrow in reversed([n for at, n in self.narrows if at == level]):
+            inner = self._within(narrow, inner)
+        return inner(x, w, totals)
+
+    def _within(self, narrow: Narrow, inner: Step) -> Step:
+        """`inner` in fresh accumulators of `narrow`, whose sums then go to those around."""
+
+        def run(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            emit, count = self.emit, self.pixels * self.vectors
+            negative = self.negative and narrow is self.narrows[0][1]
+            zeros = [emit.constant(0, type) for type in narrow.types]
+            sums = inner(x, w, zeros * count)
+            wide, own = (len(values) // count for values in (totals, sums))
+            folded: list[SSAValue] = []
+            for at in range(count):
+                into = tuple(totals[at * wide : (at + 1) * wide])
+                part = tuple(sums[at * own : (at + 1) * own])
+                folded += narrow.fold(emit, into, part, negative)
+            return folded
+
+        return run
 
     def _rows(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
         emit = self.emit
@@ -258,40 +274,60 @@ class Reduction:
     def _words(
         self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
     ) -> list[SSAValue]:
-        emit, whole = self.emit, self.words // self.unroll * self.unroll
+        chunked = [narrow for at, narrow in self.narrows if at == Level.CHUNK]
+        return self._chunks(chunked, self.words, inside)(x, w, totals)
 
-        def chunk(
-            at: tuple[Address, Address], carried: list[SSAValue], count: int
-        ) -> list[SSAValue]:
-            def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
-                for word in range(count):
-                    totals = self._step(
-                        x.plus(word * self.x_word), w.plus(word * self.w_word), totals, inside
-                    )
-                return totals
+    def _chunks(self, narrows: list[Narrow], words: int, inside: list[int]) -> Step:
+        """A step over `words`, cut in pieces that the narrow accumulators opened here can hold."""
+        if not narrows:
+            return self._pieces(words, self.unroll, lambda count: self._unrolled(count, inside))
+        narrow, *rest = narrows
 
-            return self._scoped(Level.CHUNK, *at, carried, steps)
+        def piece(count: int) -> Step:
+            return self._within(narrow, self._chunks(rest, count, inside))
 
-        if whole <= self.unroll:
-            totals = chunk((x, w), totals, whole) if whole else totals
-        else:
+        limit = narrow.steps // self.unroll * self.unroll or narrow.steps
+        pieces = -(-words // limit)
+        even = -(-words // (pieces * self.unroll)) * self.unroll
+        return self._pieces(words, min(even, limit), piece)
 
-            def body(word: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-                x_word = Address(move(emit, x.pointer, [(word, self.x_word)]), x.bytes)
-                w_word = Address(move(emit, w.pointer, [(word, self.w_word)]), w.bytes)
-                return chunk((x_word, w_word), carried, self.unroll)
+    def _pieces(self, words: int, size: int, piece: Callable[[int], Step]) -> Step:
+        """A step over `words` in pieces of `size`: a loop over the whole ones, then the rest."""
+        emit, whole = self.emit, words // size * size
 
-            totals = emit.loop(emit.index(0), emit.index(whole), self.unroll, totals, body)
-        if rest := self.words - whole:
-            at = x.plus(whole * self.x_word), w.plus(whole * self.w_word)
-            totals = chunk(at, totals, rest)
-        return totals
+        def run(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            if whole <= size:
+                totals = piece(whole)(x, w, totals) if whole else totals
+            else:
+
+                def body(word: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+                    x_word = Address(move(emit, x.pointer, [(word, self.x_word)]), x.bytes)
+                    w_word = Address(move(emit, w.pointer, [(word, self.w_word)]), w.bytes)
+                    return piece(size)(x_word, w_word, carried)
+
+                totals = emit.loop(emit.index(0), emit.index(whole), size, totals, body)
+            if rest := words - whole:
+                at = x.plus(whole * self.x_word), w.plus(whole * self.w_word)
+                totals = piece(rest)(*at, totals)
+            return totals
+
+        return run
+
+    def _unrolled(self, count: int, inside: list[int]) -> Step:
+        def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            for word in range(count):
+                at = x.plus(word * self.x_word), w.plus(word * self.w_word)
+                totals = self._step(*at, totals, inside)
+            return totals
+
+        return steps
 
     def _step(
         self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
     ) -> list[SSAValue]:
         """One word: load the weights of the block, then each pixel's word, and multiply."""
         emit, kernel, totals = self.emit, self.kernel, list(totals)
+        negative = self.negative and not self.narrows
         weights = [
             kernel.load_weights(emit, emit.offset(w.pointer, w.bytes + v * kernel.weight_bytes))
             for v in range(self.vectors)
@@ -302,7 +338,7 @@ class Reduction:
             for v, weight in enumerate(weights):
                 at = r * self.vectors + v
                 totals[at] = kernel.product(
-                    emit, totals[at], word, weight, xor=self.xor, negative=self.negative
+                    emit, totals[at], word, weight, xor=self.xor, negative=negative
                 )
         return totals
 

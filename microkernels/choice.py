@@ -1,8 +1,8 @@
 """Which kernel and block an op gets when nothing else decides: a stated rule.
 
 The kernel with the fewest instructions for an output (`Microkernel.cost`, word-steps times instructions,
-padding of words included). The block: as many vectors as the output channels of a group fill, up to 4 (2
-with 16 registers); as many pixels as then fit in the accumulator registers, 4 where the row is long.
+padding of words included). The block: as many vectors as the output channels of a group fill and the
+kernel allows; as many pixels as then fit in its accumulator registers.
 """
 
 from __future__ import annotations
@@ -84,27 +84,20 @@ def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str
 
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
-    registers = target.vector_registers
-    vectors = min(4 if registers >= 32 else 2, -(-work.outputs // kernel.lanes))
-    accumulators = 16 if registers >= 32 else 8
-    if kernel.step_limit and registers < 32:
-        # Byte counts: 2x2 runs C2 as fast as 4x2 (363 GMAC/s each, Zen 3, 2026-11), which spills.
-        accumulators = 4
-    if kernel.lanes == 1:
-        vectors, accumulators = min(4, work.outputs), 8
+    vectors, accumulators = kernel.block(target.vector_registers)
+    vectors = min(vectors, -(-work.outputs // kernel.lanes))
     columns = work.window.columns.out
     if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):
         columns *= work.window.rows.out
     pixels = max(1, min(accumulators // vectors, columns))
     taps = work.window.columns.kernel
     words = -(-work.inputs // kernel.channels_per_word)
-    unroll = max(1, min(words, 4 if taps > 1 else 8, kernel.step_limit or 31))
     return Schedule(
         algorithm="direct",
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=unroll,
+        unroll=max(1, min(words, 4 if taps > 1 else 8)),
         taps="columns" if taps <= 7 else "none",
     )
 

@@ -1,14 +1,16 @@
 """The microkernel interface: a register block of outputs plus-equals packed words.
 
-A kernel says what layouts it reads and emits the four things that hardware decides: `init`, `load`,
-`product` and `widen`. The reduction loop, the blocking and the tails belong to `block.py`; thresholds,
-scales and packing of the result are the epilogue's. A kernel allocates nothing and keeps no state.
+A kernel says what layouts it reads and emits what hardware decides: loads, products, and the narrow
+accumulators that these go into. The reduction loop, the blocking and the tails belong to `block.py`;
+thresholds, scales and packing of the result are the epilogue's. A kernel allocates nothing and keeps no
+state.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute, SSAValue
@@ -17,6 +19,20 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter
 from microkernels.target import Target
+
+Values = tuple[SSAValue, ...]
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """A narrow accumulator: it takes products for a while, then its sum goes into a wider one."""
+
+    steps: int
+    """Words whose products it holds without wrapping."""
+    types: tuple[Attribute, ...]
+    """What it consists of, each zero at first; the narrowest of a kernel is one vector."""
+    fold: Callable[[Emitter, Values, Values, bool], Values]
+    """`(emit, wide, narrow, negative)`: the wide accumulator with the narrow sum added or subtracted."""
 
 
 class Microkernel(ABC):
@@ -27,8 +43,6 @@ class Microkernel(ABC):
     """Output channels of one vector."""
     accumulator: Attribute
     """Element of an accumulator that the epilogue receives."""
-    step_limit: int | None = None
-    """Products that a narrow accumulator holds before it must be widened; None if it never must."""
     channels_per_word: int = 1
     """Input channels of one word of activations."""
     word_bytes: int = 4
@@ -50,14 +64,18 @@ class Microkernel(ABC):
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
         """Layout that weights are read in, in blocks of `vectors` vectors of output channels."""
 
+    def block(self, registers: int) -> tuple[int, int]:
+        """`(vectors, accumulators)` of a register block at most, on a target of so many registers."""
+        return (4, 16) if registers >= 32 else (2, 8)
+
     @property
     def weight_bytes(self) -> int:
         """Bytes of one vector of weights."""
         return self.lanes * self.word_bytes
 
-    @abstractmethod
-    def init(self, emit: Emitter) -> SSAValue:
-        """A narrow accumulator of zeros."""
+    def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
+        """The narrow accumulators that products of `activation` go through, narrowest first."""
+        return ()
 
     @abstractmethod
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
@@ -71,11 +89,10 @@ class Microkernel(ABC):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        """Add (or subtract) the products of two words to a narrow accumulator."""
+        """Add the products of two words to the narrowest accumulator.
 
-    def widen(self, emit: Emitter, narrow: SSAValue) -> SSAValue:
-        """The accumulators of a narrow vector, `lanes` of `accumulator`."""
-        return narrow
+        They are subtracted if `negative`, which only a kernel without narrow accumulators is asked for.
+        """
 
 
 def block_terms(axis: int, groups: int, size: int, block: int) -> tuple[list[Term], Term]:

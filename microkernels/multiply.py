@@ -59,9 +59,6 @@ class MultiplyPairs(Microkernel):
         pairs = Term(inputs, (("by", 2),)), Term(inputs, (("in", 2),))
         return Layout((*outer, *map(Term, taps), pairs[0], inner, pairs[1]), i16)
 
-    def init(self, emit: Emitter) -> SSAValue:
-        return emit.constant(0, vector(self.lanes, i32))
-
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         pair = emit.splat(emit.load(pointer, i32, 2), self.lanes)
         return emit.bitcast(pair, vector(2 * self.lanes, i16))
@@ -106,9 +103,6 @@ class MultiplyElements(Microkernel):
         *taps, inputs, outputs = work.weight_axes
         outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
         return Layout((*outer, *map(Term, taps), Term(inputs), inner), self.word_type)
-
-    def init(self, emit: Emitter) -> SSAValue:
-        return emit.constant(0, vector(self.lanes, self.accumulator))
 
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         one = emit.load(pointer, self.word_type, self.word_bytes)
