@@ -18,9 +18,9 @@ from lowbit.program import Program
 from lowbit.signature import inputs_of
 from lowbit.single import conv2d
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import from_storage
 from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.storage import from_storage
 
 ROUNDS = 31
 SAMPLE_S = 2e-3

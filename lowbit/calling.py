@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 
 from lowbit.arrays import checked
-from lowbit_dialect.layout import Array, ShapedValue, layout_of, storage_of, to_storage
+from lowbit_dialect.layout import Array, ShapedValue, layout_of, storage_of
+from lowbit_dialect.storage import to_storage
 
 
 @dataclass(frozen=True)

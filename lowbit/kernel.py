@@ -15,13 +15,9 @@ from lowbit.code import Code, generate
 from lowbit.pipeline import check_stage, lower
 from lowbit.program import Program
 from lowbit.signature import Function, Parameter, Signature
-from lowbit_dialect.layout import (
-    Array,
-    ShapedValue,
-    from_storage,
-    to_storage,
-)
+from lowbit_dialect.layout import Array, ShapedValue
 from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.storage import from_storage, to_storage
 from microkernels.target import Target
 
 if TYPE_CHECKING:

@@ -7,8 +7,11 @@ A layout lists the stored axes, outermost first, and the word that is stored:
 `dk` is a whole axis, `dk by B` its quotient and `dk in B` its remainder by `B`; both chain from left
 to right (`d3 in 24 by 8`). `planes` runs over the bit planes of a code. With `planes` a word holds one
 plane of `B` consecutive elements of the axis whose `in B` is not listed (above 64 input channels);
-element 0 is the least significant bit, or the most significant with `msb`. Without `planes` a word
-holds one decoded element. Whatever pads an axis to a multiple is zero.
+element 0 is the least significant bit, or the most significant with `msb`. Whatever pads an axis to a
+multiple is zero. `sums` in place of `planes` stores a table of all `B` of those elements, 2^B words of
+their unsigned codes: word `s` is the sum over the set bits `k` of `s` of code `k`; in `choices` the clear
+bits add their codes and the set bits their complements, 2^n - 1 - code. With none of these a word holds
+one decoded element.
 """
 
 from __future__ import annotations
@@ -55,21 +58,26 @@ class Term:
 
     def __str__(self) -> str:
         if self.axis is None:
-            return "planes"
+            return self.chain[0][0] if self.chain else "planes"
         return " ".join([f"d{self.axis}", *(f"{kind} {block}" for kind, block in self.chain)])
 
     @classmethod
     def parse(cls, text: str) -> Term:
         """Read the printed form; raises ValueError naming what is wrong."""
-        if text.strip() == "planes":
-            return cls(None)
+        if text.strip() in NAMED:
+            return NAMED[text.strip()]
         match = re.fullmatch(r"d(\d+)((?: (?:by|in) [1-9]\d*)*)", " ".join(text.split()))
         if match is None:
             raise ValueError(
-                f"'{text}' is not a stored axis: expected dK, dK by B, dK in B or planes"
+                f"'{text}' is not a stored axis: expected dK, dK by B, dK in B, {', '.join(NAMED)}"
             )
         words = match[2].split()
         return cls(int(match[1]), tuple((k, int(b)) for k, b in zip(words[::2], words[1::2])))
+
+
+PLANES, SUMS, CHOICES = (Term(None, chain) for chain in ((), (("sums", 0),), (("choices", 0),)))
+NAMED = {str(term): term for term in (PLANES, SUMS, CHOICES)}
+"""The stored axes that are no part of a logical axis."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class Layout:
     def tvm(cls, rank: int, pack_axis: int, bit_axis: int, width: int) -> Layout:
         """TVM's `bitpack`: the planes inserted at `bit_axis`, the first element in the top bit."""
         terms = [Term(k, (("by", width),) if k == pack_axis else ()) for k in range(rank)]
-        terms.insert(bit_axis, Term(None))
+        terms.insert(bit_axis, PLANES)
         return cls(tuple(terms), IntegerType(width), msb=True)
 
     def __str__(self) -> str:
@@ -112,7 +120,17 @@ class Layout:
     @property
     def packed(self) -> bool:
         """Whether a word holds one plane of several elements."""
-        return Term(None) in self.terms
+        return PLANES in self.terms
+
+    @property
+    def table(self) -> Term | None:
+        """`SUMS` or `CHOICES` if this stores such tables."""
+        return next((term for term in self.terms if term in (SUMS, CHOICES)), None)
+
+    @property
+    def encoded(self) -> bool:
+        """Whether words hold several codes, as planes or in tables, and not one decoded element."""
+        return self.packed or self.table is not None
 
     @property
     def word_width(self) -> int:
@@ -121,7 +139,7 @@ class Layout:
 
     @property
     def word_term(self) -> Term | None:
-        """The stored axis `.. by B` whose remainder a word holds; None unless packed."""
+        """The stored axis `.. by B` whose remainder a word or table holds; None unless encoded."""
         for term in self.terms:
             if term.chain and term.chain[-1][0] == "by":
                 rest = (*term.chain[:-1], ("in", term.chain[-1][1]))
@@ -151,7 +169,8 @@ class Layout:
     def extent(self, term: Term, shape: Sequence[int], planes: int) -> int:
         """Number of positions of a stored axis."""
         if term.axis is None:
-            return planes
+            word = self.word_term
+            return planes if term == PLANES or word is None else 1 << word.chain[-1][1]
         extent = shape[term.axis]
         for kind, block in term.chain:
             extent = -(-extent // block) if kind == "by" else block
@@ -176,97 +195,45 @@ class Layout:
             whole |= {(cut.axis, (*cut.chain, (kind, cut.block))) for kind in ("by", "in")}
         word = self.word_term
         self._check_word(element)
-        if self.packed:
+        if self.encoded:
+            named = self.table or PLANES
             if not isinstance(element, CodeType):
-                raise VerifyException(f"layout {self} has planes, but {element} is not a code type")
+                raise VerifyException(
+                    f"layout {self} has {named}, but {element} is not a code type"
+                )
             if word is None:
                 raise VerifyException(
                     f"layout {self} packs no axis: one axis needs 'dK by B' alone"
                 )
-            if word.chain[-1][1] > self.word_width:
+            block = word.chain[-1][1]
+            if self.packed and block > self.word_width:
                 raise VerifyException(f"layout {self} packs more elements than a word has bits")
-            whole.discard((word.axis, (*word.chain[:-1], ("in", word.chain[-1][1]))))
-            whole.add((None, ()))
+            if self.table:
+                self._check_table(element, block)
+            whole.discard((word.axis, (*word.chain[:-1], ("in", block))))
+            whole.add((None, named.chain))
         if set(leaves) != whole:
             raise VerifyException(f"layout {self} does not store every part of every axis once")
+
+    def _check_table(self, code: CodeType, block: int) -> None:
+        """Verify that sums of codes are unsigned, and that a word can hold the largest."""
+        if min(code.plane_weights) < 0:
+            raise VerifyException(f"layout {self} sums codes of {code}, which has a negative plane")
+        if block > 8 or block * ((1 << code.planes) - 1) >= 1 << self.word_width:
+            raise VerifyException(f"layout {self} sums more codes than a word can hold")
 
     def _check_word(self, element: Attribute) -> None:
         """Verify that a word can hold what it is to hold."""
         floats = isinstance(element, Float32Type), isinstance(self.word, Float32Type)
         if floats[0] != floats[1]:
             raise VerifyException(f"layout {self} stores {element} in words of {self.word}")
-        if self.packed or floats[0]:
+        if self.encoded or floats[0]:
             return
         bits = 8 * storage_dtype(element).itemsize
         if self.word_width < bits:
             raise VerifyException(
                 f"layout {self} stores {element} in words of less than {bits} bits"
             )
-
-    def _digits(self, values: Array) -> tuple[Array, list[tuple[int | None, Chain]]]:
-        """Pad and cut the axes of `values`; return it with the name of each of its axes."""
-        names: list[tuple[int | None, Chain]] = [(axis, ()) for axis in range(values.ndim)]
-        for cut in self.splits(values.shape):
-            at = names.index((cut.axis, cut.chain))
-            pad = [(0, 0)] * values.ndim
-            pad[at] = (0, cut.count * cut.block - cut.extent)
-            values = np.pad(values, pad) if pad[at][1] else values
-            values = values.reshape(
-                *values.shape[:at], cut.count, cut.block, *values.shape[at + 1 :]
-            )
-            names[at : at + 1] = [(cut.axis, (*cut.chain, (k, cut.block))) for k in ("by", "in")]
-        return values, names
-
-    def pack(self, values: Array, element: Attribute) -> Array:
-        """Return the stored words of decoded `values`."""
-        dtype = storage_dtype(element, self)
-        if not self.packed:
-            digits, names = self._digits(values.astype(dtype))
-            order = [names.index((t.axis, t.chain)) for t in self.terms]
-            return np.ascontiguousarray(digits.transpose(order))
-        assert isinstance(element, CodeType) and (word := self.word_term) is not None
-        codes = element.encode(values)
-        bits = (codes[None] >> np.arange(element.planes).reshape(-1, *[1] * values.ndim)) & 1
-        cut = [self._digits(plane)[0] for plane in bits]
-        names = [(None, ()), *self._digits(codes)[1]]
-        digits = np.stack(cut)
-        inner = (word.axis, (*word.chain[:-1], ("in", word.chain[-1][1])))
-        order = [names.index((t.axis, t.chain)) for t in self.terms] + [names.index(inner)]
-        rows = np.zeros((*(digits.shape[i] for i in order[:-1]), self.word_width), np.uint8)
-        rows[..., : word.chain[-1][1]] = digits.transpose(order)
-        packed = np.packbits(rows, axis=-1, bitorder="big" if self.msb else "little")
-        return packed.view(dtype.newbyteorder(">" if self.msb else "<"))[..., 0].astype(dtype)
-
-    def unpack(self, words: Array, shape: Sequence[int], element: Attribute) -> Array:
-        """Return the decoded values that `pack` stored; the inverse of `pack`."""
-        frame = np.zeros(shape, np.uint8)
-        digits, names = self._digits(frame)
-        if self.packed:
-            assert isinstance(element, CodeType) and (word := self.word_term) is not None
-            order = ">" if self.msb else "<"
-            raw = np.ascontiguousarray(words).astype(words.dtype.newbyteorder(order))
-            bits = np.unpackbits(
-                raw[..., None].view(np.uint8), axis=-1, bitorder="big" if self.msb else "little"
-            )[..., : word.chain[-1][1]]
-            stored = [(t.axis, t.chain) for t in self.terms]
-            stored.append((word.axis, (*word.chain[:-1], ("in", word.chain[-1][1]))))
-            planes = bits.transpose([stored.index(name) for name in [(None, ()), *names]])
-            weights = (1 << np.arange(element.planes)).reshape(-1, *[1] * digits.ndim)
-            codes = (planes * weights).sum(0).astype(np.uint8)
-            return element.decode(self._join(codes, shape))
-        order = [[(t.axis, t.chain) for t in self.terms].index(name) for name in names]
-        return self._join(words.transpose(order), shape)
-
-    def _join(self, digits: Array, shape: Sequence[int]) -> Array:
-        """Undo `_digits`: glue the cut axes together and crop them."""
-        names: list[tuple[int | None, Chain]] = self._digits(np.zeros(shape, np.uint8))[1]
-        for cut in reversed(self.splits(shape)):
-            at = names.index((cut.axis, (*cut.chain, ("by", cut.block))))
-            glued = (*digits.shape[:at], cut.count * cut.block, *digits.shape[at + 2 :])
-            digits = digits.reshape(glued)
-            digits = digits[(slice(None),) * at + (slice(cut.extent),)]
-            names[at : at + 2] = [(cut.axis, cut.chain)]
-        return digits
 
 
 @irdl_attr_definition
@@ -334,7 +301,7 @@ def storage_dtype(element: Attribute, layout: Layout | None = None) -> np.dtype[
             return element.storage
         case CodeType():
             assert layout is not None
-            signed = element.minimum < 0 and not layout.packed
+            signed = element.minimum < 0 and not layout.encoded
             return np.dtype(f"{'i' if signed else 'u'}{layout.word_width // 8}")
         case IntegerType() if element.width.data in WORD_WIDTHS:
             width = layout.word_width if layout else element.width.data
@@ -358,17 +325,3 @@ def storage_bytes(type: ShapedValue) -> int:
     """Bytes that a tensor or memref occupies."""
     shape, dtype = storage_of(type)
     return prod(shape) * dtype.itemsize
-
-
-def to_storage(values: Array, type: ShapedValue) -> Array:
-    """Return decoded `values` as the array that stores them in `type`."""
-    layout = layout_of(type)
-    if layout is None:
-        return np.ascontiguousarray(values, storage_dtype(type.element_type))
-    return layout.pack(values, type.element_type)
-
-
-def from_storage(words: Array, type: ShapedValue) -> Array:
-    """Return the decoded values of the array that stores `type`; the inverse of `to_storage`."""
-    layout = layout_of(type)
-    return words if layout is None else layout.unpack(words, type.get_shape(), type.element_type)

@@ -18,12 +18,13 @@ from xdsl.rewriter import Rewriter
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import WindowAxis
-from lowbit_dialect.layout import Term
+from lowbit_dialect.layout import PLANES, Term
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
 from lowering.elements import Element, Known, Places, bit_position, nest, row_major, storage_extents
 from lowering.loops import tap_bounds
+from lowering.table_loops import build_tables, builds_tables, sum_codes
 from microkernels.block import move
 from microkernels.emit import Emitter, lanes_of, vector
 
@@ -41,6 +42,8 @@ def convert_loops(op: ConversionOp | TransposeOp) -> None:
         _by_element(emit, source, target, order)
     elif _packs_rows(source, target):
         _pack_rows(emit, source, target)
+    elif builds_tables(source, target):
+        build_tables(emit, source, target)
     elif _copies_flat(source, target):
         _copy_flat(emit, source, target)
     else:
@@ -51,10 +54,10 @@ def convert_loops(op: ConversionOp | TransposeOp) -> None:
 def _packs_rows(source: Element, target: Element) -> bool:
     """Whether a plain source is packed along its innermost axis, the other axes staying in order."""
     rank = source.type.get_num_dims()
-    if source.layout is not None or target.layout is None or not target.packed:
+    if source.layout is not None or target.layout is None or not target.layout.packed:
         return False
     word = target.word_term
-    expected = (*row_major(rank - 1), Term(None), Term(rank - 1, word.chain[:1]))
+    expected = (*row_major(rank - 1), PLANES, Term(rank - 1, word.chain[:1]))
     return target.terms == expected and len(word.chain) == 1 and not target.layout.msb
 
 
@@ -109,7 +112,7 @@ def _plane_masks(emit: Emitter, values: SSAValue, code: CodeType, lanes: int) ->
 
 def _copies_flat(source: Element, target: Element) -> bool:
     """Whether both store the same elements in the same order, differing in width at most."""
-    if source.packed or target.packed or source.dtype.kind == "f":
+    if source.encoded or target.encoded or source.dtype.kind == "f":
         return False
     total = prod(source.type.get_shape())
     return _in_order(source) and _in_order(target) and total == prod(storage_extents(target))
@@ -163,7 +166,7 @@ def _by_element(emit: Emitter, source: Element, target: Element, order: Sequence
         indices = [places.index(axis) for axis in range(len(shape))]
         mapped = [indices[list(order).index(axis)] for axis in range(len(shape))]
         value = source.read(mapped)
-        if target.packed:
+        if target.encoded:
             code = target.type.element_type
             assert isinstance(code, CodeType)
             value = emit.binary("sub", value, emit.constant(code.offset, i32))
@@ -175,13 +178,17 @@ def _by_element(emit: Emitter, source: Element, target: Element, order: Sequence
         pointer = move(emit, target.operand.pointer, list(zip(indices, strides)))
         known = {(t.axis, t.chain): i for t, i in zip(target.terms, indices) if t.axis is not None}
         size = target.dtype.itemsize
-        if not target.packed:
+        if not target.encoded:
             value = read(known)
             if target.dtype.kind != "f":
                 value = emit.widen(value, target.stored, signed=True)
             emit.store(value, pointer, size)
             return
-        plane = indices[target.terms.index(Term(None))]
+        entry = indices[target.terms.index(target.table or PLANES)]
+        if target.table:
+            emit.store(sum_codes(emit, target, known, entry, read), pointer, size)
+            return
+        plane = entry
         emit.store(_gather_bits(emit, target, known, plane, read), pointer, size)
 
     nest(emit, storage_extents(target), word)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i32, i64
+from xdsl.dialects.builtin import Float32Type, IndexType, IntegerType, f32, i32, i64
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Chain, Layout, Term, layout_of, storage_dtype, storage_of
+from lowbit_dialect.layout import SUMS, Chain, Layout, Term, layout_of, storage_dtype, storage_of
 from lowbit_dialect.ops.common import shaped
 from microkernels.block import move
 from microkernels.emit import Emitter
@@ -33,7 +33,8 @@ class Element:
         self.operand = Operand(emit, value)
         self.dtype = storage_dtype(self.type.element_type, self.layout)
         self.terms = self.layout.terms if self.layout else row_major(self.type.get_num_dims())
-        self.packed = self.layout is not None and self.layout.packed
+        self.encoded = self.layout is not None and self.layout.encoded
+        self.table = self.layout.table if self.layout else None
 
     @property
     def stored(self) -> IntegerType | Float32Type:
@@ -43,39 +44,70 @@ class Element:
     def read(self, indices: Sequence[SSAValue]) -> SSAValue:
         """The decoded element as i32 (f32 and i64 as they are)."""
         emit, element = self.emit, self.type.element_type
-        if not self.packed:
+        if not self.encoded:
             word = emit.load(self._address(indices, None), self.stored, self.dtype.itemsize)
             if self.dtype.kind == "f" or element == i64:
                 return word
             return emit.widen(word, i32, signed=self.dtype.kind == "i")
         assert isinstance(element, CodeType)
+        if self.table:
+            code = self._summand(indices, (1 << element.planes) - 1)
+            scaled = emit.binary("mul", code, emit.constant(element.scale, i32))
+            return emit.binary("add", scaled, emit.constant(element.offset, i32))
         total = emit.constant(element.offset, i32)
         for plane, weight in enumerate(element.plane_weights):
-            word = emit.load(self._address(indices, plane), self.stored, self.dtype.itemsize)
+            word = emit.load(
+                self._address(indices, emit.index(plane)), self.stored, self.dtype.itemsize
+            )
             bit = self._bit(word, indices)
             scaled = emit.binary("mul", bit, emit.constant(weight * element.scale, i32))
             total = emit.binary("add", total, scaled)
         return total
 
+    def _summand(self, indices: Sequence[SSAValue], largest: int) -> SSAValue:
+        """The code at `indices`, from the entry of its table that sums it alone."""
+        emit = self.emit
+        place = self._place(indices)
+        shift = emit.op(arith.IndexCastOp(place, i32))
+        alone = emit.op(
+            arith.IndexCastOp(emit.binary("shl", emit.constant(1, i32), shift), IndexType())
+        )
+
+        def entry(at: SSAValue) -> SSAValue:
+            word = emit.load(self._address(indices, at), self.stored, self.dtype.itemsize)
+            return emit.widen(word, i32, signed=False)
+
+        if self.table == SUMS:
+            return entry(alone)
+        rest = emit.binary("add", entry(emit.index(0)), emit.constant(largest, i32))
+        return emit.binary("lshr", emit.binary("sub", rest, entry(alone)), emit.constant(1, i32))
+
+    def _place(self, indices: Sequence[SSAValue]) -> SSAValue:
+        """Which element of its word or table the one at `indices` is."""
+        term = self.word_term
+        inner = (*term.chain[:-1], ("in", term.chain[-1][1]))
+        return self._value(inner, indices[term.axis or 0])
+
     def _bit(self, word: SSAValue, indices: Sequence[SSAValue]) -> SSAValue:
         """Bit of the element at `indices` in its word, as i32."""
-        emit, term = self.emit, self.word_term
-        place = self._value((*term.chain[:-1], ("in", term.chain[-1][1])), indices[term.axis or 0])
+        emit, place = self.emit, self._place(indices)
         shift = emit.widen(bit_position(emit, self.layout, place), self.stored, signed=False)
         one = emit.binary("and", emit.binary("lshr", word, shift), emit.constant(1, self.stored))
         return emit.widen(one, i32, signed=False)
 
     @property
     def word_term(self) -> Term:
-        """The stored axis whose remainder a word holds."""
+        """The stored axis whose remainder a word or table holds."""
         assert self.layout is not None and self.layout.word_term is not None
         return self.layout.word_term
 
-    def _address(self, indices: Sequence[SSAValue], plane: int | None) -> SSAValue:
+    def _address(self, indices: Sequence[SSAValue], entry: SSAValue | None) -> SSAValue:
+        """Address of the word of an element; `entry` is its plane, or its place in a table."""
         parts: list[tuple[SSAValue, int]] = []
         for term in self.terms:
             if term.axis is None:
-                parts.append((self.emit.index(plane or 0), self.operand.stride(None)))
+                assert entry is not None
+                parts.append((entry, self.operand.stride(None, term.chain)))
             else:
                 value = self._value(term.chain, indices[term.axis])
                 parts.append((value, self.operand.stride(term.axis, term.chain)))

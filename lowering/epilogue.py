@@ -82,7 +82,7 @@ class Epilogue:
     def _factor(self) -> int:
         """What raw sums are multiplied by: 1 unless they count bits."""
         layout = layout_of(shaped(self.tile.input))
-        if self.tile.weights is None or layout is None or not layout.packed:
+        if self.tile.weights is None or layout is None or not layout.encoded:
             return 1
         codes = element_of(self.tile.input.type), element_of(self.tile.weights.type)
         return PairAlgebra(*codes).factor  # pyright: ignore
@@ -202,6 +202,8 @@ class Epilogue:
             )
             if place.valid < self.lanes:
                 mask = emit.binary("and", mask, emit.constant((1 << place.valid) - 1, mask.type))
+            if self.lanes > width >= place.valid:
+                mask = emit.widen(mask, IntegerType(width), signed=False)
             pointer = emit.offset(self._rows[key], pixel + plane * operand.stride(None))
             emit.store(mask, pointer, 1)
             if last:

@@ -41,9 +41,10 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
-from lowbit_dialect.layout import LayoutAttr, storage_bytes, to_storage
+from lowbit_dialect.layout import LayoutAttr, storage_bytes
 from lowbit_dialect.ops.common import check_layout, shaped, tensor_of
 from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, SliceOp
+from lowbit_dialect.storage import to_storage
 from lowering.inputs import block_of, return_of
 from lowering.rebuild import rebuild
 

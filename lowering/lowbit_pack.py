@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, f32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, f32, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -25,7 +25,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.algebra import inside_terms
-from lowbit_dialect.layout import Layout, Term, layout_of, storage_dtype, with_layout
+from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
 from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
 from lowbit_dialect.ops.layout import (
@@ -57,7 +57,13 @@ def plain(layout: Layout | None, element: Any) -> bool:
     if layout is None:
         return True
     order = layout.terms == row_major(len(layout.terms))
-    return order and not layout.packed and storage_dtype(element, layout) == storage_dtype(element)
+    return order and not layout.encoded and storage_dtype(element, layout) == storage_dtype(element)
+
+
+def rows_of(layout: Layout) -> Layout:
+    """The layout of planes in rows of 32-bit words, whose tables `layout` holds."""
+    *leading, channels, _ = layout.terms
+    return Layout((*leading, PLANES, Term(channels.axis, (("by", 32),))), i32)
 
 
 class Packer:
@@ -80,6 +86,9 @@ class Packer:
         return self._converted[key]
 
     def _convert(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
+        if layout is not None and layout.table and not isinstance(value.owner, ConstantOp):
+            # Tables are built from planes, which the producer may store itself.
+            value = self.stored(value, rows_of(layout), before)
         owner = value.owner
         if isinstance(owner, ConstantOp):
             type = tensor_of(value)
@@ -104,14 +113,14 @@ class Packer:
         schedule = default_schedule(work, op.accumulator, self.target, pinned)
         kernel = find_kernel(schedule.microkernel, self.target)
         op.properties["schedule"] = ScheduleAttr(schedule)
-        packed = kernel.input_layout(work).packed
+        counts = kernel.input_layout(work).encoded
         weights = op.weights
         _replace(op, op.input, self.stored(op.input, kernel.input_layout(work), op))
         _replace(
             op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors), op)
         )
         block = kernel.lanes
-        products = "popcount" if packed else "multiply"
+        products = "popcount" if counts else "multiply"
         if op.corrections is None:
             if _needs_corrections(work, products):
                 op = self._correct(op, weights, block, products)

@@ -133,7 +133,7 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
     )
     error = too_large(schedule, work, kernel)
     need(error is None, error or "")
-    corrected = tile.corrections is not None or not kernel.input_layout(work).packed
+    corrected = tile.corrections is not None or not kernel.input_layout(work).encoded
     need(
         corrected or inside_terms(work.activation, work.weight, "popcount") == (0, 0, 0),
         f"popcounts of {work.activation} and {work.weight} need corrections",

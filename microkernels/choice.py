@@ -1,7 +1,7 @@
 """Which kernel and block an op gets when nothing else decides: a stated rule.
 
 The kernel with the fewest instructions for an output (`Microkernel.cost`, word-steps times instructions,
-padding of words included). The block: as many vectors as the output channels of a group fill and the
+padding of words and vectors included). The block: as many vectors as the output channels of a group fill and the
 kernel allows; as many pixels as then fit in its accumulator registers.
 """
 
@@ -12,6 +12,7 @@ from xdsl.ir import Attribute
 from lowbit_dialect.ops.linear import Contraction
 from lowbit_dialect.schedule import Schedule
 from microkernels.interface import Microkernel
+from microkernels.lookup import lookup_kernels
 from microkernels.multiply import multiply_kernels
 from microkernels.popcount import popcount_kernels
 from microkernels.target import Target
@@ -19,13 +20,16 @@ from microkernels.target import Target
 MOST_ACCUMULATORS = 256
 """Accumulators of one tile: eight times what any target holds in registers."""
 
+UNROLLED_STEPS = 12
+"""Words of a kernel row up to which its columns are unrolled: a longer row runs as fast in a loop."""
+
 MOST_PRODUCTS = 4096
 """Unrolled products of one pair of planes: a second of compile time a tile."""
 
 
 def kernels(target: Target) -> list[Microkernel]:
     """Every kernel that a target can run."""
-    return [*popcount_kernels(target), *multiply_kernels(target)]
+    return [*popcount_kernels(target), *lookup_kernels(target), *multiply_kernels(target)]
 
 
 def find_kernel(name: str, target: Target) -> Microkernel:
@@ -57,7 +61,7 @@ def default_schedule(
             f"no microkernel of {target.name} multiplies {work.activation} by {work.weight}"
         )
     else:
-        kernel = min(legal, key=lambda one: one.cost(work))
+        kernel = min(legal, key=lambda one: one.cost(work) * _padding(work, one))
     schedule = pinned.completed(_block(work, kernel, target))
     if error := too_large(schedule, work, kernel):
         raise ValueError(error)
@@ -83,6 +87,11 @@ def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str
     return None
 
 
+def _padding(work: Contraction, kernel: Microkernel) -> float:
+    """Lanes that a kernel computes for each output channel, those of padded vectors included."""
+    return -(-work.outputs // kernel.lanes) * kernel.lanes / work.outputs
+
+
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
     vectors = min(vectors, -(-work.outputs // kernel.lanes))
@@ -98,7 +107,7 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         pixels=pixels,
         vectors=vectors,
         unroll=max(1, min(words, 4 if taps > 1 else 8)),
-        taps="columns" if taps <= 7 else "none",
+        taps="columns" if words * taps <= UNROLLED_STEPS else "none",
     )
 
 

@@ -124,6 +124,16 @@ class Emitter:
             self._constants[key] = self._home.insert(_constant(value, type)).results[0]
         return self._constants[key]
 
+    def constants(self, values: Sequence[int], element: Attribute) -> SSAValue:
+        """A vector of integer constants."""
+        type = VectorType(element, [len(values)])
+        key = (tuple(values), type)
+        if key not in self._constants:
+            integers = cast("VectorType[IntegerType]", type)
+            attr = DenseIntOrFPElementsAttr.from_list(integers, list(values))
+            self._constants[key] = self._home.insert(llvm.ConstantOp(attr, type)).results[0]
+        return self._constants[key]
+
     def index(self, value: int) -> SSAValue:
         """An index constant."""
         return self.constant(value, INDEX)
@@ -245,13 +255,7 @@ class Emitter:
         self.call(f"llvm.masked.store.{mangled(value.type)}.p0", args, None)
 
     def _mask(self, total: int, lanes: int) -> SSAValue:
-        key = (("mask", lanes), vector(total, i1))
-        if key not in self._constants:
-            bits = [1 if lane < lanes else 0 for lane in range(total)]
-            type = VectorType(i1, [total])
-            attr = DenseIntOrFPElementsAttr.from_list(type, bits)
-            self._constants[key] = self._home.insert(llvm.ConstantOp(attr, type)).results[0]
-        return self._constants[key]
+        return self.constants([1 if lane < lanes else 0 for lane in range(total)], i1)
 
     # Control
 

@@ -22,7 +22,7 @@ from xdsl.dialects.builtin import IntegerType, i8, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Layout, Term
+from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, lanes_of, vector
 from microkernels.interface import Microkernel, Narrow, Values, block_terms
@@ -71,13 +71,13 @@ class Popcount(Microkernel):
         leading = [Term(axis) for axis in work.input_axes[:-1]]
         block = word_channels(work, self.width)
         outer, _ = block_terms(work.input_axes[-1], work.groups, work.inputs, block)
-        return Layout((*leading, Term(None), *outer), self.word)
+        return Layout((*leading, PLANES, *outer), self.word)
 
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
         *taps, inputs, outputs = work.weight_axes
         outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
         words = Term(inputs, (("by", word_channels(work, self.width)),))
-        return Layout((*outer, Term(None), *map(Term, taps), words, inner), self.word)
+        return Layout((*outer, PLANES, *map(Term, taps), words, inner), self.word)
 
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         return emit.splat(emit.load(pointer, self.word, self.word_bytes), self.lanes)

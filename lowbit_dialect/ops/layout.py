@@ -148,7 +148,8 @@ class ConversionOp(IRDLOperation, HasCanonicalizationPatternsInterface, ABC):
 
 @irdl_op_definition
 class BitpackOp(ConversionOp):
-    """Store the planes of codes as words: the input is unpacked, the result's layout has `planes`.
+    """Store the planes of codes as words: the input is unpacked, the result's layout has `planes`
+    (or the tables of `sums` or `choices`).
 
     TVM's `bitpack(data, bits, pack_axis, bit_axis, pack_type)` is the layout `Layout.tvm(rank, pack_axis,
     bit_axis, width)`.
@@ -162,9 +163,9 @@ class BitpackOp(ConversionOp):
 
     def verify_(self) -> None:
         source, target = self._verify_same()
-        expect(source is None or not source.packed, "packs an input that is packed already")
+        expect(source is None or not source.encoded, "packs an input that is packed already")
         expect(
-            target is not None and target.packed,
+            target is not None and target.encoded,
             "packs to a layout with planes, as in [d0, planes, d1 by 32]",
         )
 
@@ -181,8 +182,8 @@ class UnpackOp(ConversionOp):
 
     def verify_(self) -> None:
         source, target = self._verify_same()
-        expect(source is not None and source.packed, "unpacks an input that is not packed")
-        expect(target is None or not target.packed, "unpacks to a layout without planes")
+        expect(source is not None and source.encoded, "unpacks an input that is not packed")
+        expect(target is None or not target.encoded, "unpacks to a layout without planes")
 
 
 @irdl_op_definition
@@ -197,7 +198,7 @@ class RelayoutOp(ConversionOp):
 
     def verify_(self) -> None:
         source, target = self._verify_same()
-        packed = [layout is not None and layout.packed for layout in (source, target)]
+        packed = [layout is not None and layout.encoded for layout in (source, target)]
         expect(packed[0] == packed[1], "packs or unpacks: use lowbit.bitpack or lowbit.unpack")
 
 
@@ -206,7 +207,7 @@ def convert_layout(value: SSAValue, layout: Any) -> Operation | None:
     source = layout_of(shaped(value))
     if source == layout:
         return None
-    packed = [one is not None and one.packed for one in (source, layout)]
+    packed = [one is not None and one.encoded for one in (source, layout)]
     kinds = {(False, True): BitpackOp, (True, False): UnpackOp}
     kind = kinds.get((packed[0], packed[1]), RelayoutOp)
     return kind(value, with_layout(tensor_of(value), layout))

@@ -7,7 +7,7 @@ import pytest
 import lowbit
 from lowbit.data import random_values
 from lowbit.signature import inputs_of
-from lowbit_dialect.layout import to_storage
+from lowbit_dialect.storage import to_storage
 
 
 def arrays_of(program: lowbit.Program, seed: int = 0) -> list[np.ndarray]:

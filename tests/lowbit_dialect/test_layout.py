@@ -16,16 +16,8 @@ from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 
 from lowbit_dialect.codes import CodeType, OddType, UIntType, parse_code
-from lowbit_dialect.layout import (
-    Array,
-    Layout,
-    LayoutAttr,
-    Term,
-    from_storage,
-    storage_bytes,
-    storage_of,
-    to_storage,
-)
+from lowbit_dialect.layout import Array, Layout, LayoutAttr, Term, storage_bytes, storage_of
+from lowbit_dialect.storage import from_storage, pack, to_storage
 
 Case = tuple[CodeType, tuple[int, ...], Layout, Array]
 
@@ -80,7 +72,7 @@ def position(layout: Layout, index: tuple[int, ...]) -> tuple[list[int | None], 
 @given(stored(packed=True))
 def test_every_bit_of_packed_words(case: Case):
     code, shape, layout, values = case
-    words = layout.pack(values, code)
+    words = pack(layout, values, code)
     expected = [0] * words.size
     for index in np.ndindex(shape):
         bits = int(code.encode(values[index].reshape(1))[0])
@@ -96,7 +88,7 @@ def test_every_bit_of_packed_words(case: Case):
 @given(stored(packed=False))
 def test_every_word_of_unpacked_elements(case: Case):
     code, shape, layout, values = case
-    words = layout.pack(values, code)
+    words = pack(layout, values, code)
     expected = np.zeros_like(words)
     for index in np.ndindex(shape):
         at = tuple(p for p in position(layout, index)[0] if p is not None)
@@ -144,7 +136,7 @@ def test_tvm(rank: int, width: int):
         code = UIntType(bits)
         sized = tuple(width * 2 if k == pack_axis else size for k, size in enumerate(shape))
         values = fill("random", sized, code, 10 * pack_axis + bit_axis)
-        words = Layout.tvm(rank, pack_axis, bit_axis, width).pack(values, code)
+        words = pack(Layout.tvm(rank, pack_axis, bit_axis, width), values, code)
         expected = bitpack(values, bits, pack_axis, bit_axis, width)
         assert words.shape == expected.shape
         assert np.array_equal(words.astype(np.uint64), expected)
@@ -171,7 +163,7 @@ def test_blocks_that_chain():
     layout = Layout.of("d1 by 24 by 2, d0, d1 by 24 in 2, planes, d1 in 24 by 8", 8)
     code, values = parse_code("uint2"), fill("random", (3, 100), parse_code("uint2"), 0)
     layout.check(2, code)
-    words = layout.pack(values, code)
+    words = pack(layout, values, code)
     assert words.shape == (3, 3, 2, 2, 3)
     assert words[1, 2, 1, 1, 2] == sum(
         ((int(values[2, 3 * 24 + 16 + lane]) >> 1) & 1) << lane for lane in range(8)

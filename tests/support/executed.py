@@ -17,7 +17,8 @@ from xdsl.transforms.canonicalize import CanonicalizePass
 
 from autotune.plan import LowbitPlanPass
 from lowbit_dialect import reference
-from lowbit_dialect.layout import ShapedValue, from_storage, storage_bytes, storage_of, to_storage
+from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
+from lowbit_dialect.storage import from_storage, to_storage
 from lowering.backend.host import resolve_target, supported_tiers
 from lowering.backend.isolate import IsolationError, Limits, Worker
 from lowering.backend.translate import Translated, translate

@@ -1,0 +1,138 @@
+"""Table look-up kernels: weight bits are the index, activations the table.
+
+A byte lane holds the bits of one plane of the weights of `B` input channels of one output channel; the
+table of a pixel holds the sums of its `B` activations over all subsets (`sums`), or of codes and
+complements (`choices`, the counterpart of XOR). One look-up and one addition of bytes do `B` products a
+lane whatever the number of activation bits: `raw` as popcounts give it, exactly.
+
+* `lookup_4xV`: 16 entries, `vpshufb`; tables are broadcast to all 128-bit lanes (a load).
+* `lookup_6x64`: 64 entries, `vpermb` (AVX512-VBMI).
+
+Bytes hold 255 // (B (2^a - 1)) look-ups: 63, 21, 9, 4 for a = 1 to 4 bits and B = 4; 42, 14, 6, 2 for
+B = 6. Then `even += x; odd += x >> 8` in 16-bit lanes, which hold 65,535 // (B (2^a - 1)) look-ups, and
+are told apart at the end, `even - (odd << 8)`: all of it modulo 2^16, where the sums fit.
+
+Layouts: activations `[batch, rows, columns, channels by B, sums], i8`; weights `[outputs by V, planes,
+kernel rows, kernel columns, inputs by B, outputs in V], i8`. Registers of a block of R pixels x NV vectors:
+R NV accumulators, NV weights, 1 table, 1 product; 2 x 2: 4 + 2 + 1 + 1 = 8 of 16. The 2 R NV registers of
+16-bit sums are spilled around the loop that fills the bytes.
+"""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import i8, i16, i32
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
+from lowbit_dialect.ops.linear import Contraction
+from microkernels.emit import Emitter, vector
+from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.target import Target
+
+LOOK_UP = {
+    (4, 32): "llvm.x86.avx2.pshuf.b",
+    (4, 64): "llvm.x86.avx512.pshuf.b.512",
+    (6, 64): "llvm.x86.avx512.permvar.qi.512",
+}
+"""Bytes of a table picked by the bytes of the second operand, by channels of a table and lanes."""
+
+MOST_BITS = 4
+"""Activation bits above which bytes hold too few look-ups."""
+
+
+class Lookup(Microkernel):
+    """Look-ups of subset sums in byte lanes."""
+
+    accumulator = i32
+    word_bytes = 1
+
+    def __init__(self, channels: int, lanes: int):
+        self.name, self.lanes = f"lookup_{channels}x{lanes}", lanes
+        self.channels_per_word = channels
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        code = work.activation
+        return (
+            work.bitserial
+            and accumulator == i32
+            and work.groups == 1
+            and isinstance(code, CodeType)
+            and code.planes <= MOST_BITS
+            and min(code.plane_weights) > 0
+        )
+
+    def block(self, registers: int) -> tuple[int, int]:
+        return (2, 8) if registers >= 32 else (2, 4)
+
+    def cost(self, work: Contraction) -> float:
+        assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
+        words = -(-work.inputs // self.channels_per_word)
+        (steps, *_) = (narrow.steps for narrow in self.narrows(work.activation))
+        look_up = (2 + 3 / steps) * work.weight.planes / self.lanes
+        # A table is built once a pixel, and read by every tap and output channel.
+        taps = work.window.rows.kernel * work.window.columns.kernel
+        stride = work.window.rows.stride * work.window.columns.stride
+        build = 3 * work.activation.planes * stride / (taps * work.outputs)
+        return words * (look_up + build)
+
+    def input_layout(self, work: Contraction) -> Layout:
+        assert isinstance(work.weight, CodeType)
+        *leading, channels = work.input_axes
+        outer = Term(channels, (("by", self.channels_per_word),))
+        table = CHOICES if work.weight.is_odd else SUMS
+        return Layout((*map(Term, leading), outer, table), i8)
+
+    def weight_layout(self, work: Contraction, vectors: int) -> Layout:
+        *taps, inputs, outputs = work.weight_axes
+        outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
+        words = Term(inputs, (("by", self.channels_per_word),))
+        return Layout((*outer, PLANES, *map(Term, taps), words, inner), i8)
+
+    def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
+        assert isinstance(activation, CodeType)
+        largest = self.channels_per_word * ((1 << activation.planes) - 1)
+        halves = vector(self.lanes // 2, i16)
+        return (
+            Narrow(255 // largest, (vector(self.lanes, i8),), self._halve),
+            Narrow(65535 // largest, (halves, halves), self._join),
+        )
+
+    def _halve(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
+        both = emit.bitcast(narrow[0], wide[0].type)
+        odd = emit.binary("lshr", both, emit.constant(8, both.type))
+        return emit.binary("add", wide[0], both), emit.binary("add", wide[1], odd)
+
+    def _join(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
+        even, odd = narrow
+        above = emit.binary("shl", odd, emit.constant(8, odd.type))
+        half = self.lanes // 2
+        order = [lane for pair in zip(range(half), range(half, self.lanes)) for lane in pair]
+        lanes = emit.shuffle(emit.binary("sub", even, above), order, odd)
+        sums = emit.widen(lanes, i32, signed=False)
+        return (emit.binary("sub" if negative else "add", wide[0], sums),)
+
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        entries = 1 << self.channels_per_word
+        table = emit.load(pointer, vector(entries, i8), self.word_bytes)
+        return emit.shuffle(table, list(range(entries)) * (self.lanes // entries))
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.load(pointer, vector(self.lanes, i8), self.word_bytes)
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        found = emit.call(LOOK_UP[self.channels_per_word, self.lanes], [x, w], total.type)
+        assert found is not None
+        return emit.binary("add", total, found)
+
+
+def lookup_kernels(target: Target) -> list[Lookup]:
+    """The look-up kernels that a target can run."""
+    if target.vector_bits < 256:
+        return []
+    kernels = [Lookup(4, target.vector_bits // 8)]
+    if all(target.has(feature) for feature in ("avx512vbmi", "avx512bitalg")):
+        kernels.append(Lookup(6, 64))
+    return kernels
