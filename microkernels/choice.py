@@ -1,8 +1,8 @@
 """Which kernel and block an op gets when nothing else decides: a stated rule.
 
 The kernel with the fewest instructions for an output (`Microkernel.cost`, word-steps times instructions,
-padding of words and vectors included). The block: as many vectors as the output channels of a group fill and the
-kernel allows; as many pixels as then fit in its accumulator registers.
+padding of words and vectors included). The block: as many vectors as the output channels of a group fill
+and the kernel allows; as many pixels as then fit in its accumulator registers.
 """
 
 from __future__ import annotations

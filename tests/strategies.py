@@ -34,7 +34,7 @@ from xdsl.ir import Attribute, Block, Region
 
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, parse_code
 from lowbit_dialect.geometry import Window
-from lowbit_dialect.layout import Array, Chain, Layout, Term, storage_dtype
+from lowbit_dialect.layout import CHOICES, SUMS, Array, Chain, Layout, Term, storage_dtype
 from lowbit_dialect.ops.common import I32_MAX, image_shape, value_range
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp, LinearOp
 
@@ -259,6 +259,34 @@ def layouts(draw: DrawFn, rank: int, packed: bool | None = None) -> Layout:
         parts.append(Term(None))
     order = draw(st.permutations(parts))
     return Layout(tuple(order), IntegerType(word), msb=draw(st.booleans()))
+
+
+@st.composite
+def table_layouts(draw: DrawFn, rank: int, code: CodeType) -> Layout:
+    """A legal layout of tables of `code`, often one whose tables are the innermost axis."""
+    table = draw(st.sampled_from((SUMS, CHOICES)))
+    largest = 255 // ((1 << code.planes) - 1)
+    count = draw(st.sampled_from([n for n in (1, 2, 3, 4, 4, 6, 6) if n <= largest]))
+    if draw(st.booleans()):
+        rows = tuple(Term(axis) for axis in range(rank - 1))
+        return Layout((*rows, Term(rank - 1, (("by", count),)), table), i8)
+    parts = [part for axis in range(rank) for part in draw(_parts(axis, (), 2))]
+    at = draw(st.integers(0, len(parts) - 1))
+    parts[at] = Term(parts[at].axis, (*parts[at].chain, ("by", count)))
+    return Layout(tuple(draw(st.permutations([*parts, table]))), i8)
+
+
+@st.composite
+def summed_codes(draw: DrawFn) -> CodeType:
+    """A code whose values tables can sum."""
+    return parse_code(f"{draw(st.sampled_from(('uint', 'odd')))}{draw(st.integers(1, 4))}")
+
+
+@st.composite
+def look_up_pairs(draw: DrawFn) -> tuple[str, str]:
+    """A pair of codes that look-up kernels multiply, of few weight planes."""
+    weights = [s for s in CODE_SPELLINGS if parse_code(s).planes <= 3]
+    return draw(summed_codes()).spelling, draw(st.sampled_from(weights))
 
 
 @st.composite

@@ -10,14 +10,22 @@ from dialect_text import context
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
-from strategies import code_types, element, fill, fills, layouts, seeds
+from strategies import code_types, element, fill, fills, layouts, seeds, summed_codes, table_layouts
 from xdsl.dialects.builtin import MemRefType, TensorType, f32, i8, i32
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 
 from lowbit_dialect.codes import CodeType, OddType, UIntType, parse_code
-from lowbit_dialect.layout import Array, Layout, LayoutAttr, Term, storage_bytes, storage_of
-from lowbit_dialect.storage import from_storage, pack, to_storage
+from lowbit_dialect.layout import (
+    CHOICES,
+    Array,
+    Layout,
+    LayoutAttr,
+    Term,
+    storage_bytes,
+    storage_of,
+)
+from lowbit_dialect.storage import from_storage, pack, to_storage, unpack
 
 Case = tuple[CodeType, tuple[int, ...], Layout, Array]
 
@@ -60,12 +68,7 @@ def position(layout: Layout, index: tuple[int, ...]) -> tuple[list[int | None], 
         place.append(at)
     if not layout.packed:
         return place, 0
-    word = layout.word_term
-    assert word is not None and word.axis is not None
-    at = index[word.axis]
-    for kind, block in word.chain[:-1]:
-        at = at // block if kind == "by" else at % block
-    return place, at % word.chain[-1][1]
+    return place, values_at(layout, index)
 
 
 @settings(max_examples=60)
@@ -94,6 +97,55 @@ def test_every_word_of_unpacked_elements(case: Case):
         at = tuple(p for p in position(layout, index)[0] if p is not None)
         expected[at] = values[index]
     assert np.array_equal(words, expected)
+
+
+@st.composite
+def tabled(draw: DrawFn) -> Case:
+    """A code, a shape, a legal layout of tables, and values."""
+    code, rank = draw(summed_codes()), draw(st.integers(1, 3))
+    shape = tuple(draw(st.integers(1, {1: 40, 2: 12, 3: 7}[rank])) for _ in range(rank))
+    return (
+        code,
+        shape,
+        draw(table_layouts(rank, code)),
+        fill(draw(fills()), shape, code, draw(seeds())),
+    )
+
+
+@settings(max_examples=60)
+@given(tabled())
+def test_every_entry_of_tables(case: Case):
+    code, shape, layout, values = case
+    layout.check(len(shape), code)
+    words, word = pack(layout, values, code), layout.word_term
+    assert word is not None and words.dtype == np.uint8
+    assert words.shape == layout.storage_shape(shape, code)
+    size, ones = word.chain[-1][1], (1 << code.planes) - 1
+    choices = layout.table == CHOICES
+    # What pads is the code 0, which a choice complements.
+    expected = np.zeros((*words.shape, size), np.int64)
+    subsets = np.arange(1 << size)[:, None] >> np.arange(size) & 1
+    axis = layout.terms.index(layout.table) if layout.table else 0
+    if choices:
+        expected += np.expand_dims(subsets * ones, tuple(i for i in range(words.ndim) if i != axis))
+    for index in np.ndindex(shape):
+        number = int(code.encode(values[index].reshape(1))[0])
+        place = [slice(None) if p is None else p for p in position(layout, index)[0]]
+        at = values_at(layout, index)
+        bits = subsets[:, at]
+        expected[(*place, at)] = np.where(bits, ones - number, number) if choices else bits * number
+    assert np.array_equal(words, expected.sum(-1))
+    assert np.array_equal(unpack(layout, words, shape, code), values)
+
+
+def values_at(layout: Layout, index: tuple[int, ...]) -> int:
+    """Which element of its word or table one is."""
+    word = layout.word_term
+    assert word is not None and word.axis is not None
+    at = index[word.axis]
+    for kind, block in word.chain[:-1]:
+        at = at // block if kind == "by" else at % block
+    return at % word.chain[-1][1]
 
 
 @given(st.integers(1, 3), st.data())
@@ -175,6 +227,12 @@ def test_blocks_that_chain():
     [
         ("d0, d0", 1, "odd1", 8, "lists a stored axis twice"),
         ("d0, d1", 1, "odd1", 8, "names an axis that a tensor of rank 1 lacks"),
+        ("d0 by 4, sums", 1, "i8", 8, "has sums, but i8 is not a code type"),
+        ("d0 by 4, sums", 1, "int2", 8, "sums codes of !lowbit.int<2>, which has a negative plane"),
+        ("d0 by 4, choices", 1, "uint7", 8, "sums more codes than a word can hold"),
+        ("d0 by 9, sums", 1, "uint1", 8, "sums more codes than a word can hold"),
+        ("d0, sums", 1, "uint1", 8, "packs no axis: one axis needs 'dK by B' alone"),
+        ("d0 by 4, sums, planes", 1, "uint1", 8, "does not store every part of every axis once"),
         ("d0", 2, "odd1", 8, "does not store every part of every axis once"),
         ("d0 by 4", 1, "odd1", 8, "does not store every part of every axis once"),
         ("d0 by 4, d0 in 8", 1, "odd1", 8, "does not store every part of every axis once"),
@@ -198,7 +256,10 @@ def test_illegal_layouts(axes: str, rank: int, kind: str, word: int, message: st
     [
         ("<[d0], i7>", "a word is i8, i16, i32, i64 or f32, not i7"),
         ("<[d0], f64>", "a word is i8, i16, i32, i64 or f32, not f64"),
-        ("<[x0], i8>", "'x0' is not a stored axis: expected dK, dK by B, dK in B or planes"),
+        (
+            "<[x0], i8>",
+            "'x0' is not a stored axis: expected dK, dK by B, dK in B, planes, sums, choices",
+        ),
         ("<[d0 by 0], i8>", "'d0 by 0' is not a stored axis"),
         ("<[d0 by], i8>", "Expected integer literal"),
         ("<[d0], i8, lsb>", "Expected 'msb'"),

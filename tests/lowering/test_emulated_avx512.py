@@ -25,6 +25,7 @@ from strategies import (
     fill,
     layouts,
     linear_cases,
+    look_up_pairs,
     plain_pairs,
     program_for,
 )
@@ -98,7 +99,8 @@ def forced(case: LinearCase, family: str, tier: str, number: int) -> Schedule:
     names = [
         k.name for k in kernels(resolve_target(tier)) if k.accepts(op.contraction, op.accumulator)
     ]
-    name = next((name for name in names if name.startswith(family)), names[0])
+    family_names = [name for name in names if name.startswith(family)] or names[:1]
+    name = family_names[number % len(family_names)]
     pixels, vectors, unroll = 1 + number % 5, 1 + number % 3, 1 + number % 4
     return Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll, taps="none")
 
@@ -119,6 +121,19 @@ def test_codes(tier: str, family: str):
     emulation = Emulation(tier)
     for number, case in enumerate(sample(linear_cases(few_planes(), largest=6), 24, 1)):
         add_linear(emulation, case, forced(case, family, tier, number))
+    emulation.run()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_look_ups(tier: str):
+    emulation = Emulation(tier)
+    for number, case in enumerate(sample(linear_cases(look_up_pairs(), largest=6), 24, 7)):
+        case = replace(case, groups=1)
+        add_linear(emulation, case, forced(case, "lookup", tier, number))
+    for number, depth in enumerate((17, 37, 85, 253, 2561, 4369)):
+        pair = (("uint4", "odd1"), ("odd2", "uint2"), ("uint1", "int2"))[number % 3]
+        case = LinearCase("dense", *pair, height=2, channels=depth, outputs=65, seed=number)
+        add_linear(emulation, case, forced(case, "lookup", tier, number))
     emulation.run()
 
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from programs import Net, data, with_shape
 from sampling import sample
-from strategies import code_types, layouts, seeds
+from strategies import code_types, layouts, seeds, summed_codes, table_layouts
 from xdsl.dialects.builtin import IntegerType, f32, i8, i16, i32
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import parse_code
-from lowbit_dialect.layout import Layout, storage_dtype
+from lowbit_dialect.layout import PLANES, Layout, Term, storage_dtype
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp, convert_layout
 
 EXTENTS = (1, 2, 3, 7, 8, 9, 16, 17, 31, 32, 33, 65)
@@ -36,7 +36,7 @@ def tvm_layouts(draw: DrawFn, rank: int) -> Layout:
 
 def holds(layout: Layout | None, element: Attribute) -> bool:
     """Whether the words of a layout are wide enough for unpacked elements."""
-    if layout is None or layout.packed:
+    if layout is None or layout.encoded:
         return True
     dtype = storage_dtype(element)
     return layout.word_width >= 8 * dtype.itemsize and isinstance(layout.word, IntegerType)
@@ -84,6 +84,25 @@ def test_conversions(tier: str, part: int, kind: str):
 
     number = 100 * ["pack", "unpack", "repack", "relayout", "tvm"].index(kind) + 10 * part
     sample(run, number + TIERS.index(tier), st.data())
+
+
+@pytest.mark.parametrize("kind", ["pack", "rows", "read"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_tables(tier: str, kind: str):
+    """Tables of sums from elements, from planes in rows (the fast way, by 4 and 6), and read again."""
+
+    def run(drawn: Any) -> None:
+        draw = drawn.draw
+        shape, code = draw(shapes()), draw(summed_codes())
+        table = draw(table_layouts(len(shape), code))
+        other = draw(st.sampled_from((None, draw(layouts(len(shape), True)))))
+        if kind == "rows":
+            leading = tuple(Term(axis) for axis in range(len(shape) - 1))
+            other = Layout((*leading, PLANES, Term(len(shape) - 1, (("by", 32),))), i32)
+        source, target = (table, other) if kind == "read" else (other, table)
+        convert(shape, code, source, target, draw, tier)
+
+    sample(run, 1000 + 10 * len(kind) + TIERS.index(tier), st.data())
 
 
 @pytest.mark.parametrize("tier", TIERS)

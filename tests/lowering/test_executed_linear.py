@@ -8,13 +8,23 @@ from executed import TIERS, check
 from hypothesis import strategies as st
 from sampling import sample
 from schedules import linear_of, pin, pin_all, schedules
-from strategies import LinearCase, element, fill, linear_cases, plain_pairs, program_for
+from strategies import (
+    LinearCase,
+    element,
+    fill,
+    linear_cases,
+    look_up_pairs,
+    plain_pairs,
+    program_for,
+)
 from xdsl.dialects.builtin import i64
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType
 from lowbit_dialect.reference import Array
 from lowbit_dialect.schedule import Schedule
+from lowering.backend.host import resolve_target
+from microkernels.lookup import lookup_kernels
 
 
 def data_of(case: LinearCase) -> list[list[Array]]:
@@ -66,6 +76,33 @@ def run_part(cases: st.SearchStrategy[LinearCase], part: int, tier: str) -> None
 @pytest.mark.parametrize("tier", TIERS)
 def test_codes(tier: str, part: int):
     run_part(linear_cases(largest=7), part, tier)
+
+
+@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("tier", [tier for tier in TIERS if lookup_kernels(resolve_target(tier))])
+def test_look_ups(tier: str, part: int):
+    def run(case: LinearCase, block: tuple[int, int, int]) -> None:
+        case = replace(case, groups=1)
+        pixels, vectors, unroll = block
+        name = lookup_kernels(resolve_target(tier))[-1].name
+        schedule = Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll)
+        execute(case, schedule, tier)
+
+    blocks = st.tuples(st.integers(1, 5), st.integers(1, 3), st.sampled_from((1, 3, 4)))
+    sample(run, 5000 + part, linear_cases(look_up_pairs(), largest=7), blocks)
+
+
+@pytest.mark.parametrize(
+    "pair", [("uint1", "odd1"), ("odd2", "uint1"), ("uint3", "uint2"), ("uint4", "odd1")]
+)
+@pytest.mark.parametrize("tier", [tier for tier in TIERS if lookup_kernels(resolve_target(tier))])
+def test_depths_at_which_look_ups_are_full(tier: str, pair: tuple[str, str]):
+    """Bytes hold 63, 21, 9 and 4 look-ups of one to four bits, 16-bit sums of four bits 1,092."""
+    for depth in (4 * 4 + 1, 4 * 9 + 1, 4 * 21 + 1, 4 * 63 + 1, 4 * 1092, 4 * 1092 + 1, 8192):
+        case = LinearCase("dense", *pair, height=2, channels=depth, outputs=9, seed=1)
+        module = program_for(case)
+        pin_all(module, tier, "lookup", unroll=5)
+        check(module, data_of(case), tier)
 
 
 @pytest.mark.parametrize("part", range(3))
