@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, f32, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, f32, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -27,7 +28,7 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
 from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
-from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
+from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, ThresholdOp
 from lowbit_dialect.ops.layout import (
     ConstantOp,
     ConversionOp,
@@ -170,6 +171,8 @@ class Packer:
         self, op: ElementwiseOp, groups: int, size: int, block: int, before: Operation
     ) -> None:
         """Pad tables with a row for each channel to whole vectors, steps outermost."""
+        if isinstance(op, ThresholdOp) and _ascends(op.thresholds):
+            op.properties["ascending"] = UnitAttr()
         for table in op.tables:
             shape = shape_of(table)
             if shape[0] == 1:
@@ -272,6 +275,12 @@ class Packer:
             folded = _fold(op)
             if folded is not op:
                 Rewriter.replace_op(op, folded)
+
+
+def _ascends(table: SSAValue) -> bool:
+    """Whether the rows of a table are known to ascend."""
+    owner = table.owner
+    return isinstance(owner, ConstantOp) and bool((np.diff(owner.array(), axis=1) >= 0).all())
 
 
 def _fold(op: Operation) -> Operation:

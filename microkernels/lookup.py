@@ -14,7 +14,7 @@ are told apart at the end, `even - (odd << 8)`: all of it modulo 2^16, where the
 
 Layouts: activations `[batch, rows, columns, channels by B, sums], i8`; weights `[outputs by V, planes,
 kernel rows, kernel columns, inputs by B, outputs in V], i8`. Registers of a block of R pixels x NV vectors:
-R NV accumulators, NV weights, 1 table, 1 product; 2 x 2: 4 + 2 + 1 + 1 = 8 of 16. The 2 R NV registers of
+R NV accumulators, NV weights, 1 table, 1 product; 4 x 2: 8 + 2 + 1 + 1 = 12 of 16. The 2 R NV registers of
 16-bit sums are spilled around the loop that fills the bytes.
 """
 
@@ -63,7 +63,7 @@ class Lookup(Microkernel):
         )
 
     def block(self, registers: int) -> tuple[int, int]:
-        return (2, 8) if registers >= 32 else (2, 4)
+        return 2, 8
 
     def cost(self, work: Contraction) -> float:
         assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)

@@ -53,6 +53,9 @@ class Popcount(Microkernel):
         self.channels_per_word = width
         self._instructions = instructions
 
+    def block(self, registers: int) -> tuple[int, int]:
+        return (2, 16) if registers >= 32 else (2, 8)
+
     @property
     def word(self) -> IntegerType:
         """Type of a word."""
@@ -119,7 +122,7 @@ class BytePopcount(Popcount):
 
     def block(self, registers: int) -> tuple[int, int]:
         # 2x2 runs C2 as fast as 4x2 (363 GMAC/s each, Zen 3, 2026-11), which spills.
-        return (4, 16) if registers >= 32 else (2, 4)
+        return (2, 16) if registers >= 32 else (2, 4)
 
     def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(255 // 8, (vector(self.lanes * 4, i8),), self._widen),)
