@@ -24,7 +24,13 @@ from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
 from lowering.elements import Element, Known, Places, bit_position, nest, row_major, storage_extents
 from lowering.loops import tap_bounds
-from lowering.table_loops import build_tables, builds_tables, sum_codes
+from lowering.preparation import (
+    build_tables,
+    builds_tables,
+    spread_nibbles,
+    spreads_nibbles,
+    sum_codes,
+)
 from microkernels.block import move
 from microkernels.emit import Emitter, lanes_of, vector
 
@@ -44,6 +50,8 @@ def convert_loops(op: ConversionOp | TransposeOp) -> None:
         _pack_rows(emit, source, target)
     elif builds_tables(source, target):
         build_tables(emit, source, target)
+    elif spreads_nibbles(source, target):
+        spread_nibbles(emit, source, target)
     elif _copies_flat(source, target):
         _copy_flat(emit, source, target)
     else:

@@ -61,10 +61,15 @@ def plain(layout: Layout | None, element: Any) -> bool:
     return order and not layout.encoded and storage_dtype(element, layout) == storage_dtype(element)
 
 
-def rows_of(layout: Layout) -> Layout:
-    """The layout of planes in rows of 32-bit words, whose tables `layout` holds."""
-    *leading, channels, _ = layout.terms
-    return Layout((*leading, PLANES, Term(channels.axis, (("by", 32),))), i32)
+def rows_of(layout: Layout) -> Layout | None:
+    """The planes in rows of 32-bit words that `layout` is prepared from; None if it is not."""
+    word = layout.word_term
+    if word is None or not (layout.table or word.chain[:1] == (("in", 16),)):
+        return None
+    leading = [term for term in layout.terms if term.axis not in (None, word.axis)]
+    if any(term.chain for term in leading):
+        return None  # weights
+    return Layout((*leading, PLANES, Term(word.axis, (("by", 32),))), i32)
 
 
 class Packer:
@@ -87,9 +92,10 @@ class Packer:
         return self._converted[key]
 
     def _convert(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
-        if layout is not None and layout.table and not isinstance(value.owner, ConstantOp):
-            # Tables are built from planes, which the producer may store itself.
-            value = self.stored(value, rows_of(layout), before)
+        rows = rows_of(layout) if layout is not None else None
+        if rows not in (None, layout_of(shaped(value))) and not isinstance(value.owner, ConstantOp):
+            # What is prepared from planes in rows starts there: the producer may store those itself.
+            value = self.stored(value, rows, before)
         owner = value.owner
         if isinstance(owner, ConstantOp):
             type = tensor_of(value)
