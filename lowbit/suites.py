@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xdsl.ir import SSAValue
+
 from lowbit.program import Program
-from lowbit.single import conv2d, dense
+from lowbit_dialect.layout import Array, Layout
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,9 @@ class ConvLayer:
         """HWIO."""
         return (self.kernel, self.kernel, self.inputs, self.outputs)
 
-    def program(self, activation: str, weight: str, constant: Sequence[str]) -> Program:
-        """The layer as a program."""
-        return conv2d(
-            self.input_shape,
-            self.weight_shape,
-            activation,
-            weight,
-            strides=self.stride,
-            padding=self.padding,
-            constant=constant,
-        )
+    def apply(self, program: Program, x: SSAValue, w: SSAValue) -> SSAValue:
+        """Add the op to a program."""
+        return program.conv2d(x, w, strides=self.stride, padding=self.padding)
 
 
 @dataclass(frozen=True)
@@ -74,12 +68,38 @@ class DenseLayer:
         """Inputs, outputs."""
         return (self.inputs, self.outputs)
 
-    def program(self, activation: str, weight: str, constant: Sequence[str]) -> Program:
-        """The layer as a program."""
-        return dense(self.input_shape, self.weight_shape, activation, weight, constant=constant)
+    def apply(self, program: Program, x: SSAValue, w: SSAValue) -> SSAValue:
+        """Add the op to a program."""
+        return program.dense(x, w)
 
 
 Layer = ConvLayer | DenseLayer
+
+
+def program_of(
+    layer: Layer,
+    activation: str,
+    weight: str,
+    constant: Sequence[str],
+    thresholds: tuple[Array, str] | None = None,
+) -> Program:
+    """A layer as a program of `x` and `w`, of which those in `constant` are packed ahead.
+
+    Its result is the sums; with a table of thresholds, `[N, steps]`, and a code, it is that code packed
+    in words of 32 channels, as a next layer reads it.
+    """
+    program = Program()
+    x = program.input(layer.input_shape, activation, name="x", constant="x" in constant)
+    w = program.input(layer.weight_shape, weight, name="w", constant="w" in constant)
+    y = layer.apply(program, x, w)
+    if thresholds is not None:
+        table, code = thresholds
+        y = program.threshold(y, program.constant(table, "i32"), code)
+        *outer, channels = (f"d{axis}" for axis in range(len(layer.input_shape)))
+        y = program.bitpack(y, Layout.of(", ".join([*outer, "planes", f"{channels} by 32"])))
+    y.name_hint = "y"
+    program.output(y)
+    return program
 
 
 def _numbers(text: str, what: str, names: str) -> list[int]:

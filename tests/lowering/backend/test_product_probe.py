@@ -18,7 +18,7 @@ INSTRUCTIONS = {
     ("x86-64", "i8"): {"pmaddwd": 16, "paddd": 25},
     ("x86-64", "f32"): {"mulps": 16, "addps": 23},
     ("x86-64-v3", "i8"): {"vpmaddubsw": 16, "vpmaddwd": 16, "vpaddd": 24},
-    ("x86-64-v3", "i16"): {"vpmaddwd": 16, "vpaddd": 24},
+    ("x86-64-v3", "i16"): {"vpmaddwd": 24, "vpaddd": 30},
     ("x86-64-v3", "f32"): {"vfmadd231ps": 24},
     ("x86-64-v4", "i8"): {"vpmaddubsw": 16, "vpmaddwd": 16, "vpaddd": 25},
     ("x86-64-v4,+avx512vnni", "i8"): {"vpdpbusd": 24},

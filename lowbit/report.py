@@ -1,0 +1,2 @@
+"""The page of a benchmark."""
+def page(machine, results): return ""
