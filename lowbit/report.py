@@ -1,2 +1,187 @@
-"""The page of a benchmark."""
-def page(machine, results): return ""
+"""The page of a benchmark: one HTML file that holds everything, and needs no script and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from lowbit.benchmark import PeerTime, Result, geometric_means
+from lowbit.charts import Bar, Point, bars, roofline, tag
+
+STYLE = """
+:root { color-scheme: light dark; --page: #fcfcfb; --ink: #0b0b0b; --soft: #52514e; --rule: #e3e2de;
+  --ours: #2a78d6; --onnxruntime: #eb6834; --torch: #1baf7a; --OpenVINO: #8a63d2 }
+@media (prefers-color-scheme: dark) { :root { --page: #1a1a19; --ink: #fff; --soft: #c3c2b7; --rule: #383835;
+  --ours: #3987e5; --onnxruntime: #d95926; --torch: #199e70; --OpenVINO: #9b7ae0 } }
+body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; margin: 0 auto;
+  max-width: 900px; padding: 24px 16px 64px }
+h1 { font-size: 24px; margin: 0 } h2 { font-size: 17px; margin: 40px 0 4px }
+p { color: var(--soft); margin: 4px 0 12px; max-width: 70ch }
+.scroll { overflow-x: auto } svg { display: block; width: 100%; min-width: 640px; height: auto }
+svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .name { fill: var(--ink); font-size: 12px }
+svg .title { text-anchor: middle } svg .value { font-variant-numeric: tabular-nums }
+.grid { stroke: var(--rule) } .roof { stroke: var(--ink); stroke-width: 2 } .mark { stroke: var(--ink) }
+.slope { stroke: var(--soft); stroke-dasharray: 5 4 }
+.dot { fill: var(--ours); stroke: var(--page); stroke-width: 2 } .ours { fill: var(--ours) }
+.onnxruntime { fill: var(--onnxruntime) } .torch { fill: var(--torch) } .OpenVINO { fill: var(--OpenVINO) }
+.f32 { opacity: .5 }
+.key svg { display: inline; width: 12px; min-width: 0; height: 12px; margin: 0 6px 0 0 }
+.key span { white-space: nowrap; margin-right: 18px; font-size: 13px; color: var(--soft) }
+.means { display: flex; flex-wrap: wrap; gap: 12px 32px; margin: 20px 0 0; padding: 0; list-style: none }
+.means b { display: block; font-size: 26px; font-weight: 600; line-height: 1.2 }
+.means li { color: var(--soft); font-size: 13px }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100% }
+th, td { padding: 4px 10px 4px 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap }
+th { color: var(--soft); font-weight: 500 } th:first-child, td:first-child, .facts td { text-align: left }
+.facts td { white-space: normal }
+"""
+
+
+def page(machine: Mapping[str, Any], results: Sequence[Result]) -> str:
+    """A report on layers measured in one run, all with the same elements.
+
+    `machine` is what `lowbit bench --json` says of it.
+    """
+    first = results[0]
+    title = f"{first.activation} x {first.weight} to {first.output}"
+    sections = [
+        tag("h1", f"lowbit bench: {escape(title)}"),
+        _paragraph(f"{machine['cpu']}, one pinned core, {machine['target']}"),
+        _means(results),
+        *_roofline(machine, results),
+        *_over_limit(results),
+        *(_against_peers(results) if any(one.peers for one in results) else ()),
+        *_all_results(results),
+        *_machine(machine),
+    ]
+    head = [
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        tag("title", f"lowbit bench: {escape(title)}"),
+        tag("style", STYLE),
+    ]
+    body = tag("head", *head) + tag("body", *sections)
+    return "<!DOCTYPE html>\n" + tag("html", body, lang="en") + "\n"
+
+
+def _means(results: Sequence[Result]) -> str:
+    """The geometric means, the smaller time named first."""
+    items = [
+        tag("li", tag("b", f"{mean:.2f}x"), escape(f"the time of the {name}"))
+        for name, mean in geometric_means(results).items()
+    ]
+    return tag("ul", *items, class_="means")
+
+
+def _roofline(machine: Mapping[str, Any], results: Sequence[Result]) -> list[str]:
+    kind = results[0].work.arithmetic
+    slopes = {name: rate * 1e9 for name, rate in machine["gb_per_s"].items() if "read" in name}
+    points = [
+        Point(
+            one.layer,
+            one.work.macs / (one.work.bytes_read + one.work.bytes_written),
+            one.work.macs / one.time_us * 1e6,
+            f"{one.layer}: {one.work.macs / one.time_us / 1e3:.0f} G/s, held by {one.work.level}",
+        )
+        for one in results
+    ]
+    said = (
+        f"Each dot is a layer: {kind} multiply-adds a second, on taps inside the image, over those for each "
+        "byte that must be read or written once. The roof is what this core does at best, measured in the run."
+    )
+    chart = roofline(points, machine[f"{kind}_gmacs_per_s"] * 1e9, slopes, kind)
+    return _section("Roofline", said, chart)
+
+
+def _over_limit(results: Sequence[Result]) -> list[str]:
+    rows = [
+        (
+            one.layer,
+            [
+                Bar(
+                    one.over_limit,
+                    f"{one.over_limit:.2f}",
+                    "ours",
+                    f"{one.time_us} us over {one.limit_us} us",
+                )
+            ],
+        )
+        for one in results
+    ]
+    said = "Against the larger of arithmetic time and bytes time at the rates measured beside the layer."
+    return _section("Time over limit", said, bars(rows, "limit"))
+
+
+def _against_peers(results: Sequence[Result]) -> list[str]:
+    rows = [
+        (one.layer, [_peer_bar(one, peer) for peer in one.peers]) for one in results if one.peers
+    ]
+    systems = dict.fromkeys(_colour(peer) for one in results for peer in one.peers)
+    swatch = '<svg viewBox="0 0 12 12" aria-hidden="true"><rect width="12" height="12" rx="2" class="{}"/></svg>'
+    keys = [
+        tag("span", swatch.format(colour), escape(colour.replace(" f32", ", f32").replace(" i8", ", int8")))
+        for colour in systems
+    ]
+    said = (
+        "Time of each peer over ours, single thread, same run; right of 1 ours is faster. int8 is u8 by i8 "
+        "with the result requantised to u8."
+    )
+    return _section("Against peers", said, tag("div", *keys, class_="key") + bars(rows, "ours", log=True))
+
+
+def _peer_bar(one: Result, peer: PeerTime) -> Bar:
+    ratio = peer.time_us / one.time_us
+    tip = f"{peer.system} {peer.precision}: {peer.time_us} us, ours {one.time_us} us"
+    return Bar(ratio, f"{ratio:.2f}", _colour(peer), tip)
+
+
+def _colour(peer: PeerTime) -> str:
+    """The classes of a peer: its system and its precision."""
+    return f"{peer.system.split()[0]} {peer.precision}"
+
+
+def _all_results(results: Sequence[Result]) -> list[str]:
+    peers = list(dict.fromkeys((p.system, p.precision) for one in results for p in one.peers))
+    head = ["layer", "MMAC", "us", "+-", "with packing", "limit us", "over limit", "limited by"]
+    rows: list[list[str]] = []
+    for one in results:
+        times = {(peer.system, peer.precision): f"{peer.time_us:.1f}" for peer in one.peers}
+        numbers = (one.time_us, one.spread_us, one.time_with_packing_us, one.limit_us)
+        rows.append(
+            [
+                one.layer,
+                f"{one.macs / 1e6:.1f}",
+                *(f"{number:.1f}" for number in numbers),
+                f"{one.over_limit:.2f}",
+                one.limited_by,
+                *(times.get(peer, "") for peer in peers),
+            ]
+        )
+    said = "Medians in microseconds, and the distance between quartiles; of peers the medians."
+    return _section("All results", said, _table([*head, *map(" ".join, peers)], rows))
+
+
+def _machine(machine: Mapping[str, Any]) -> list[str]:
+    rows = [[name.replace("_", " "), _said(value)] for name, value in machine.items()]
+    return _section("Machine and versions", "", _table([], rows, class_="facts"))
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items()) or "none"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _section(title: str, said: str, content: str) -> list[str]:
+    return [tag("h2", escape(title)), _paragraph(said), tag("div", content, class_="scroll")]
+
+
+def _paragraph(words: str) -> str:
+    return tag("p", escape(words)) if words else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], **attributes: object) -> str:
+    lines = [tag("tr", *(tag("th", escape(cell)) for cell in head))] if head else []
+    lines += [tag("tr", *(tag("td", escape(cell)) for cell in row)) for row in rows]
+    return tag("table", *lines, **attributes)
