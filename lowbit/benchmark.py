@@ -19,7 +19,7 @@ from lowbit.elements import parse_element
 from lowbit.kernel import Bound, Kernel, compile
 from lowbit.limits import Work, work_of
 from lowbit.program import Program
-from lowbit.signature import inputs_of
+from lowbit.signature import inputs_of, shaped
 from lowbit.suites import ConvLayer, Layer, program_of
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array
@@ -96,10 +96,15 @@ class Question:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        """Raise ValueError for what is no element, or an output that thresholds cannot make."""
         for element in (self.activation, self.weight):
             parse_element(element)
-        if self.output is not None and not isinstance(parse_element(self.output), CodeType):
+        if self.output is None:
+            return
+        if not isinstance(parse_element(self.output), CodeType):
             raise ValueError(f"an output is a code such as uint1, not {self.output}")
+        if self.activation == "f32":
+            raise ValueError(f"thresholds to {self.output} cut integers, not f32")
 
 
 def measure(
@@ -113,8 +118,8 @@ def measure(
         beside = [] if skipped is None else list(peers.prepare(layer, skipped))
         packed, program = _bind(layer, asked, ("x", "w"))
         bytewise, _ = _bind(layer, asked, ("w",))
-        inputs, outputs = inputs_of(program), [value.type for value in program.outputs]
-        work = work_of(contraction_of(program), [one.type for one in inputs], outputs)
+        types = [one.type for one in inputs_of(program)], [shaped(y) for y in program.outputs]
+        work = work_of(contraction_of(program), *types)
         calls = [packed, bytewise, *(peer.call for peer in beside)]
         times, seen = _in_turn(calls, rates, work)
     limit, slowest = work.seconds(seen)

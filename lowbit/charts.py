@@ -52,16 +52,14 @@ class Axis:
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Round values: 1, 2, 5 times powers of ten; powers alone over more than three of them."""
-        decades = math.log10(self.high / max(self.low, self.high / 10))
-        if self.log:
-            decades = math.log10(self.high / self.low)
-        steps = (1,) if self.log and decades > 3 else (1, 2, 5)
+        """Round values: steps of 1, 2 or 5 times a power of ten, powers alone over more than three."""
         if not self.log:
-            step = min(s * 10.0**e for e in range(-3, 7) for s in steps if 8 * s * 10.0**e >= self.high)
+            rounds = (s * 10.0**e for e in range(-3, 7) for s in (1, 2, 5))
+            step = min(step for step in rounds if 8 * step >= self.high)
             return [step * n for n in range(int(self.high / step) + 1)]
-        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        values = (s * 10.0**e for e in powers for s in steps)
+        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+        steps = (1,) if self.high > 1000 * self.low else (1, 2, 5)
+        values = (s * 10.0**e for e in range(first, last + 1) for s in steps)
         return [value for value in values if self.low <= value <= self.high]
 
 
@@ -77,7 +75,9 @@ class Point:
     tip: str
 
 
-def roofline(points: Sequence[Point], ceiling: float, slopes: Mapping[str, float], unit: str) -> str:
+def roofline(
+    points: Sequence[Point], ceiling: float, slopes: Mapping[str, float], unit: str
+) -> str:
     """Rates over intensities, below a ceiling and the lines of bandwidths, in bytes a second, by name."""
     height, bottom, top = 440, 392, 16
     ridges = [ceiling / rate for rate in slopes.values()]
@@ -87,12 +87,14 @@ def roofline(points: Sequence[Point], ceiling: float, slopes: Mapping[str, float
         _LEFT,
         WIDTH - _RIGHT,
     )
-    y = Axis(min(p.rate for p in points) / 8, max([ceiling, *(p.rate for p in points)]) * 2, bottom, top)
+    y = Axis(
+        min(p.rate for p in points) / 8, max([ceiling, *(p.rate for p in points)]) * 2, bottom, top
+    )
     parts = [*_grid_across(x, top, bottom, ""), *_grid_up(y, x)]
     parts += _ceiling(x, y, ceiling, slopes)
-    taken: list[tuple[float, float, float]] = []
-    for point in sorted(points, key=lambda p: p.intensity):
-        px, py = x.at(point.intensity), y.at(point.rate)
+    at = [(x.at(point.intensity), y.at(point.rate)) for point in points]
+    taken = [(px - 5, py + 4, 10.0) for px, py in at]
+    for point, (px, py) in zip(points, at):
         dot = tag("circle", tag("title", escape(point.tip)), cx=px, cy=py, r=5, class_="dot")
         lx, ly = _free(px, py, len(point.name) * _LETTER, taken)
         parts += [dot, text(point.name, lx, ly, "name")]
@@ -122,16 +124,19 @@ def _ceiling(x: Axis, y: Axis, ceiling: float, slopes: Mapping[str, float]) -> l
 def _free(
     px: float, py: float, width: float, taken: list[tuple[float, float, float]]
 ) -> tuple[float, float]:
-    """Where a name fits near a point: the nearest place, right, left or below, that no other takes."""
+    """Where a name fits near a point: the nearest place beside, above or below that nothing takes.
+
+    Places are the left ends of base lines, with widths; a line takes 12 in height.
+    """
     places = [
-        (px + side, py + 4 + 13 * step * sign)
-        for step in range(8)
-        for sign in (1, -1)
-        for side in (9.0, -9 - width)
+        (px + side, py + 4 + 6 * step * sign)
+        for step in range(10)
+        for sign in (-1, 1)
+        for side in (8.0, -8 - width, -width / 2)
     ]
     for lx, ly in places:
-        if all(abs(ly - ty) >= 13 or lx + width < tx or tx + tw < lx for tx, ty, tw in taken):
-            taken.append((lx, ly, width + 6))
+        if all(abs(ly - ty) >= 12 or lx + width <= tx or tx + tw <= lx for tx, ty, tw in taken):
+            taken.append((lx, ly, width))
             return lx, ly
     return places[0]
 
@@ -165,7 +170,10 @@ def bars(rows: Sequence[tuple[str, Sequence[Bar]]], mark: str, *, log: bool = Fa
             parts.append(text(bar.label, right + 5, above + thick / 2 + 4, "value"))
         y += height
     one = x.at(1.0)
-    parts += [_line(one, top - 4, one, bottom, "mark"), text(mark, one, top - 9, text_anchor="middle")]
+    parts += [
+        _line(one, top - 4, one, bottom, "mark"),
+        text(mark, one, top - 9, text_anchor="middle"),
+    ]
     return _svg(bottom + 26, parts)
 
 

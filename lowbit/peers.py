@@ -8,6 +8,7 @@ scale a channel, and the result u8, requantised in the same kernel. Extra `peers
 from __future__ import annotations
 
 import importlib.metadata
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -84,9 +85,12 @@ class System:
 
 
 def prepare(layer: Layer, skipped: dict[str, str]) -> Iterator[Peer]:
-    """Every system that is installed; what is not, or fails, leaves a sentence in `skipped` by name."""
+    """Every system that is installed; what is not, or fails, leaves a sentence in `skipped`.
+
+    There a package that is not installed stands by name, and is not tried again.
+    """
     for system in SYSTEMS:
-        if system.name in skipped and "not installed" in skipped[system.name]:
+        if system.package in skipped:
             continue
         try:
             given = task(layer, system.precision)
@@ -94,12 +98,11 @@ def prepare(layer: Layer, skipped: dict[str, str]) -> Iterator[Peer]:
             call()
         except ImportError as error:
             missing = error.name or system.package
-            skipped[system.name] = f"{system.name} is skipped: {missing} is not installed"
+            skipped[system.package] = f"{system.package} is skipped: {missing} is not installed"
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            skipped[f"{system.name} {layer.name}"] = (
-                f"{system.name} {system.precision} is skipped on {layer.name}: {reason[:200]}"
-            )
+            where = f"{system.name} {system.precision} is skipped on {layer.name}"
+            skipped[where] = f"{where}: {reason[:200]}"
         else:
             yield Peer(system.name, system.precision, call, fetch, given)
 
@@ -179,7 +182,7 @@ def _torch(task: Task) -> tuple[Call, Fetch]:
         torch.ops.mkldnn._convolution_pointwise,
     )
     packed = reorder(w.to_mkldnn(), padding, stride, [1, 1], 1, list(x.shape))
-    options = (None, padding, stride, [1, 1], 1, "none", [], "")
+    options: tuple[Any, ...] = (None, padding, stride, [1, 1], 1, "none", [], "")
     return _without_gradients(torch, lambda: convolve(x, packed, *options))
 
 
@@ -187,10 +190,12 @@ def _torch_int8(engine: str) -> Callable[[Task], tuple[Call, Fetch]]:
     def prepare(task: Task) -> tuple[Call, Fetch]:
         torch = _load_torch()
         torch.backends.quantized.engine = engine
-        x = torch._make_per_tensor_quantized_tensor(_torch_input(torch, task), 1.0, 0)
         ones = torch.ones(task.layer.outputs, dtype=torch.double)
         zeros = torch.zeros(task.layer.outputs, dtype=torch.long)
-        w = torch._make_per_channel_quantized_tensor(torch.from_numpy(task.w), ones, zeros, 0)
+        with warnings.catch_warnings():  # torch 2.13 calls quantised tensors deprecated
+            warnings.simplefilter("ignore", UserWarning)
+            x = torch._make_per_tensor_quantized_tensor(_torch_input(torch, task), 1.0, 0)
+            w = torch._make_per_channel_quantized_tensor(torch.from_numpy(task.w), ones, zeros, 0)
         stride, padding = task.window
         ops, to = torch.ops.quantized, (1 / task.scale, 0)
         if isinstance(task.layer, ConvLayer):
@@ -230,8 +235,8 @@ def _openvino(task: Task) -> tuple[Call, Fetch]:
     x = op.parameter(task.x.shape, task.x.dtype, name="x")
     a, w = x, op.constant(task.w)
     quantised = task.precision == "i8"
+    bounds = [op.constant(np.float32(v)) for v in (0, 255)]
     if quantised:
-        bounds = [op.constant(np.float32(v)) for v in (0, 255)]
         a = op.fake_quantize(op.convert(a, "f32"), *bounds, *bounds, 256)
         ones = np.ones((task.layer.outputs, *[1] * (task.w.ndim - 1)), np.float32)
         w = op.multiply(op.convert(w, "f32"), op.constant(ones))

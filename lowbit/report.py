@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 from lowbit.benchmark import PeerTime, Result, geometric_means
 from lowbit.charts import Bar, Point, bars, roofline, tag
@@ -19,7 +19,8 @@ body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, san
 h1 { font-size: 24px; margin: 0 } h2 { font-size: 17px; margin: 40px 0 4px }
 p { color: var(--soft); margin: 4px 0 12px; max-width: 70ch }
 .scroll { overflow-x: auto } svg { display: block; width: 100%; min-width: 640px; height: auto }
-svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .name { fill: var(--ink); font-size: 12px }
+svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .name { fill: var(--ink);
+  font-size: 12px; paint-order: stroke; stroke: var(--page); stroke-width: 3px }
 svg .title { text-anchor: middle } svg .value { font-variant-numeric: tabular-nums }
 .grid { stroke: var(--rule) } .roof { stroke: var(--ink); stroke-width: 2 } .mark { stroke: var(--ink) }
 .slope { stroke: var(--soft); stroke-dasharray: 5 4 }
@@ -28,11 +29,13 @@ svg .title { text-anchor: middle } svg .value { font-variant-numeric: tabular-nu
 .f32 { opacity: .5 }
 .key svg { display: inline; width: 12px; min-width: 0; height: 12px; margin: 0 6px 0 0 }
 .key span { white-space: nowrap; margin-right: 18px; font-size: 13px; color: var(--soft) }
-.means { display: flex; flex-wrap: wrap; gap: 12px 32px; margin: 20px 0 0; padding: 0; list-style: none }
-.means b { display: block; font-size: 26px; font-weight: 600; line-height: 1.2 }
+.means { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 12px;
+  margin: 20px 0 0; padding: 0; list-style: none }
+.means b { color: var(--ink); display: block; font-size: 26px; font-weight: 600; line-height: 1.2 }
 .means li { color: var(--soft); font-size: 13px }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100% }
-th, td { padding: 4px 10px 4px 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap }
+th, td { padding: 4px 10px 4px 0; text-align: right; border-bottom: 1px solid var(--rule);
+  white-space: nowrap }
 th { color: var(--soft); font-weight: 500 } th:first-child, td:first-child, .facts td { text-align: left }
 .facts td { white-space: normal }
 """
@@ -66,11 +69,12 @@ def page(machine: Mapping[str, Any], results: Sequence[Result]) -> str:
 
 
 def _means(results: Sequence[Result]) -> str:
-    """The geometric means, the smaller time named first."""
-    items = [
-        tag("li", tag("b", f"{mean:.2f}x"), escape(f"the time of the {name}"))
-        for name, mean in geometric_means(results).items()
-    ]
+    """The geometric means: times the limit, and times as fast as peers."""
+    items: list[str] = []
+    for name, mean in geometric_means(results).items():
+        faster = "peer" in name
+        words = f"as fast as the {name}" if faster else f"the {name}"
+        items.append(tag("li", tag("b", f"{1 / mean if faster else mean:.2f}x"), escape(words)))
     return tag("ul", *items, class_="means")
 
 
@@ -87,8 +91,9 @@ def _roofline(machine: Mapping[str, Any], results: Sequence[Result]) -> list[str
         for one in results
     ]
     said = (
-        f"Each dot is a layer: {kind} multiply-adds a second, on taps inside the image, over those for each "
-        "byte that must be read or written once. The roof is what this core does at best, measured in the run."
+        f"Each dot is a layer: {kind} multiply-adds a second, on taps inside the image, over those for "
+        "each byte that must be read or written once. The roof is what this core does at best, measured in "
+        "the run."
     )
     chart = roofline(points, machine[f"{kind}_gmacs_per_s"] * 1e9, slopes, kind)
     return _section("Roofline", said, chart)
@@ -114,20 +119,27 @@ def _over_limit(results: Sequence[Result]) -> list[str]:
 
 
 def _against_peers(results: Sequence[Result]) -> list[str]:
-    rows = [
-        (one.layer, [_peer_bar(one, peer) for peer in one.peers]) for one in results if one.peers
-    ]
-    systems = dict.fromkeys(_colour(peer) for one in results for peer in one.peers)
-    swatch = '<svg viewBox="0 0 12 12" aria-hidden="true"><rect width="12" height="12" rx="2" class="{}"/></svg>'
-    keys = [
-        tag("span", swatch.format(colour), escape(colour.replace(" f32", ", f32").replace(" i8", ", int8")))
-        for colour in systems
-    ]
+    rows: list[tuple[str, list[Bar]]] = []
+    for one in results:
+        fastest: dict[str, PeerTime] = {}  # of the engines of one system
+        for peer in sorted(one.peers, key=lambda peer: -peer.time_us):
+            fastest[_colour(peer)] = peer
+        rows.append((one.layer, [_peer_bar(one, fastest[name]) for name in sorted(fastest)]))
+    names = sorted({_colour(peer) for one in results for peer in one.peers})
     said = (
         "Time of each peer over ours, single thread, same run; right of 1 ours is faster. int8 is u8 by i8 "
-        "with the result requantised to u8."
+        "with the result requantised to u8; of several int8 engines the faster."
     )
-    return _section("Against peers", said, tag("div", *keys, class_="key") + bars(rows, "ours", log=True))
+    key = tag("div", *map(_swatch, names), class_="key")
+    shown = [row for row in rows if row[1]]
+    return _section("Against peers", said, key + bars(shown, "ours", log=True))
+
+
+def _swatch(colour: str) -> str:
+    square = tag("rect", width=12, height=12, rx=2, class_=colour)
+    system, precision = colour.split()
+    words = f"{system}, {'int8' if precision == 'i8' else precision}"
+    return tag("span", tag("svg", square, viewBox="0 0 12 12"), escape(words))
 
 
 def _peer_bar(one: Result, peer: PeerTime) -> Bar:
@@ -168,9 +180,14 @@ def _machine(machine: Mapping[str, Any]) -> list[str]:
 
 
 def _said(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {one}" for name, one in value.items()) or "none"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    match value:
+        case Mapping():
+            named = cast(Mapping[str, Any], value)
+            return ", ".join(f"{name} {one}" for name, one in named.items()) or "none"
+        case list():
+            return ", ".join(map(str, cast(list[Any], value)))
+        case _:
+            return str(value)
 
 
 def _section(title: str, said: str, content: str) -> list[str]:

@@ -84,7 +84,11 @@ def describe_machine(target: Target, rates: Rates, *, with_peers: bool) -> dict[
         f"{name}_gmacs_per_s": round(rate, 2) for name, rate in measured.items() if " " not in name
     }
     facts = machine_facts() | {"target": str(target)}
-    return facts | multiplied | {"gb_per_s": bandwidth, "peers": peers.versions() if with_peers else {}}
+    return (
+        facts
+        | multiplied
+        | {"gb_per_s": bandwidth, "peers": peers.versions() if with_peers else {}}
+    )
 
 
 def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
@@ -94,7 +98,8 @@ def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
     lines = [
         f"{machine['cpu']}, one core, {machine['target']}",
         f"GMAC/s: {', '.join(rates)}; GB/s: {', '.join(bandwidth)}",
-        f"{'layer':10}{'MMAC':>9}{'us':>10}{'+-':>8}{'packing us':>12}{'limit us':>10}{'/limit':>8}  limited by",
+        f"{'layer':10}{'MMAC':>9}{'us':>10}{'+-':>8}{'packing us':>12}{'limit us':>10}{'/limit':>8}"
+        "  limited by",
     ]
     for one in results:
         lines.append(
@@ -105,21 +110,23 @@ def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
     lines += peers_in_words(results)
     if len(results) > 1:
         lines.append("geometric means of time")
-        lines += [f"  over {name}: {mean:.2f}" for name, mean in geometric_means(results).items()]
+        lines += [f"  over {name}: {mean:.3g}" for name, mean in geometric_means(results).items()]
     return lines
 
 
 def peers_in_words(results: list[Result]) -> list[str]:
-    """A table of peers in microseconds, and our time over that of the fastest of each precision."""
-    names = list(dict.fromkeys((p.precision, p.system) for one in results for p in one.peers))
-    if not names:
-        return []
-    columns = [f"{system} {precision}" for precision, system in names]
-    lines = ["us of peers " + "".join(f"{column:>18}" for column in (*columns, "/f32", "/i8"))]
+    """The fastest peer of each precision, its time, and ours over it."""
+    lines: list[str] = []
     for one in results:
-        times = {(peer.precision, peer.system): f"{peer.time_us:.1f}" for peer in one.peers}
-        best = [one.fastest_peer(precision) for precision in ("f32", "i8")]
-        ratios = [f"{one.time_us / peer.time_us:.3f}" if peer else "" for peer in best]
-        cells = [*(times.get(name, "") for name in names), *ratios]
-        lines.append(f"{one.layer:12}" + "".join(f"{cell:>18}" for cell in cells))
-    return lines
+        fastest = [one.fastest_peer(precision) for precision in ("f32", "i8")]
+        cells = [
+            f"{peer.system:>16}{peer.time_us:10.1f}{one.time_us / peer.time_us:9.3f}"
+            for peer in fastest
+            if peer is not None
+        ]
+        if cells:
+            lines.append(f"{one.layer:10}{one.time_us:10.1f}{''.join(cells)}")
+    if not lines:
+        return []
+    heads = [f"{f'fastest {name}':>16}{'us':>10}{'ours /':>9}" for name in ("f32", "i8")]
+    return [f"{'layer':10}{'us':>10}{''.join(heads)}", *lines]

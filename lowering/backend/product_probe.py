@@ -54,7 +54,9 @@ def product_ir(target: Target, kind: str) -> tuple[str, int]:
     elif narrow:
         lines = _integers(register, 8, _bytes(register) * 2, (U8, B))
     else:
-        return function(target, _integers(register, 6, _pairs(register) * 4, (A, B))), 24 * bits // 16
+        return function(
+            target, _integers(register, 6, _pairs(register) * 4, (A, B))
+        ), 24 * bits // 16
     return function(target, lines), 16 * bits // (8 if narrow else 16)
 
 
