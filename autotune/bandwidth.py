@@ -5,7 +5,7 @@ the same loop in C (gcc 12.2, -O3 -march=znver3):
 
 | held by | buffer | read | in C | written | in C |
 | --- | --- | --- | --- | --- | --- |
-| L1 | 16K | 204 | 194, its outer loop spills | 103 | 103 |
+| L1 | 16K | 204 | 204 | 103 | 103 |
 | L2 | 256K | 100 | 100 | 96 | 94 |
 | L3 | 4M | 79 | 79 | 70 | 69 |
 | memory | 128M | 21 | 21 | 15 | 15 |

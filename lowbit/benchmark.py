@@ -114,12 +114,12 @@ def measure(
 
     With `skipped`, peers are timed as well, and a sentence is left there for each that is not.
     """
-    with pin_core():
+    packed, program = _bind(layer, asked, ("x", "w"))
+    bytewise, _ = _bind(layer, asked, ("w",))
+    types = [one.type for one in inputs_of(program)], [shaped(y) for y in program.outputs]
+    work = work_of(contraction_of(program), *types)
+    with pin_core():  # and the threads that peers start
         beside = [] if skipped is None else list(peers.prepare(layer, skipped))
-        packed, program = _bind(layer, asked, ("x", "w"))
-        bytewise, _ = _bind(layer, asked, ("w",))
-        types = [one.type for one in inputs_of(program)], [shaped(y) for y in program.outputs]
-        work = work_of(contraction_of(program), *types)
         calls = [packed, bytewise, *(peer.call for peer in beside)]
         times, seen = _in_turn(calls, rates, work)
     limit, slowest = work.seconds(seen)
@@ -234,6 +234,7 @@ def _calls(call: Callable[[], Any]) -> int:
 
 def _time(call: Callable[[], Any], calls: int) -> float:
     """Seconds of one call, over `calls` of them."""
+    call()  # brings back what others have driven from the caches
     started = time.perf_counter()
     for _ in range(calls):
         call()
