@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.machine import pin_core
+from autotune.machine import pin_core, time_alone
 from autotune.rates import Rates
 from lowbit import peers
 from lowbit.checks import CheckFailed, first_difference, is_exact, reference
@@ -234,11 +234,13 @@ def _calls(call: Callable[[], Any]) -> int:
 
 def _time(call: Callable[[], Any], calls: int) -> float:
     """Seconds of one call, over `calls` of them."""
+
+    def sample() -> None:
+        for _ in range(calls):
+            call()
+
     call()  # brings back what others have driven from the caches
-    started = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - started) / calls
+    return time_alone(sample) / calls
 
 
 def _spread(samples: Sequence[float]) -> float:
