@@ -95,9 +95,11 @@ def roofline(
     at = [(x.at(point.intensity), y.at(point.rate)) for point in points]
     taken = [(px - 5, py + 4, 10.0) for px, py in at]
     for point, (px, py) in zip(points, at):
-        dot = tag("circle", tag("title", escape(point.tip)), cx=px, cy=py, r=5, class_="dot")
         lx, ly = _free(px, py, len(point.name) * _LETTER, taken)
-        parts += [dot, text(point.name, lx, ly, "name")]
+        parts.append(text(point.name, lx, ly, "name"))
+    for point, (px, py) in zip(points, at):
+        tip = tag("title", escape(point.tip))
+        parts.append(tag("circle", tip, cx=px, cy=py, r=5, class_="dot"))
     parts.append(text(f"{unit} multiply-adds a byte", (x.start + x.end) / 2, height - 8, "title"))
     parts.append(text("G/s", 8, top + 10))
     return _svg(height, parts)

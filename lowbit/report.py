@@ -100,22 +100,14 @@ def _roofline(machine: Mapping[str, Any], results: Sequence[Result]) -> list[str
 
 
 def _over_limit(results: Sequence[Result]) -> list[str]:
-    rows = [
-        (
-            one.layer,
-            [
-                Bar(
-                    one.over_limit,
-                    f"{one.over_limit:.2f}",
-                    "ours",
-                    f"{one.time_us} us over {one.limit_us} us",
-                )
-            ],
-        )
-        for one in results
-    ]
+    rows = [(one.layer, [_limit_bar(one)]) for one in results]
     said = "Against the larger of arithmetic time and bytes time at the rates measured beside the layer."
     return _section("Time over limit", said, bars(rows, "limit"))
+
+
+def _limit_bar(one: Result) -> Bar:
+    tip = f"{one.time_us} us over {one.limit_us} us, set by {one.limited_by}"
+    return Bar(one.over_limit, f"{one.over_limit:.2f}", "ours", tip)
 
 
 def _against_peers(results: Sequence[Result]) -> list[str]:
@@ -132,7 +124,8 @@ def _against_peers(results: Sequence[Result]) -> list[str]:
     )
     key = tag("div", *map(_swatch, names), class_="key")
     shown = [row for row in rows if row[1]]
-    return _section("Against peers", said, key + bars(shown, "ours", log=True))
+    chart = bars(shown, "ours", log=True)
+    return _section("Against peers", said, key + chart + _peer_table(results))
 
 
 def _swatch(colour: str) -> str:
@@ -154,24 +147,23 @@ def _colour(peer: PeerTime) -> str:
 
 
 def _all_results(results: Sequence[Result]) -> list[str]:
-    peers = list(dict.fromkeys((p.system, p.precision) for one in results for p in one.peers))
     head = ["layer", "MMAC", "us", "+-", "with packing", "limit us", "over limit", "limited by"]
     rows: list[list[str]] = []
     for one in results:
-        times = {(peer.system, peer.precision): f"{peer.time_us:.1f}" for peer in one.peers}
         numbers = (one.time_us, one.spread_us, one.time_with_packing_us, one.limit_us)
-        rows.append(
-            [
-                one.layer,
-                f"{one.macs / 1e6:.1f}",
-                *(f"{number:.1f}" for number in numbers),
-                f"{one.over_limit:.2f}",
-                one.limited_by,
-                *(times.get(peer, "") for peer in peers),
-            ]
-        )
-    said = "Medians in microseconds, and the distance between quartiles; of peers the medians."
-    return _section("All results", said, _table([*head, *map(" ".join, peers)], rows))
+        cells = [f"{one.macs / 1e6:.1f}", *(f"{number:.1f}" for number in numbers)]
+        rows.append([one.layer, *cells, f"{one.over_limit:.2f}", one.limited_by])
+    said = "Medians in microseconds, and the distance between quartiles."
+    return _section("All results", said, _table(head, rows))
+
+
+def _peer_table(results: Sequence[Result]) -> str:
+    names = list(dict.fromkeys((p.system, p.precision) for one in results for p in one.peers))
+    rows: list[list[str]] = []
+    for one in results:
+        times = {(peer.system, peer.precision): f"{peer.time_us:.1f}" for peer in one.peers}
+        rows.append([one.layer, f"{one.time_us:.1f}", *(times.get(name, "") for name in names)])
+    return _table(["us", "ours", *map(" ".join, names)], rows)
 
 
 def _machine(machine: Mapping[str, Any]) -> list[str]:
