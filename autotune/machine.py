@@ -4,8 +4,7 @@ Rates come from the probes of `lowering.backend`. On a Zen 3 core (EPYC, VM, 3.2
 medians of 120 to 400 runs of 1 ms alternating with the same loop in C (gcc 12.2, -O3 -march=znver3):
 AVX2 nibbles 542 GMAC/s against 541, scalar `popcnt` 267 against 270; i8 99.3 against 96.8 and f32 51.7
 against 51.7, which is 31 and 16 a cycle of 32 and 16; i16 87 against 80, as gcc orders and spills it.
-(Without `popcnt`, 45, not compared.) The AVX-512 probes have been assembled and disassembled there, not
-run.
+(Without `popcnt`, 45, not compared.) The AVX-512 probes have been executed by an emulator, not timed.
 """
 
 from __future__ import annotations

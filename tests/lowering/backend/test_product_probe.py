@@ -4,14 +4,13 @@ import re
 from collections import Counter
 
 import capstone
-import numpy as np
 import pytest
+from products import of_a_product
 
 from lowering.backend.elf import symbols
 from lowering.backend.host import can_run
 from lowering.backend.machine import BackendError, generate_object
-from lowering.backend.probe import A, B
-from lowering.backend.product_probe import KINDS, U8, product_ir, product_probe
+from lowering.backend.product_probe import KINDS, product_ir, product_probe
 from microkernels.target import TARGETS, Target
 
 INSTRUCTIONS = {
@@ -27,16 +26,6 @@ INSTRUCTIONS = {
     ("x86-64-v4-vpopcntdq", "f32"): {"vfmadd231ps": 24},
     ("x86-64-v4-vpopcntdq,vector_bits=256", "i8"): {"vpdpbusd": 24},
 }
-
-
-def of_a_product(kind: str, narrow: bool) -> float:
-    """The mean product of a round: of bytes, of i16, or of the floats."""
-    if kind == "f32":
-        return 0.5
-    first, second = (U8, B) if narrow else (A, B)
-    types = (np.uint8, np.int8) if narrow else (np.int16, np.int16)
-    x, y = (np.array([v], np.uint64).view(t).astype(int) for v, t in zip((first, second), types))
-    return float((x * y).mean())
 
 
 @pytest.mark.parametrize("kind", KINDS)
