@@ -104,7 +104,9 @@ class Packer:
             found = convert_layout(value, layout)
             assert found is not None
             op = found
-        op.results[0].name_hint = f"{value.name_hint}_packed" if value.name_hint else None
+        if name := value.name_hint:
+            prepared = f"{name.removesuffix('_packed')}_prepared"
+            op.results[0].name_hint = prepared if name.endswith("_packed") else f"{name}_packed"
         where = (
             InsertPoint.after(owner)
             if isinstance(owner, Operation)
