@@ -6,6 +6,8 @@
   Two instructions for 2 V products. Registers, 2 x 4: 8 accumulators, 1 broadcast, 1 product, with the
   weights as memory operands = 10 of 16.
 * `multiply_f32xV`: `vfmadd` where the target has it. Activations as they lie, one element broadcast.
+  Registers, 6 x 2: 12 accumulators + 2 weights + 1 broadcast = 15 of 16, 8 loads for 12 sums (two FMA and
+  two loads a cycle); 14 x 2: 28 + 2 + 1 = 31 of 32. Fewer than 8 sums wait for their own latency.
 * `multiply_i64xV`: any integers, summed in i64; for i16 by i16, which can wrap i32. Portable and slow.
 """
 
@@ -95,6 +97,11 @@ class MultiplyElements(Microkernel):
 
     def cost(self, work: Contraction) -> float:
         return (2 if self._fused else 4) * work.inputs / self.lanes
+
+    def block(self, registers: int) -> tuple[int, int]:
+        if self.accumulator != f32:
+            return super().block(registers)
+        return (2, 28) if registers >= 32 else (2, 12)
 
     def input_layout(self, work: Contraction) -> Layout:
         return Layout(tuple(Term(axis) for axis in work.input_axes), self.word_type)
