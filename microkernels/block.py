@@ -69,14 +69,16 @@ class Reduction:
         self.codes = element_of(tile.input.type), element_of(tile.weights.type)
         shape, groups = shape_of(tile.weights), tile.groups.value.data
         inputs, outputs = shape[self.w_axes[2]], shape[self.w_axes[3]] // groups
-        self.x_group, self.x_word, _ = self.x.channels(self.x_axes[3], groups, inputs)
         self.w_group, self.w_block, self.block = self.w.channels(self.w_axes[3], groups, outputs)
         self.w_word, per_word = self.w.blocked(self.w_axes[2])
         self.words = -(-inputs // per_word)
+        self.x_group, x_block, stored = self.x.channels(self.x_axes[3], groups, inputs)
+        self.x_word = x_block * per_word // stored
         self.x_plane = self.x.stride(None) if self.x.has_planes else 0
         self.xor = self.negative = False
+        narrows = kernel.narrows_between(*self.codes)
         # Widest first, which is the order in which they open.
-        self.narrows = [(self._scope(n.steps), n) for n in reversed(kernel.narrows(self.codes[0]))]
+        self.narrows = [(self._scope(n.steps), n) for n in reversed(narrows)]
 
     def _scope(self, limit: int) -> Level:
         """The outermost loop over which an accumulator of `limit` steps is carried."""

@@ -11,6 +11,7 @@ from xdsl.ir import Attribute
 
 from lowbit_dialect.ops.linear import Contraction
 from lowbit_dialect.schedule import Schedule
+from microkernels.dot import dot_kernels
 from microkernels.interface import Microkernel
 from microkernels.multiply import multiply_kernels
 from microkernels.popcount import popcount_kernels
@@ -25,7 +26,7 @@ MOST_PRODUCTS = 4096
 
 def kernels(target: Target) -> list[Microkernel]:
     """Every kernel that a target can run."""
-    return [*popcount_kernels(target), *multiply_kernels(target)]
+    return [*popcount_kernels(target), *dot_kernels(target), *multiply_kernels(target)]
 
 
 def find_kernel(name: str, target: Target) -> Microkernel:

@@ -77,6 +77,10 @@ class Microkernel(ABC):
         """The narrow accumulators that products of `activation` go through, narrowest first."""
         return ()
 
+    def narrows_between(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+        """The narrow accumulators of a pair of elements, where the weights decide too."""
+        return self.narrows(activation)
+
     @abstractmethod
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         """One word of activations in the form that `product` wants."""
