@@ -98,7 +98,7 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=max(1, min(words, 4 if taps > 1 else 8)),
+        unroll=max(1, min(words, kernel.unroll * (1 if taps > 1 else 2))),
         taps="columns" if taps <= 7 else "none",
     )
 

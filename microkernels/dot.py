@@ -43,6 +43,7 @@ class Dot(Microkernel):
 
     accumulator = i32
     channels_per_word = 4
+    unroll = 2
     family = "dot"
 
     def __init__(self, lanes: int, *, signed: bool):
@@ -89,6 +90,9 @@ class Dot(Microkernel):
 
 class PairedDot(Dot):
     """Products of bytes, summed by pairs in i16 for as long as these hold them."""
+
+    def block(self, registers: int) -> tuple[int, int]:
+        return (4, 24) if registers >= 32 else (2, 10)
 
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         products = [a * b for a in value_range(activation) for b in value_range(weight)]

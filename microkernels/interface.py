@@ -47,6 +47,8 @@ class Microkernel(ABC):
     """Input channels of one word of activations."""
     word_bytes: int = 4
     """Bytes of one word of activations."""
+    unroll: int = 4
+    """Words unrolled in the innermost loop of several taps, half of those of a single tap."""
 
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
