@@ -47,6 +47,8 @@ class Microkernel(ABC):
     """Input channels of one word of activations."""
     word_bytes: int = 4
     """Bytes of one word of activations."""
+    products: str = "multiply"
+    """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
     unroll: int = 4
     """Words unrolled in the innermost loop of several taps, half of those of a single tap."""
 

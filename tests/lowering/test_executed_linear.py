@@ -12,6 +12,7 @@ from strategies import LinearCase, element, fill, linear_cases, plain_pairs, pro
 from xdsl.dialects.builtin import i64
 from xdsl.utils.exceptions import VerifyException
 
+from lowbit_dialect.algebra import OFFSET
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.reference import Array
@@ -125,8 +126,17 @@ PAIRED = {
     ("int8", "uint7"): 1,
     ("i8", "uint3"): 18,
     ("odd5", "uint4"): 35,
+    ("int4", "int4"): 15,
+    ("i8", "int7"): 1,
+    ("odd3", "ternary"): 121,
 }
 """Pairs of elements, and the steps of two products that their sums of pairs hold."""
+
+
+def dot_of(pair: tuple[str, str]) -> str:
+    """The family of dot products of bytes by the signs of its operands."""
+    signs = ["s8" if value_range(element(one))[0] < 0 else "u8" for one in pair]
+    return "dot_u8s8" if signs[0] == "u8" else f"dot_s8{signs[1]}"
 
 
 @pytest.mark.parametrize("pair", PAIRED)
@@ -140,20 +150,19 @@ def test_depths_at_which_sums_of_pairs_are_full(tier: str, pair: tuple[str, str]
             [fill(kind, shape, element(spelling), depth) for kind in ("min", "max", "random")]
             for shape, spelling in ((case.input_shape, pair[0]), (case.weight_shape, pair[1]))
         )
-        family = "dot_s8u8" if value_range(element(pair[0]))[0] < 0 else "dot_u8s8"
+        family = dot_of(pair)
         module = program_for(case)
         pin_all(module, tier, family, unroll=3)
         check(module, [[one, other] for one in x for other in w], tier)
 
 
 def test_sums_of_pairs_state_their_steps():
-    (kernel,) = [k for k in kernels(resolve_target("x86-64-v3")) if k.name == "dot_u8s8x8"]
+    known = {k.name: k for k in kernels(resolve_target("x86-64-v3"))}
     for (activation, weight), steps in PAIRED.items():
+        kernel = known[f"{dot_of((activation, weight))}x8"]
         (narrow,) = kernel.narrows_between(element(activation), element(weight))
         assert narrow.steps == steps
-        largest = max(
-            abs(x * w)
-            for x in value_range(element(activation))
-            for w in value_range(element(weight))
-        )
+        shift = OFFSET if kernel.products == "offset" else 0
+        ranges = value_range(element(activation)), value_range(element(weight))
+        largest = max(abs((x + shift) * w) for x in ranges[0] for w in ranges[1])
         assert 2 * steps * largest <= 32768 < 2 * (steps + 1) * largest
