@@ -2,7 +2,8 @@
 
 The kernel with the fewest instructions for an output (`Microkernel.cost`, word-steps times instructions,
 padding of words included). The block: as many vectors as the output channels of a group fill and the
-kernel allows; as many pixels as then fit in its accumulator registers.
+kernel allows; as many pixels as then fit in its accumulator registers, evenly; more vectors if that leaves
+room for them.
 """
 
 from __future__ import annotations
@@ -86,11 +87,14 @@ def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
-    vectors = min(vectors, -(-work.outputs // kernel.lanes))
+    needed = -(-work.outputs // kernel.lanes)
+    vectors = min(vectors, needed)
     columns = work.window.columns.out
     if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):
         columns *= work.window.rows.out
     pixels = max(1, min(accumulators // vectors, columns))
+    pixels = -(-columns // -(-columns // pixels))
+    vectors = min(needed, accumulators // pixels)
     taps = work.window.columns.kernel
     words = -(-work.inputs // kernel.channels_per_word)
     return Schedule(

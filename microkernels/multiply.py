@@ -3,8 +3,8 @@
 * `multiply_16xV`: products of i16 pairs summed in i32 (`pmaddwd`), exact for every code (|x w| <= 255^2,
   two of them below 2^31) and for i8. Activations `[.., channels by 2, channels in 2]`, i16, a pair
   broadcast to all lanes; weights `[outputs by B, taps, inputs by 2, outputs in B, inputs in 2]`, i16.
-  Two instructions for 2 V products. Registers, 2 x 4: 8 accumulators, 1 broadcast, 1 product, with the
-  weights as memory operands = 10 of 16.
+  Two instructions for 2 V products. Registers, 5 x 2: 10 accumulators + 2 weights + 1 broadcast + 1 product
+  = 14 of 16. Two words are unrolled; of four, LLVM adds products to each other first, and spills.
 * `multiply_f32xV`: `vfmadd` where the target has it. Activations as they lie, one element broadcast.
   Registers, 6 x 2: 12 accumulators + 2 weights + 1 broadcast = 15 of 16, 8 loads for 12 sums (two FMA and
   two loads a cycle); 14 x 2: 28 + 2 + 1 = 31 of 32. Fewer than 8 sums wait for their own latency.
@@ -36,6 +36,7 @@ class MultiplyPairs(Microkernel):
 
     accumulator = i32
     channels_per_word = 2
+    unroll = 2
 
     def __init__(self, lanes: int):
         self.name, self.lanes = f"multiply_16x{lanes}", lanes
@@ -46,6 +47,9 @@ class MultiplyPairs(Microkernel):
         bounds = [max(map(abs, value_range(e))) for e in (work.activation, work.weight)]
         # pmaddwd wraps only for four times -2^15
         return 2 * bounds[0] * bounds[1] < 2**31
+
+    def block(self, registers: int) -> tuple[int, int]:
+        return (4, 24) if registers >= 32 else (2, 10)
 
     def cost(self, work: Contraction) -> float:
         return 2.5 * -(-work.inputs // 2) / self.lanes
