@@ -41,6 +41,11 @@ class Contraction:
         return self.window.rows.kernel * self.window.columns.kernel * self.inputs
 
     @property
+    def pixels(self) -> int:
+        """Outputs that use the same weights."""
+        return self.batch * self.window.rows.out * self.window.columns.out
+
+    @property
     def macs(self) -> int:
         """Multiply-adds on taps inside the image."""
         taps = self.window.rows.taps_inside * self.window.columns.taps_inside
