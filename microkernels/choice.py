@@ -102,7 +102,7 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=max(1, min(words, kernel.unroll * (1 if taps > 1 else 2))),
+        unroll=max(1, min(words, kernel.unroll[taps == 1])),
         taps="columns" if taps <= 7 else "none",
     )
 

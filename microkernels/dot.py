@@ -48,7 +48,7 @@ class Dot(Microkernel):
 
     accumulator = i32
     channels_per_word = 4
-    unroll = 2
+    unroll = 1, 1
     family = "dot"
 
     def __init__(self, lanes: int, kind: str):

@@ -49,8 +49,8 @@ class Microkernel(ABC):
     """Bytes of one word of activations."""
     products: str = "multiply"
     """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
-    unroll: int = 4
-    """Words unrolled in the innermost loop of several taps, half of those of a single tap."""
+    unroll: tuple[int, int] = (4, 8)
+    """Words unrolled in the innermost loop: where it stands in others over taps, and where alone."""
 
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:

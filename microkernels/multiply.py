@@ -38,7 +38,7 @@ class MultiplyPairs(Microkernel):
 
     accumulator = i32
     channels_per_word = 2
-    unroll = 2
+    unroll = 2, 2
 
     def __init__(self, lanes: int):
         self.name, self.lanes = f"multiply_16x{lanes}", lanes
@@ -130,6 +130,11 @@ class MultiplyElements(Microkernel):
 
     def cost(self, work: Contraction) -> float:
         return (2 if self._fused else 4) * work.inputs / self.lanes
+
+    @property
+    def unroll(self) -> tuple[int, int]:  # pyright: ignore
+        # C2 runs the same with 1, 2 and 4 words, and compiles in 0.3, 0.4 and 0.7 s.
+        return (1, 4) if self.accumulator == f32 else super().unroll
 
     def block(self, registers: int) -> tuple[int, int]:
         if self.accumulator != f32:
