@@ -12,7 +12,7 @@ from lowbit_dialect.ops.tile import TileOp
 from microkernels.emit import Emitter
 
 PEELED_PRODUCTS = 512
-"""Products of one peeled border tile up to which it is unrolled; above it border pixels share a loop."""
+"""Unrolled products of a border tile up to which it is peeled; above it border pixels share a loop."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class TileNest:
     output_axes: tuple[int, ...]
     divisor: int = 1
     words: int = 1
+    """Words of the reduction that are unrolled."""
     position: tuple[SSAValue, ...] = field(default=())
 
     def build(self) -> None:
@@ -192,17 +193,36 @@ class _Tile:
 def runs(axis: WindowAxis, start: int, stop: int, pixels: int) -> Iterator[tuple[int, int, int]]:
     """Cut outputs `[start, stop)` in tiles; yield `(first, last, pixels)` of runs of equal ones.
 
-    Tiles of which every tap is inside join into one run; a tile on the border, or a short one, is a run.
+    Neighbouring tiles of one size join into a run if every tap of them is inside.
     """
     first = start
-    while first < stop:
-        size = min(pixels, stop - first)
+    inside = range(axis.head, axis.out - axis.tail + 1)
+    sizes = tile_sizes(
+        stop - start, pixels, max(axis.head - start, stop + axis.tail - axis.out) > 0
+    )
+    while sizes:
+        size = sizes.pop(0)
         last = first + size
-        if size == pixels and axis.head <= first:
-            while last + size <= min(stop, axis.out - axis.tail) and last <= axis.out - axis.tail:
-                last += size
+        while first in inside and sizes and sizes[0] == size and last + size in inside:
+            last += sizes.pop(0)
         yield first, last, size
         first = last
+
+
+def tile_sizes(total: int, most: int, borders: bool) -> list[int]:
+    """The fewest tiles of at most `most` outputs, none much smaller than the others.
+
+    A register block of few pixels waits for its own sums: 14 outputs by 6 are 5 + 5 + 4, not 6 + 6 + 2. Tiles
+    on borders have code of their own anyway, so both take what the others leave: 56 by 6 are 4 + 8 x 6 + 4.
+    """
+    if total <= 0:
+        return []
+    count = -(-total // most)
+    size = -(-total // count)
+    if not borders or count == 1:
+        return [size] * (count - 1) + [total - size * (count - 1)]
+    ends = total - size * (count - 2)
+    return [ends - ends // 2, *[size] * (count - 2), ends // 2]
 
 
 def tap_bounds(emit: Emitter, axis: WindowAxis, output: SSAValue) -> tuple[SSAValue, SSAValue]:

@@ -37,7 +37,7 @@ from lowbit_dialect.ops.layout import (
     TransposeOp,
     convert_layout,
 )
-from lowbit_dialect.ops.linear import Contraction, Conv2dOp, CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import Contraction, CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
@@ -129,7 +129,7 @@ class Packer:
             op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors), op)
         )
         block = kernel.lanes
-        products = "popcount" if counts else "multiply"
+        products = "popcount" if counts else kernel.products
         if op.corrections is None:
             if _needs_corrections(work, products):
                 op = self._correct(op, weights, block, products)
@@ -166,8 +166,7 @@ class Packer:
             type = tensor_of(value)
             value = Rewriter.replace_value_with_new_type(value, with_layout(type, layout))
         new_op = _with_corrections(op, value)
-        if isinstance(new_op, Conv2dOp):
-            new_op.properties["products"] = StringAttr(products)
+        new_op.properties["products"] = StringAttr(products)
         return new_op
 
     def _lay_corrections(self, op: LinearOp, corrections: SSAValue, block: int) -> None:

@@ -85,7 +85,7 @@ def tile_linear(op: LinearOp, target: Target) -> None:
         input_axes=axes[0],
         weight_axes=axes[1],
         output_axes=axes[0],
-        words=-(-work.inputs // kernel.channels_per_word),
+        words=min(schedule.unroll, -(-work.inputs // kernel.channels_per_word)),
     ).build()
     Rewriter.erase_op(op)
 

@@ -3,7 +3,7 @@
 The kernel with the fewest issue slots for an output: those of its instructions (`Microkernel.cost`,
 padding of words and vectors included), or, where few pixels share the weights, of streaming these. The
 block: as many vectors as the output channels of a group fill and the kernel allows; as many pixels as then
-fit in its accumulator registers, in tiles of one width; more vectors, up to 4, where there are few pixels.
+fit in its accumulator registers, evenly; more vectors if that leaves room for them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from xdsl.ir import Attribute
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import Contraction
 from lowbit_dialect.schedule import Schedule
+from microkernels.dot import dot_kernels
 from microkernels.interface import Microkernel
 from microkernels.lookup import lookup_kernels
 from microkernels.multiply import multiply_kernels
@@ -35,7 +36,12 @@ MOST_PRODUCTS = 4096
 
 def kernels(target: Target) -> list[Microkernel]:
     """Every kernel that a target can run."""
-    return [*popcount_kernels(target), *lookup_kernels(target), *multiply_kernels(target)]
+    return [
+        *popcount_kernels(target),
+        *lookup_kernels(target),
+        *dot_kernels(target),
+        *multiply_kernels(target),
+    ]
 
 
 def find_kernel(name: str, target: Target) -> Microkernel:
@@ -105,13 +111,14 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
+    needed = -(-work.outputs // kernel.lanes)
+    vectors = min(vectors, needed)
     columns = work.window.columns.out
     if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):
         columns *= work.window.rows.out
-    vectors = max(vectors, min(4, accumulators // columns))
-    vectors = min(vectors, -(-work.outputs // kernel.lanes))
-    tiles = -(-columns // max(1, accumulators // vectors))
-    pixels = -(-columns // tiles)
+    pixels = max(1, min(accumulators // vectors, columns))
+    pixels = -(-columns // -(-columns // pixels))
+    vectors = min(needed, accumulators // pixels)
     taps = work.window.columns.kernel
     words = -(-work.inputs // kernel.channels_per_word)
     # Products of a loop body over words; border tiles of a window repeat it for each column.
@@ -121,7 +128,7 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=max(1, min(words, body // (pixels * vectors))),
+        unroll=max(1, min(words, kernel.unroll[taps == 1] or body // (pixels * vectors))),
         taps="columns" if words * taps <= UNROLLED_STEPS else "none",
     )
 
