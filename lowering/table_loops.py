@@ -33,6 +33,7 @@ from xdsl.traits import SymbolTable
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Term
 from lowering.elements import Element, Known, nest
+from lowering.tasks import Units
 from microkernels.block import move
 from microkernels.emit import Emitter, vector
 
@@ -57,8 +58,10 @@ def builds_tables(source: Element, target: Element) -> bool:
     )
 
 
-def build_tables(emit: Emitter, source: Element, target: Element) -> None:
-    """Fill every table of the target; see `builds_tables`."""
+def build_tables(
+    emit: Emitter, source: Element, target: Element, units: Units | None = None
+) -> int:
+    """Fill every table of the target, or those of some rows; return the rows. See `builds_tables`."""
     shape, channels = target.type.get_shape(), target.word_term
     assert channels.axis is not None
     size = channels.chain[-1][1]
@@ -75,7 +78,8 @@ def build_tables(emit: Emitter, source: Element, target: Element) -> None:
         planes = [emit.offset(x, plane * plane_bytes) for plane in reversed(range(code.planes))]
         build(planes, y, tables)
 
-    nest(emit, [rows], row)
+    nest(emit, [rows], row, units)
+    return rows
 
 
 Build = Callable[[Sequence[SSAValue], SSAValue, int], None]
