@@ -1,9 +1,10 @@
-"""Measure convolutions beside the limit that popcounts set, in the same run on one pinned core."""
+"""Measure convolutions beside the limit that popcounts set, in the same run; one thread is pinned."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -12,8 +13,8 @@ import numpy as np
 from autotune.machine import pin_core
 from lowbit.checks import CheckFailed, first_difference, is_exact, reference
 from lowbit.data import random_values
-from lowbit.elements import parse_element
-from lowbit.kernel import Bound, compile
+from lowbit.elements import parse_element, spelling_of
+from lowbit.kernel import Bound, Kernel, compile
 from lowbit.program import Program
 from lowbit.signature import inputs_of
 from lowbit.single import conv2d
@@ -99,7 +100,8 @@ class Result:
     spread_us: float
     """Between the quartiles of `time_us`."""
     limit_us: float | None
-    """What popcounts alone take at the measured rate; None for elements that are no codes."""
+    """What popcounts alone take at the measured rate, on a core a thread; None for elements that are no
+    codes."""
 
 
 def measure(
@@ -108,17 +110,21 @@ def measure(
     weight: str,
     target: str = "host",
     schedule: str | Schedule = "default",
+    threads: int = 1,
     *,
     probe: Callable[[], float],
     check: bool = True,
     seed: int = 0,
 ) -> Result:
     """Time a layer, interleaved with `probe`, which measures binary multiply-adds a second once."""
-    packed, packed_work = _bind(
-        layer, (activation, weight), ("x", "w"), target, schedule, check, seed
-    )
-    bytewise, _ = _bind(layer, (activation, weight), ("w",), target, schedule, check, seed)
-    with pin_core():
+    kernels = [
+        compile(layer.program(activation, weight, constant), target, schedule, threads)
+        for constant in (("x", "w"), ("w",))
+    ]
+    packed, bytewise = (_bind(kernel, layer, check, seed) for kernel in kernels)
+    packed_work, used = contraction_of(kernels[0].program), kernels[0].threads
+    # Several threads find their cores themselves: pinned, they would all have to be.
+    with pin_core() if used == 1 else nullcontext():
         calls = [_calls(packed), _calls(bytewise)]
         times: list[list[float]] = [[], [], []]
         for _ in range(ROUNDS):
@@ -127,12 +133,12 @@ def measure(
             times[2].append(probe())
     lower, _, upper = quantiles(times[0], n=4)
     planes = planes_of(packed_work)
-    limit = packed_work.macs * planes / median(times[2]) * 1e6 if planes else None
+    limit = packed_work.macs * planes / median(times[2]) / used * 1e6 if planes else None
     return Result(
         layer.name,
         activation,
         weight,
-        1,
+        used,
         packed_work.macs,
         round(median(times[0]) * 1e6, 2),
         round(median(times[1]) * 1e6, 2),
@@ -148,18 +154,9 @@ def planes_of(work: Contraction) -> int:
     return work.activation.planes * work.weight.planes
 
 
-def _bind(
-    layer: Layer,
-    elements: tuple[str, str],
-    constant: Sequence[str],
-    target: str,
-    schedule: str | Schedule,
-    check: bool,
-    seed: int,
-) -> tuple[Bound, Contraction]:
+def _bind(kernel: Kernel, layer: Layer, check: bool, seed: int) -> Bound:
     """A bound call of a layer on random data, compared once with the reference."""
-    program = layer.program(*elements, constant)
-    kernel = compile(program, target, schedule)
+    program, constant = kernel.program, kernel.program.constant_names
     rng = np.random.default_rng(seed)
     arrays = [
         random_values(tuple(one.type.get_shape()), one.type.element_type, rng)
@@ -173,8 +170,9 @@ def _bind(
         got = from_storage(bound.results[0], kernel.signature.main.results[0])
         wrong = first_difference(got, reference(program, *arrays), is_exact(program))
         if wrong is not None:
-            raise CheckFailed(f"layer {layer.name} ({' x '.join(elements)}): {wrong}")
-    return bound, contraction_of(program)
+            elements = " x ".join(spelling_of(one.type.element_type) for one in inputs_of(program))
+            raise CheckFailed(f"layer {layer.name} ({elements}): {wrong}")
+    return bound
 
 
 def contraction_of(program: Program) -> Contraction:

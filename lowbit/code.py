@@ -47,7 +47,7 @@ def generate(
     threads: int = 1,
     verify_each: bool = False,
 ) -> Code:
-    """Take a program down to LLVM IR, for so many threads at most; raises ValueError naming the op or option that is wrong."""
+    """Take a program down to LLVM IR; raises ValueError naming the op or option that is wrong."""
     from lowering.backend.machine import BackendError
     from lowering.backend.translate import translate
 

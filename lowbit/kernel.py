@@ -41,10 +41,16 @@ def compile(
     out to `threads` at most, as many as there are usable cores; the results are the same bits for any
     number. Raises ValueError naming the op or option that is wrong.
     """
-    if type(threads) is not int or threads < 1:
-        raise ValueError(f"threads={threads!r}: expected a whole number of at least 1")
+    check_threads(threads)
     code = generate(program, target, schedule, threads=threads, verify_each=verify_each)
     return Kernel(program, code, str(target), schedule, threads)
+
+
+def check_threads(threads: int) -> int:
+    """Return `threads`; raises ValueError unless it is a number of threads."""
+    if type(threads) is not int or threads < 1:
+        raise ValueError(f"threads is a whole number of at least 1, not {threads!r}")
+    return threads
 
 
 class Kernel:

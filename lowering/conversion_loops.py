@@ -22,7 +22,16 @@ from lowbit_dialect.layout import PLANES, Term
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
-from lowering.elements import Element, Known, Places, bit_position, nest, outermost, row_major, storage_extents
+from lowering.elements import (
+    Element,
+    Known,
+    Places,
+    bit_position,
+    nest,
+    outermost,
+    row_major,
+    storage_extents,
+)
 from lowering.loops import tap_bounds
 from lowering.table_loops import build_tables, builds_tables, sum_codes
 from lowering.tasks import Share, Units, count_up

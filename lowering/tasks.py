@@ -183,7 +183,9 @@ def _needs(op: Operation) -> tuple[list[Operation], list[BlockArgument]]:
 def _function(name: str, block: Block, func: FuncOp, module: ModuleOp) -> FuncOp:
     """A new function before `func`."""
     if SymbolTable.lookup_symbol(module, name) is not None:
-        raise PassFailedException(f"@{func.sym_name.data} needs @{name}, but there is one: rename it")
+        raise PassFailedException(
+            f"@{func.sym_name.data} needs @{name}, but there is one: rename it"
+        )
     type = FunctionType.from_lists([argument.type for argument in block.args], [])
     new = FuncOp(name, type, Region(block))
     Builder(InsertPoint.before(func)).insert(new)

@@ -12,13 +12,13 @@ from autotune.machine import machine_facts, popcount_sampler
 from lowbit.benchmark import SUITES, Layer, Result, check_elements, measure
 from lowbit.code import resolve
 from lowbit.commands.inputs import progress, read_schedule, write_json
+from lowbit.kernel import check_threads
 from microkernels.target import Target
 
 
 def run(given: Namespace) -> None:
     """Measure layers and print times beside limits."""
-    if given.threads != 1:
-        raise ValueError(f"--threads {given.threads} is not available yet: use --threads 1")
+    check_threads(given.threads)
     check_elements(given.activation, given.weight)
     layers, target = chosen(given), resolve(given.target)
     rates: list[float] = []
@@ -33,6 +33,7 @@ def run(given: Namespace) -> None:
                     given.weight,
                     given.target,
                     read_schedule(given.schedule),
+                    given.threads,
                     probe=probe,
                     check=not given.no_check,
                 )
@@ -83,8 +84,11 @@ def describe_machine(target: Target, rate: float) -> dict[str, Any]:
 
 def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
     """A table for a person."""
+    used = max((one.threads for one in results), default=1)
+    cores = "one core" if used == 1 else f"{used} cores"
     lines = [
-        f"{machine['cpu']}, one core, {machine['binary_gmacs_per_s']} binary GMAC/s, {machine['target']}",
+        f"{machine['cpu']}, {cores}, {machine['binary_gmacs_per_s']} binary GMAC/s each, "
+        f"{machine['target']}",
         f"{'layer':8}{'MMAC':>9}{'us':>10}{'+-':>8}{'packing us':>12}{'limit us':>10}{'/limit':>8}",
     ]
     for one in results:

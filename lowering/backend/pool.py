@@ -152,7 +152,9 @@ def usable_cores() -> int:
 class Team:
     """The tasks of one network, with the threads that do them."""
 
-    def __init__(self, pool: Pool, jit: Jit, tasks: Sequence[tuple[str, int]], threads: int) -> None:
+    def __init__(
+        self, pool: Pool, jit: Jit, tasks: Sequence[tuple[str, int]], threads: int
+    ) -> None:
         """Take symbol and extent of each task, in the order in which they run."""
         if any(extent >= _MOST_UNITS for _, extent in tasks):
             raise BackendError(f"a task has at most {_MOST_UNITS - 1} units")
@@ -183,7 +185,11 @@ def pool_ir() -> str:
         "line": _LINE,
         "portions": _LINE,
         "sleepers": (1 + MOST_THREADS) * _LINE,
-        **{name: 8 * index for names in (_CONTROL, _PORTION, _SLEEPER) for index, name in enumerate(names)},
+        **{
+            name: 8 * index
+            for names in (_CONTROL, _PORTION, _SLEEPER)
+            for index, name in enumerate(names)
+        },
     }
     text = _IR
     for name, value in places.items():
