@@ -160,7 +160,9 @@ def run(data: bytes) -> bytes:
                 for do in (_in_thirds, _unit_by_unit, _by_threads) if function.tasks else ():
                     again = _call(jit, function, given, packed, side, do)
                     if again != outs:
-                        raise AssertionError(f"@{function.symbol}{do.__name__} differs, {side}-flush")
+                        raise AssertionError(
+                            f"@{function.symbol}{do.__name__} differs, {side}-flush"
+                        )
     return b"".join(replies)
 
 
