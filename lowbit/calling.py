@@ -33,6 +33,8 @@ class Bound(partial[None]):
     """Everything that the call reads or writes, kept alive."""
     results: tuple[Array, ...]
     """What it writes, as stored."""
+    team: Any
+    """The tasks and threads that it runs on, kept alive; None for one thread."""
 
 
 def addresses(arrays: Sequence[Array]) -> list[int]:

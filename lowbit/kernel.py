@@ -185,7 +185,7 @@ class Kernel:
         else:
             pointers = self._team.pointers(addresses(arrays))
             bound = Bound(self._team.run, *self._team.arguments, pointers)
-        bound.arrays = arrays
+        bound.arrays, bound.team = arrays, self._team
         return bound
 
     def _outs(self, out: Array | Sequence[Array] | None) -> list[Array]:

@@ -104,7 +104,7 @@ class Task:
 
 def outline(op: Operation, func: FuncOp, module: ModuleOp, number: int, threads: int) -> Task:
     """Copy `op`, with the address computations that it needs, to `@NAME_bodyK`."""
-    addresses, arguments = _needs(op)
+    addresses, arguments = _needs(op, func)
     types: list[Attribute] = [argument.type for argument in arguments]
     block = Block(arg_types=[*types, IndexType(), IndexType()])
     values: dict[SSAValue, SSAValue] = dict(zip(arguments, block.args))
@@ -155,24 +155,31 @@ def tasks_of(module: ModuleOp, name: str) -> Iterator[tuple[str, int]]:
 
 def erase_unused_addresses(func: FuncOp) -> None:
     """Erase address computations that only tasks needed."""
-    for op in reversed(list(func.body.block.ops)):
+    for op in reversed(list(func.walk())):
         if isinstance(op, _ADDRESSES) and not op.results[0].uses.get_length():
             Rewriter.erase_op(op)
 
 
-def _needs(op: Operation) -> tuple[list[Operation], list[BlockArgument]]:
+def _needs(op: Operation, func: FuncOp) -> tuple[list[Operation], list[BlockArgument]]:
     """The address computations below the operands of an op, in order, and the arguments below those."""
     addresses: dict[Operation, None] = {}
     arguments: dict[BlockArgument, None] = {}
 
     def visit(value: SSAValue) -> None:
-        if isinstance(value, BlockArgument):
-            if value.block is op.parent:
-                arguments[value] = None
-        elif isinstance(value.owner, _ADDRESSES):
-            for operand in value.owner.operands:
+        owner = value.owner
+        if op.is_ancestor(owner):
+            return
+        if isinstance(owner, _ADDRESSES):
+            for operand in owner.operands:
                 visit(operand)
-            addresses[value.owner] = None
+            addresses[owner] = None
+        elif isinstance(value, BlockArgument) and owner is func.body.first_block:
+            arguments[value] = None
+        else:
+            raise PassFailedException(
+                f"'{op.name}' in @{func.sym_name.data} reads {value.type} that is no argument of it "
+                "and no piece of one: tile it for one thread"
+            )
 
     for inner in op.walk():
         for operand in inner.operands:

@@ -33,9 +33,9 @@ from lowering.backend.jit import Jit
 from lowering.backend.machine import BackendError
 from lowering.backend.translate import Translated
 
-SPIN_US = 50
+SPIN_US = 100
 """How long a worker looks for work before it sleeps."""
-WAKE_US = 10
+WAKE_US = 200
 """How long a row of calls goes on before its caller wakes sleeping workers."""
 MOST_THREADS = 64
 
@@ -223,7 +223,7 @@ define internal ptr @sleeper_of(ptr %pool, i64 %thread) nounwind {
   ret ptr %sleeper
 }
 
-; Claim half of what is left of a portion, and do it; 0 if nothing was left.
+; Claim a quarter of what is left of a portion, and do it; 0 if nothing was left.
 ; The upper half of the word of claims tells tasks apart, the lower one is the number of units left.
 ; What else the portion holds is stable from a claim until its units are counted as done.
 define internal i1 @step(ptr %portion) nounwind {
@@ -236,8 +236,8 @@ try:
   %none = icmp eq i64 %left, 0
   br i1 %none, label %empty, label %claim
 claim:
-  %more = add i64 %left, 1
-  %taken = lshr i64 %more, 1
+  %more = add i64 %left, 3
+  %taken = lshr i64 %more, 2
   %rest = sub i64 %word, %taken
   %pair = cmpxchg ptr %portion, i64 %word, i64 %rest acq_rel acquire
   %found = extractvalue { i64, i1 } %pair, 0

@@ -13,10 +13,14 @@ from sampling import sample
 from schedules import linear_of, pin, pin_all, schedules
 from strategies import LinearCase, linear_cases, plain_pairs, program_for
 from xdsl.dialects.builtin import i32, i64
+from xdsl.parser import Parser
+from xdsl.utils.exceptions import PassFailedException
 
+from lowbit.registry import context
 from lowbit_dialect.codes import CodeType, parse_code
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.schedule import PARALLEL, Schedule
+from lowering.lowbit_tile import LowbitTilePass
 
 AXES = ("", *PARALLEL)
 
@@ -97,3 +101,33 @@ def test_channels_that_share_a_word(tier: str, channels: int, parallel: str) -> 
     if not parallel:
         pin_all(module, tier, "popcount")
     check(module, [inputs(module, ["random"], channels)], tier, fuse=True, threads=2)
+
+
+def apply(text: str, threads: int) -> str:
+    module = Parser(context(), text).parse_module()
+    LowbitTilePass(target="x86-64", threads=threads).apply(context(), module)
+    return str(module)
+
+
+POOL = """
+func.func @f(%x: memref<1x2x2x4xi32>, %y: memref<1x2x2x4xi32>) {
+  lowbit.max_pool %x outs(%y : memref<1x2x2x4xi32>) {kernel = array<i64: 1, 1>} : memref<1x2x2x4xi32>
+  func.return
+}
+"""
+
+
+def test_refusals() -> None:
+    with pytest.raises(PassFailedException, match="lowbit-tile has threads=0: expected 1 or more"):
+        apply(POOL, 0)
+    taken = f"func.func private @f_task0() -> ()\n{POOL}"
+    assert "func.call" not in apply(taken, 1)
+    inside = POOL.replace(" outs(%y", " outs(%z").replace(
+        "  lowbit", "  %z = memref.alloc() : memref<1x2x2x4xi32>\n  lowbit"
+    )
+    with pytest.raises(
+        PassFailedException, match=r"^'lowbit.max_pool' in @f reads memref<1x2x2x4xi32> that is no"
+    ):
+        apply(inside, 2)
+    with pytest.raises(PassFailedException, match="@f needs @f_task0, but there is one: rename it"):
+        apply(taken, 2)
