@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lowering.backend.hand_over import MEETINGS, hand_over_probe
 from lowering.backend.host import host_target
 from lowering.backend.machine import llvm_version
 from lowering.backend.probe import popcount_probe
@@ -49,6 +50,22 @@ def popcount_sampler(target: Target) -> Callable[[], float]:
         return rounds * probe.macs / _elapsed_ns(probe.run, rounds) * 1e9
 
     return sample
+
+
+def measure_hand_over(repetitions: int = 101) -> float | None:
+    """Measure the seconds from handing work to a hot worker until its answer is back.
+
+    The median of runs of 1000 tasks; None with one usable core.
+    """
+    run = hand_over_probe()
+    if run is None:
+        return None
+    samples: list[int] = []
+    for _ in range(repetitions):
+        begin = time.perf_counter_ns()
+        run()
+        samples.append(time.perf_counter_ns() - begin)
+    return statistics.median(samples) / MEETINGS / 1e9
 
 
 @contextmanager

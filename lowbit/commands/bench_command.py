@@ -8,7 +8,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from autotune.machine import machine_facts, popcount_sampler
+from autotune.machine import machine_facts, measure_hand_over, popcount_sampler
 from lowbit.benchmark import SUITES, Layer, Result, check_elements, measure
 from lowbit.code import resolve
 from lowbit.commands.inputs import progress, read_schedule, write_json
@@ -40,6 +40,8 @@ def run(given: Namespace) -> None:
             )
             advance(index + 1, len(layers))
     machine = describe_machine(target, median(rates))
+    if any(one.threads > 1 for one in results):
+        machine["hand_over_us"] = round((measure_hand_over() or 0.0) * 1e6, 3)
     if given.json:
         write_json({"machine": machine, "results": [asdict(one) for one in results]})
     else:
@@ -85,7 +87,11 @@ def describe_machine(target: Target, rate: float) -> dict[str, Any]:
 def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
     """A table for a person."""
     used = max((one.threads for one in results), default=1)
-    cores = "one core" if used == 1 else f"{used} cores"
+    cores = f"{used} cores"
+    if used == 1:
+        cores = "one core"
+    elif "hand_over_us" in machine:
+        cores += f", hand-over {machine['hand_over_us']} us"
     lines = [
         f"{machine['cpu']}, {cores}, {machine['binary_gmacs_per_s']} binary GMAC/s each, "
         f"{machine['target']}",

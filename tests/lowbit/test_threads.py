@@ -129,6 +129,7 @@ def test_commands(
     assert main(["compile", "net.mlir", "--threads", "2", "--emit", "loops"]) == 0
     assert "@main_task0" in capsys.readouterr().out
     assert main(["bench", "--conv2d", "4 4 8 8 1 0 1", "--threads", "2", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["results"][0]["threads"] == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["results"][0]["threads"] == 2 and told["machine"]["hand_over_us"] > 0
     assert main(["run", "net.mlir", *files, "--threads", "-1"]) == 1
     assert "threads is a whole number of at least 1, not -1" in capsys.readouterr().err
