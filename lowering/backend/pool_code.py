@@ -12,6 +12,9 @@ MOST_THREADS = 64
 """For which there is room in the memory of the pool."""
 LINE = 128
 """Bytes between what different threads write: two cache lines, which some processors fetch together."""
+LOOKS = 256
+"""Looks for work, or for its end, after which a thread lets others have its core: about 10 us."""
+
 # Words of 64 bits, in order; a semaphore takes as many bytes as the C library wants, 32 on Linux.
 CONTROL = ("busy", "workers", "tag", "began", "ended", "spin", "wake", "stop")
 PORTION = ("claim", "left", "task", "args", "end")
@@ -22,6 +25,7 @@ def pool_ir() -> str:
     """Write the functions `run`, `worker` and `clock` as LLVM IR for this machine."""
     places = {
         "line": LINE,
+        "looks": LOOKS - 1,
         "portions": LINE,
         "sleepers": (1 + MOST_THREADS) * LINE,
         **{
@@ -135,6 +139,7 @@ idle:
   %since = call i64 @llvm.readcyclecounter()
   br label %look
 look:
+  %looks = phi i64 [ 0, %idle ], [ %looks.next, %stay ], [ %looks.next, %yield ]
   %word = load atomic i64, ptr %own acquire, align 8
   %left = and i64 %word, 4294967295
   %work = icmp ne i64 %left, 0
@@ -156,7 +161,16 @@ pause:
   %now = call i64 @llvm.readcyclecounter()
   %spent = sub i64 %now, %since
   %late = icmp sgt i64 %spent, %limit
-  br i1 %late, label %sleep, label %look
+  %looks.next = add i64 %looks, 1
+  %many = and i64 %looks.next, <looks>
+  %next.round = icmp eq i64 %many, 0
+  br i1 %late, label %sleep, label %stay
+stay:
+  br i1 %next.round, label %yield, label %look
+yield:
+  ; A caller may have been put on this core.
+  %yielded = call i32 @sched_yield()
+  br label %look
 sleep:
   store atomic i64 1, ptr %asleep seq_cst, align 8
   %ignored = call i32 @sem_wait(ptr %semaphore)
@@ -249,9 +263,6 @@ done:
   %more = icmp slt i64 %k.next, %threads
   br i1 %more, label %next, label %barrier
 barrier:
-  %spin.at = getelementptr i8, ptr %pool, i64 <spin>
-  %limit = load i64, ptr %spin.at, align 8
-  %since = call i64 @llvm.readcyclecounter()
   br label %portion.next
 portion.next:
   %w = phi i64 [ 0, %barrier ], [ %w.next, %complete ]
@@ -259,14 +270,15 @@ portion.next:
   %left.at = getelementptr i8, ptr %awaited, i64 <left>
   br label %look
 look:
+  %looks = phi i64 [ 0, %portion.next ], [ %looks.next, %pause ], [ %looks.next, %yield ]
   %left = load atomic i64, ptr %left.at acquire, align 8
   %open = icmp ne i64 %left, 0
   br i1 %open, label %pause, label %complete
 pause:
   call void @llvm.x86.sse2.pause()
-  %now = call i64 @llvm.readcyclecounter()
-  %spent = sub i64 %now, %since
-  %late = icmp sgt i64 %spent, %limit
+  %looks.next = add i64 %looks, 1
+  %many = and i64 %looks.next, <looks>
+  %late = icmp eq i64 %many, 0
   br i1 %late, label %yield, label %look
 yield:
   ; Whoever it is that we wait for may want this core.
