@@ -32,7 +32,7 @@ from typing import Any
 from lowering.backend.host import host_target
 from lowering.backend.jit import Jit
 from lowering.backend.machine import BackendError
-from lowering.backend.pool_code import CONTROL, LINE, MOST_THREADS, pool_ir
+from lowering.backend.pool_code import CONTROL, LINE, MOST_THREADS, SLEEPER, pool_ir
 from lowering.backend.translate import Translated
 
 SPIN_US = 100
@@ -46,13 +46,13 @@ class Pool:
     """Worker threads, and the memory through which they and callers speak."""
 
     def __init__(self) -> None:
-        lines = 1 + 2 * MOST_THREADS
+        lines = 3 + 2 * MOST_THREADS
         self._room = ctypes.create_string_buffer((lines + 1) * LINE)
         self._base = -(-ctypes.addressof(self._room) // LINE) * LINE
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         libc = ctypes.CDLL(None)
-        names = ("sem_wait", "sem_post", "sched_yield")
+        names = ("sem_wait", "sem_post", "sched_yield", "sched_getcpu", "sched_setaffinity")
         imports = {n: ctypes.cast(getattr(libc, n), ctypes.c_void_p).value or 0 for n in names}
         self._jit = Jit(Translated(pool_ir(), {}), host_target(), imports=imports)
         self._run_worker = self._jit.function("worker", None, ctypes.c_void_p, ctypes.c_int64)
@@ -64,7 +64,7 @@ class Pool:
         `task(args, begin, end)`. At most as many `threads` take part as the pool has.
         """
         for thread in range(MOST_THREADS):
-            libc.sem_init(ctypes.c_void_p(self._sleeper(thread) + 8), 0, 0)
+            libc.sem_init(ctypes.c_void_p(self._sleeper(thread, "semaphore")), 0, 0)
         self._post = libc.sem_post
         cycles = self._cycles_per_us()
         self._control("spin").value = int(SPIN_US * cycles)
@@ -85,6 +85,7 @@ class Pool:
     def start(self, threads: int) -> None:
         """See to it that `threads` can take part, the caller included."""
         with self._lock:
+            self._set_cores()
             for number in range(self.threads, min(threads, MOST_THREADS)):
                 thread = threading.Thread(
                     target=self._run_worker,
@@ -97,6 +98,8 @@ class Pool:
                 except RuntimeError:  # the system gives us no more
                     break
                 self._threads.append(thread)
+                place = self._sleeper(number, "id")
+                ctypes.c_int64.from_address(place).value = thread.native_id or 0
             self._control("workers").value = len(self._threads)
 
     def stop(self) -> None:
@@ -105,7 +108,7 @@ class Pool:
             self._control("workers").value = 0
             self._control("stop").value = 1
             for number, thread in enumerate(self._threads, 1):
-                self._post(ctypes.c_void_p(self._sleeper(number) + 8))
+                self._post(ctypes.c_void_p(self._sleeper(number, "semaphore")))
                 thread.join()
             self._threads.clear()
             self._control("stop").value = 0
@@ -124,8 +127,15 @@ class Pool:
     def _portion(self, thread: int) -> int:
         return self._base + (1 + thread) * LINE
 
-    def _sleeper(self, thread: int) -> int:
-        return self._base + (1 + MOST_THREADS + thread) * LINE
+    def _sleeper(self, thread: int, field: str) -> int:
+        line = self._base + (1 + MOST_THREADS + thread) * LINE
+        return line + 8 * SLEEPER.index(field)
+
+    def _set_cores(self) -> None:
+        """Note the cores that workers may use: those of the thread that starts them."""
+        cores = sum(1 << core for core in os.sched_getaffinity(0) if core < 8 * LINE)
+        place = self._base + (1 + 2 * MOST_THREADS) * LINE
+        ctypes.memmove(place, cores.to_bytes(LINE, "little"), LINE)
 
     def _cycles_per_us(self) -> float:
         clock = self._jit.function("clock", ctypes.c_int64)
@@ -156,9 +166,7 @@ def _only_pool() -> Pool:
 
 def usable_cores() -> int:
     """How many cores the calling thread may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))
 
 
 class Team:

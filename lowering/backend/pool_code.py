@@ -18,7 +18,7 @@ LOOKS = 256
 # Words of 64 bits, in order; a semaphore takes as many bytes as the C library wants, 32 on Linux.
 CONTROL = ("busy", "workers", "tag", "began", "ended", "spin", "wake", "stop")
 PORTION = ("claim", "left", "task", "args", "end")
-SLEEPER = ("asleep", "semaphore")
+SLEEPER = ("asleep", "id", "semaphore")
 
 
 def pool_ir() -> str:
@@ -28,6 +28,8 @@ def pool_ir() -> str:
         "looks": LOOKS - 1,
         "portions": LINE,
         "sleepers": (1 + MOST_THREADS) * LINE,
+        "cores": (1 + 2 * MOST_THREADS) * LINE,
+        "others": (2 + 2 * MOST_THREADS) * LINE,
         **{
             name: 8 * index
             for names in (CONTROL, PORTION, SLEEPER)
@@ -44,6 +46,8 @@ _IR = """
 declare i32 @sem_wait(ptr)
 declare i32 @sem_post(ptr)
 declare i32 @sched_yield()
+declare i32 @sched_getcpu()
+declare i32 @sched_setaffinity(i32, i64, ptr)
 declare i64 @llvm.readcyclecounter()
 declare void @llvm.x86.sse2.pause()
 
@@ -124,6 +128,27 @@ out:
   ret void
 }
 
+; The set of usable cores without the one that this runs on.
+define internal ptr @other_cores(ptr %pool) nounwind {
+  %cores = getelementptr i8, ptr %pool, i64 <cores>
+  %others = getelementptr i8, ptr %pool, i64 <others>
+  call void @llvm.memcpy.p0.p0.i64(ptr %others, ptr %cores, i64 <line>, i1 0)
+  %core = call i32 @sched_getcpu()
+  %known = and i32 %core, 1023
+  %wide = zext i32 %known to i64
+  %word = lshr i64 %wide, 6
+  %word.at = getelementptr i64, ptr %others, i64 %word
+  %old = load i64, ptr %word.at, align 8
+  %place = and i64 %wide, 63
+  %bit = shl i64 1, %place
+  %mask = xor i64 %bit, -1
+  %new = and i64 %old, %mask
+  store i64 %new, ptr %word.at, align 8
+  ret ptr %others
+}
+
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
 define void @worker(ptr %pool, i64 %thread) nounwind {
 entry:
   %own = call ptr @portion_of(ptr %pool, i64 %thread)
@@ -180,7 +205,8 @@ out:
   ret void
 }
 
-; Wake sleeping workers if the row of calls has gone on for long.
+; Wake sleeping workers if the row of calls has gone on for long, and keep them from the caller's core,
+; where the system may well put them: both would take as long as one.
 define internal void @wake(ptr %pool, i64 %threads) nounwind {
 entry:
   %began.at = getelementptr i8, ptr %pool, i64 <began>
@@ -200,6 +226,10 @@ next:
   br i1 %sleeps, label %post, label %done
 post:
   store atomic i64 0, ptr %asleep.at monotonic, align 8
+  %others = call ptr @other_cores(ptr %pool)
+  %id.at = getelementptr i8, ptr %sleeper, i64 <id>
+  %id = load i32, ptr %id.at, align 8
+  %moved = call i32 @sched_setaffinity(i32 %id, i64 <line>, ptr %others)
   %semaphore = getelementptr i8, ptr %sleeper, i64 <semaphore>
   %ignored = call i32 @sem_post(ptr %semaphore)
   br label %done

@@ -122,7 +122,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def asleep(pool: Pool) -> bool:
     """Whether every worker sleeps."""
-    flags = [pool._sleeper(thread) for thread in range(1, pool.threads)]
+    flags = [pool._sleeper(thread, "asleep") for thread in range(1, pool.threads)]
     return all(ctypes.c_int64.from_address(flag).value for flag in flags)
 
 
