@@ -1,4 +1,4 @@
-"""Measure convolutions beside the limit that popcounts set, in the same run; one thread is pinned."""
+"""Measure layers beside the limit of the machine, in the same run; one thread on one pinned core."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import geometric_mean, median, quantiles
+from typing import Any
 
 import numpy as np
 
-from autotune.machine import pin_core
+from autotune.machine import pin_core, time_alone
+from autotune.rates import Rates
+from lowbit import peers
 from lowbit.checks import CheckFailed, first_difference, is_exact, reference
 from lowbit.data import random_values
-from lowbit.elements import parse_element, spelling_of
+from lowbit.elements import parse_element
 from lowbit.kernel import Bound, Kernel, compile
+from lowbit.limits import Work, work_of
 from lowbit.program import Program
-from lowbit.signature import inputs_of
-from lowbit.single import conv2d
+from lowbit.signature import inputs_of, shaped
+from lowbit.suites import ConvLayer, Layer, program_of
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage
@@ -29,58 +34,14 @@ SAMPLE_S = 2e-3
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A convolution as `H W IC OC K pad stride`."""
+class PeerTime:
+    """The same layer in another system."""
 
-    name: str
-    height: int
-    width: int
-    inputs: int
-    outputs: int
-    kernel: int
-    padding: int
-    stride: int
-
-    @classmethod
-    def parse(cls, text: str) -> Layer:
-        """Read seven numbers; raises ValueError."""
-        words = text.replace(",", " ").split()
-        if len(words) != 7 or not all(word.isdigit() for word in words):
-            raise ValueError(
-                f"'{text}' is no convolution: expected seven numbers, H W IC OC K PAD STRIDE"
-            )
-        return cls("conv2d", *map(int, words))
-
-    def program(self, activation: str, weight: str, constant: Sequence[str]) -> Program:
-        """The layer as a program."""
-        return conv2d(
-            (1, self.height, self.width, self.inputs),
-            (self.kernel, self.kernel, self.inputs, self.outputs),
-            activation,
-            weight,
-            strides=self.stride,
-            padding=self.padding,
-            constant=constant,
-        )
-
-
-RESNET18 = tuple(
-    Layer(name, size, size, *rest)
-    for name, size, *rest in (
-        ("C2", 56, 64, 64, 3, 1, 1),
-        ("C3", 56, 64, 64, 1, 0, 1),
-        ("C4", 56, 64, 128, 3, 1, 2),
-        ("C5", 56, 64, 128, 1, 0, 2),
-        ("C6", 28, 128, 128, 3, 1, 1),
-        ("C7", 28, 128, 256, 3, 1, 2),
-        ("C8", 28, 128, 256, 1, 0, 2),
-        ("C9", 14, 256, 256, 3, 1, 1),
-        ("C10", 14, 256, 512, 3, 1, 2),
-        ("C11", 14, 256, 512, 1, 0, 2),
-        ("C12", 7, 512, 512, 3, 1, 1),
-    )
-)
-SUITES = {"resnet18": RESNET18}
+    system: str
+    precision: str
+    """`f32`, or `i8`: u8 by i8, and the result requantised to u8."""
+    time_us: float
+    spread_us: float
 
 
 @dataclass(frozen=True)
@@ -94,85 +55,116 @@ class Result:
     macs: int
     """Multiply-adds on taps inside the image."""
     time_us: float
-    """From packed activations and weights to i32."""
+    """From packed activations and weights to sums, or to packed codes."""
     time_with_packing_us: float
     """From one-byte activations and packed weights."""
     spread_us: float
     """Between the quartiles of `time_us`."""
-    limit_us: float | None
-    """What popcounts alone take at the measured rate, on a core a thread; None for elements that are no
-    codes."""
+    limit_us: float
+    """What the machine cannot beat: arithmetic or bytes, whichever takes longer, on a core a thread."""
+    output: str
+    """Element of the result."""
+    window: int
+    """Height and width of the window; 0 for a dense layer."""
+    limited_by: str
+    """The rate that sets the limit, as the machine's rates are named."""
+    work: Work
+    peers: tuple[PeerTime, ...] = ()
+
+    @property
+    def over_limit(self) -> float:
+        """Time over limit."""
+        return self.time_us / self.limit_us
+
+    def fastest_peer(self, precision: str) -> PeerTime | None:
+        """The fastest of those that were measured in a precision."""
+        among = [peer for peer in self.peers if peer.precision == precision]
+        return min(among, key=lambda peer: peer.time_us, default=None)
+
+
+@dataclass(frozen=True)
+class Question:
+    """How layers are measured."""
+
+    activation: str
+    weight: str
+    output: str | None = None
+    """A code to which sums are cut by thresholds in the kernel; None leaves sums."""
+    target: str = "host"
+    schedule: str | Schedule = "default"
+    check: bool = True
+    """Compare with the reference first."""
+    seed: int = 0
+    threads: int = 1
+    """At most; one a usable core."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no element, or an output that thresholds cannot make."""
+        for element in (self.activation, self.weight):
+            parse_element(element)
+        if self.output is None:
+            return
+        if not isinstance(parse_element(self.output), CodeType):
+            raise ValueError(f"an output is a code such as uint1, not {self.output}")
+        if self.activation == "f32":
+            raise ValueError(f"thresholds to {self.output} cut integers, not f32")
 
 
 def measure(
-    layer: Layer,
-    activation: str,
-    weight: str,
-    target: str = "host",
-    schedule: str | Schedule = "default",
-    threads: int = 1,
-    *,
-    probe: Callable[[], float],
-    check: bool = True,
-    seed: int = 0,
+    layer: Layer, asked: Question, rates: Rates, skipped: dict[str, str] | None = None
 ) -> Result:
-    """Time a layer, interleaved with `probe`, which measures binary multiply-adds a second once."""
-    kernels = [
-        compile(layer.program(activation, weight, constant), target, schedule, threads)
-        for constant in (("x", "w"), ("w",))
-    ]
-    packed, bytewise = (_bind(kernel, layer, check, seed) for kernel in kernels)
-    packed_work, used = contraction_of(kernels[0].program), kernels[0].threads
-    # Several threads find their cores themselves: pinned, they would all have to be.
-    with pin_core() if used == 1 else nullcontext():
-        calls = [_calls(packed), _calls(bytewise)]
-        times: list[list[float]] = [[], [], []]
-        for _ in range(ROUNDS):
-            times[0].append(_time(packed, calls[0]))
-            times[1].append(_time(bytewise, calls[1]))
-            times[2].append(probe())
-    lower, _, upper = quantiles(times[0], n=4)
-    planes = planes_of(packed_work)
-    limit = packed_work.macs * planes / median(times[2]) / used * 1e6 if planes else None
+    """Time a layer in turn with samples of the rates that bound it.
+
+    With `skipped`, peers are timed as well, and a sentence is left there for each that is not.
+    """
+    packed, program = _bind(layer, asked, ("x", "w"))
+    bytewise, _ = _bind(layer, asked, ("w",))
+    types = [one.type for one in inputs_of(program)], [shaped(y) for y in program.outputs]
+    work = work_of(contraction_of(program), *types)
+    threads = packed.team.threads if packed.team else 1
+    # Pins the threads that peers start too; ours must not share one core.
+    with pin_core() if threads == 1 else nullcontext():
+        beside = [] if skipped is None else list(peers.prepare(layer, skipped))
+        calls = [packed, bytewise, *(peer.call for peer in beside)]
+        times, seen = _in_turn(calls, rates, work)
+    limit, slowest = work.seconds(seen)
+    ours, bytes_too, *theirs = times
     return Result(
-        layer.name,
-        activation,
-        weight,
-        used,
-        packed_work.macs,
-        round(median(times[0]) * 1e6, 2),
-        round(median(times[1]) * 1e6, 2),
-        round((upper - lower) * 1e6, 2),
-        None if limit is None else round(limit, 2),
+        layer=layer.name,
+        activation=asked.activation,
+        weight=asked.weight,
+        threads=threads,
+        macs=contraction_of(program).macs,
+        time_us=_microseconds(median(ours)),
+        time_with_packing_us=_microseconds(median(bytes_too)),
+        spread_us=_spread(ours),
+        limit_us=_microseconds(limit / threads),
+        output=asked.output or ("f32" if asked.activation == "f32" else "i32"),
+        window=layer.kernel if isinstance(layer, ConvLayer) else 0,
+        limited_by=slowest,
+        work=work,
+        peers=tuple(
+            PeerTime(peer.name, peer.precision, _microseconds(median(one)), _spread(one))
+            for peer, one in zip(beside, theirs)
+        ),
     )
 
 
-def planes_of(work: Contraction) -> int:
-    """Pairs of planes that a product of codes needs; 0 if an operand is no code."""
-    if not isinstance(work.activation, CodeType) or not isinstance(work.weight, CodeType):
-        return 0
-    return work.activation.planes * work.weight.planes
-
-
-def _bind(kernel: Kernel, layer: Layer, check: bool, seed: int) -> Bound:
-    """A bound call of a layer on random data, compared once with the reference."""
-    program, constant = kernel.program, kernel.program.constant_names
-    rng = np.random.default_rng(seed)
-    arrays = [
-        random_values(tuple(one.type.get_shape()), one.type.element_type, rng)
-        for one in inputs_of(program)
-    ]
-    ahead = {name: a for name, a in zip(program.argument_names, arrays) if name in constant}
-    rest = [a for name, a in zip(program.argument_names, arrays) if name not in constant]
-    bound = kernel.bind(*rest, kernel.pack(**ahead))
-    bound()
-    if check:
-        got = from_storage(bound.results[0], kernel.signature.main.results[0])
-        wrong = first_difference(got, reference(program, *arrays), is_exact(program))
-        if wrong is not None:
-            elements = " x ".join(spelling_of(one.type.element_type) for one in inputs_of(program))
-            raise CheckFailed(f"layer {layer.name} ({elements}): {wrong}")
-    return bound
+def geometric_means(results: Sequence[Result]) -> dict[str, float]:
+    """Time over limit, and over the fastest peer, of 3x3 layers and of all, by what is compared."""
+    groups = {"3x3 layers": [one for one in results if one.window == 3], "all layers": results}
+    means: dict[str, float] = {}
+    for name, group in groups.items():
+        if name == "3x3 layers" and len(group) in (0, len(results)):
+            continue
+        ratios = {"limit": [one.over_limit for one in group]}
+        for precision in ("f32", "i8"):
+            fastest = [(one, one.fastest_peer(precision)) for one in group]
+            ratios[f"fastest {precision} peer"] = [
+                one.time_us / peer.time_us for one, peer in fastest if peer is not None
+            ]
+        means |= {f"{of}, {name}": geometric_mean(r) for of, r in ratios.items() if r}
+    return means
 
 
 def contraction_of(program: Program) -> Contraction:
@@ -181,7 +173,62 @@ def contraction_of(program: Program) -> Contraction:
     return op.contraction
 
 
-def _calls(call: Callable[[], None]) -> int:
+def _bind(layer: Layer, asked: Question, constant: Sequence[str]) -> tuple[Bound, Program]:
+    """A bound call of a layer on random data, compared once with the reference."""
+    elements = asked.activation, asked.weight
+    program = program_of(layer, *elements, constant)
+    rng = np.random.default_rng(asked.seed)
+    arrays = [
+        random_values(tuple(one.type.get_shape()), one.type.element_type, rng)
+        for one in inputs_of(program)
+    ]
+    if asked.output is not None:
+        sums = compile(program, asked.target, asked.schedule)(*arrays)
+        thresholds = _splitting(sums, asked.output), asked.output
+        program = program_of(layer, *elements, constant, thresholds)
+    kernel = compile(program, asked.target, asked.schedule, asked.threads)
+    bound = _bound(kernel, arrays, constant)
+    bound()
+    if asked.check:
+        got = from_storage(bound.results[0], kernel.signature.main.results[0])
+        wrong = first_difference(got, reference(program, *arrays), is_exact(program))
+        if wrong is not None:
+            raise CheckFailed(f"layer {layer.name} ({' x '.join(elements)}): {wrong}")
+    return bound, program
+
+
+def _bound(kernel: Kernel, arrays: Sequence[Array], constant: Sequence[str]) -> Bound:
+    names = kernel.program.argument_names
+    ahead = {name: array for name, array in zip(names, arrays) if name in constant}
+    rest = [array for name, array in zip(names, arrays) if name not in constant]
+    return kernel.bind(*rest, kernel.pack(**ahead))
+
+
+def _splitting(sums: Array, output: str) -> Array:
+    """Thresholds `[N, steps]` that split the sums of each channel into equal parts."""
+    code = parse_element(output)
+    assert isinstance(code, CodeType)
+    levels = np.arange(1, code.steps + 1) / (code.steps + 1)
+    table = np.quantile(sums.reshape(-1, sums.shape[-1]), levels, axis=0, method="higher")
+    return np.ascontiguousarray(table.T.astype(np.int32))
+
+
+def _in_turn(
+    calls: Sequence[Callable[[], Any]], rates: Rates, work: Work
+) -> tuple[list[list[float]], dict[str, float]]:
+    """Seconds of each call, sample by sample, and the medians of the rates beside them."""
+    counts = [_calls(call) for call in calls]
+    times: list[list[float]] = [[] for _ in calls]
+    seen: dict[str, list[float]] = {name: [] for name in work.rates}
+    for _ in range(ROUNDS):
+        for call, count, samples in zip(calls, counts, times):
+            samples.append(_time(call, count))
+        for name, samples in seen.items():
+            samples.append(rates.sample(name))
+    return times, {name: median(samples) for name, samples in seen.items()}
+
+
+def _calls(call: Callable[[], Any]) -> int:
     """Warm up, and say how many calls make one sample."""
     started, count = time.perf_counter(), 0
     while (spent := time.perf_counter() - started) < 5 * SAMPLE_S or count < 3:
@@ -190,15 +237,21 @@ def _calls(call: Callable[[], None]) -> int:
     return max(1, round(SAMPLE_S * count / spent))
 
 
-def _time(call: Callable[[], None], calls: int) -> float:
+def _time(call: Callable[[], Any], calls: int) -> float:
     """Seconds of one call, over `calls` of them."""
-    started = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - started) / calls
+
+    def sample() -> None:
+        for _ in range(calls):
+            call()
+
+    call()  # brings back what others have driven from the caches
+    return time_alone(sample) / calls
 
 
-def check_elements(*elements: str) -> None:
-    """Raise ValueError unless each is an element type."""
-    for element in elements:
-        parse_element(element)
+def _spread(samples: Sequence[float]) -> float:
+    lower, _, upper = quantiles(samples, n=4)
+    return _microseconds(upper - lower)
+
+
+def _microseconds(seconds: float) -> float:
+    return float(f"{seconds * 1e6:.5g}")

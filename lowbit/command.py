@@ -127,16 +127,26 @@ def _add_run(commands: Commands) -> None:
 
 
 def _add_bench(commands: Commands) -> None:
-    parser = _command(commands, "bench", "Measure convolutions beside the limit of this machine.")
+    parser = _command(commands, "bench", "Measure layers beside the limit of this machine.")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--suite", choices=("resnet18",), help="a list of layers")
+    what.add_argument("--suite", choices=("resnet18", "dense"), help="a list of layers")
     what.add_argument("--conv2d", metavar="'H W IC OC K PAD STRIDE'", help="one convolution")
+    what.add_argument("--dense", metavar="'M K N'", help="one product of [M, K] by [K, N]")
     parser.add_argument("--activation", default="uint1", help="element of activations (uint1)")
     parser.add_argument("--weight", default="uint1", help="element of weights (uint1)")
+    parser.add_argument(
+        "--output", metavar="CODE", help="cut the sums by thresholds to codes such as uint2, packed"
+    )
     _target(parser)
     _threads(parser)
     parser.add_argument("--layer", action="append", help="only this layer of the suite")
     parser.add_argument("--no-check", action="store_true", help="do not compare with the reference")
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="time onnxruntime, torch and OpenVINO beside, f32 and int8 (extra `peers`)",
+    )
+    parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")
     _json(parser)
 
 

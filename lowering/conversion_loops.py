@@ -33,7 +33,13 @@ from lowering.elements import (
     storage_extents,
 )
 from lowering.loops import tap_bounds
-from lowering.table_loops import build_tables, builds_tables, sum_codes
+from lowering.preparation import (
+    build_tables,
+    builds_tables,
+    spread_nibbles,
+    spreads_nibbles,
+    sum_codes,
+)
 from lowering.tasks import Share, Units, count_up
 from microkernels.block import move
 from microkernels.emit import Emitter, lanes_of, vector
@@ -58,6 +64,8 @@ def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) ->
         extent = _pack_rows(emit, source, target, units)
     elif builds_tables(source, target):
         extent = build_tables(emit, source, target, units)
+    elif spreads_nibbles(source, target):
+        extent = spread_nibbles(emit, source, target, units)
     elif _copies_flat(source, target):
         extent = _copy_flat(emit, source, target, units)
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i32
 from xdsl.ir import Operation, SSAValue
@@ -16,7 +17,9 @@ from lowbit_dialect.algebra import PairAlgebra
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import array, element_of, shape_of, shaped
+from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
+from lowering.thresholds import fold, planes, stores_planes
 from microkernels.block import move
 from microkernels.emit import Emitter, vector
 from microkernels.emit import element_of as lane_of
@@ -49,20 +52,88 @@ class Epilogue:
         self._operands: dict[SSAValue, Operand] = {}
         self._bases: dict[SSAValue, SSAValue] = {}
         self._rows: dict[tuple[SSAValue, int, int], SSAValue] = {}
+        self._limits: dict[tuple[SSAValue, int, int, int], SSAValue] = {}
 
     def finish(self, raw: SSAValue, place: Place) -> None:
         """Correct one vector of raw sums, run the epilogue on it, store it."""
-        value = self._divide(self._correct(raw, place))
+        blocks = self.tile.epilogue.blocks
+        if not blocks:
+            self._store(self._divide(self._correct(raw, place)), place)
+            return
+        *steps, last = blocks[0].ops
+        assert isinstance(last, YieldOp)
+        final = self._final_thresholds(steps, last)
+        if final and len(steps) == 1 and self._folds(final):
+            self._store_masks(self._planes_of_raw(final, raw, place), place)
+            return
         values: dict[SSAValue, SSAValue] = {}
-        if self.tile.epilogue.blocks:
-            block = self.tile.epilogue.block
-            values[block.args[0]] = value
-            for op in block.ops:
-                if isinstance(op, YieldOp):
-                    value = values[op.value]
-                else:
-                    values[op.results[0]] = self._apply(self, op, values[op.operands[0]], place)
-        self._store(value, place)
+        values[blocks[0].args[0]] = self._divide(self._correct(raw, place))
+        for op in steps[:-1] if final else steps:
+            values[op.results[0]] = self._apply(self, op, values[op.operands[0]], place)
+        if final:
+            self._store_masks(self._planes_of(final, values[final.input], place), place)
+        else:
+            self._store(values[last.value], place)
+
+    # Thresholds that become planes
+
+    def _final_thresholds(self, steps: list[Operation], last: YieldOp) -> ThresholdOp | None:
+        """The thresholds whose codes are stored as planes, and are made as planes."""
+        if not steps or not self._packed or last.value is not steps[-1].results[0]:
+            return None
+        final = steps[-1]
+        return final if isinstance(final, ThresholdOp) and stores_planes(final) else None
+
+    @property
+    def _packed(self) -> bool:
+        layout = layout_of(shaped(self.tile.outs))
+        return layout is not None and layout.packed
+
+    def _folds(self, op: ThresholdOp) -> bool:
+        """Whether comparisons may be made on raw sums."""
+        if op.flip or self.tile.corrections is None or self.tile.divisor.value.data != 1:
+            return False
+        if abs(self._factor()) == 1:
+            return True
+        # Differences are halved, so raw sums must stay far from where the difference saturates.
+        return self._largest_raw < 2**29
+
+    @property
+    def _largest_raw(self) -> int:
+        """The largest raw sum that any data gives."""
+        tile = self.tile
+        assert tile.weights is not None
+        codes = element_of(tile.input.type), element_of(tile.weights.type)
+        axes = array(tile.weight_axes, ())
+        depth = prod(array(tile.kernel, ())) * shape_of(tile.weights)[axes[2]]
+        return depth * prod((1 << code.planes) - 1 for code in codes if isinstance(code, CodeType))
+
+    def _planes_of(self, op: ThresholdOp, x: SSAValue, place: Place) -> list[SSAValue]:
+        emit, code = self.emit, op.output_element
+        assert isinstance(code, CodeType)
+        if op.flip:
+            x = emit.binary("xor", x, self.row(op.flip, place))
+        limits = [self.row(op.thresholds, place, step) for step in range(code.steps)]
+        return planes(emit, op, limits, lambda limit: emit.compare("sge", x, limit))
+
+    def _planes_of_raw(self, op: ThresholdOp, raw: SSAValue, place: Place) -> list[SSAValue]:
+        emit, code, factor = self.emit, op.output_element, self._factor()
+        assert isinstance(code, CodeType)
+        limits = [self._folded(op, place, step, factor) for step in range(code.steps)]
+        order = "sge" if factor > 0 else "sle"
+        return planes(emit, op, limits, lambda limit: emit.compare(order, raw, limit))
+
+    def _folded(self, op: ThresholdOp, place: Place, step: int, factor: int) -> SSAValue:
+        """A threshold with the corrections of the place's border class folded in."""
+        assert self.tile.corrections is not None
+        classes = array(self.tile.column_classes, ())
+        key = (op.thresholds, step, place.v, classes[place.r] if classes else -1)
+        if key not in self._limits:
+            pointer = self._correction_pointer(self.tile.corrections, place)
+            correction = self.emit.load(pointer, vector(self.lanes, i32), 4)
+            limit = self.row(op.thresholds, place, step)
+            self._limits[key] = fold(self.emit, limit, correction, factor)
+        return self._limits[key]
 
     # Corrections
 
@@ -168,9 +239,8 @@ class Epilogue:
     def _store(self, value: SSAValue, place: Place) -> None:
         emit, type = self.emit, shaped(self.tile.outs)
         layout, element = layout_of(type), type.element_type
-        if layout is not None and layout.packed:
-            assert isinstance(element, CodeType)
-            self._store_bits(value, place, element, layout.word_width)
+        if self._packed:
+            self._store_masks(self._masks(value), place)
             return
         pointer = self.pointer(self.tile.outs, place)
         dtype = storage_dtype(element, layout)
@@ -178,11 +248,25 @@ class Epilogue:
             value = emit.widen(value, IntegerType(8 * dtype.itemsize), signed=True)
         emit.store_some(value, pointer, dtype.itemsize, place.valid)
 
-    def _store_bits(self, value: SSAValue, place: Place, code: CodeType, width: int) -> None:
+    def _masks(self, value: SSAValue) -> list[SSAValue]:
+        """The planes of decoded lanes."""
+        emit, type, code = self.emit, value.type, element_of(self.tile.outs.type)
+        assert isinstance(code, CodeType)
+        if code.is_odd:
+            value = emit.binary("sub", value, emit.constant(code.offset, type))
+            value = emit.binary("lshr", value, emit.constant(1, type))
+        bits = [
+            emit.binary("and", value, emit.constant(1 << plane, type))
+            for plane in range(code.planes)
+        ]
+        return [emit.compare("ne", bit, emit.constant(0, type)) for bit in bits]
+
+    def _store_masks(self, masks: list[SSAValue], place: Place) -> None:
         """Store one mask of lanes a plane; the last vector of a row also clears the rest of its word."""
-        emit, type = self.emit, value.type
-        operand = self.operand(self.tile.outs)
-        size = shape_of(self.tile.outs)[self.axes[3]]
+        emit, operand = self.emit, self.operand(self.tile.outs)
+        layout = layout_of(shaped(self.tile.outs))
+        assert layout is not None
+        width, size = layout.word_width, shape_of(self.tile.outs)[self.axes[3]]
         key = (self.tile.outs, -3, -3)
         if key not in self._rows:
             # `channel` is a multiple of the lanes, so it divides into bytes
@@ -190,16 +274,10 @@ class Epilogue:
             at = (self.tile.batch, self.tile.row, self.tile.column)
             parts = [*zip(at, map(operand.stride, self.axes)), (byte, 1)]
             self._rows[key] = move(emit, operand.pointer, parts)
-        if code.is_odd:
-            value = emit.binary("sub", value, emit.constant(code.offset, type))
-            value = emit.binary("lshr", value, emit.constant(1, type))
         pixel = place.r * operand.stride(self.axes[2]) + place.v * self.lanes // 8
         last = place.v == self.tile.vectors.value.data - 1
-        for plane in range(code.planes):
-            bit = emit.binary("and", value, emit.constant(1 << plane, type))
-            mask = emit.bitcast(
-                emit.compare("ne", bit, emit.constant(0, type)), IntegerType(self.lanes)
-            )
+        for plane, flags in enumerate(masks):
+            mask = emit.bitcast(flags, IntegerType(self.lanes))
             if place.valid < self.lanes:
                 mask = emit.binary("and", mask, emit.constant((1 << place.valid) - 1, mask.type))
             if self.lanes > width >= place.valid:

@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, f32, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, f32, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -27,7 +28,7 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
 from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
-from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
+from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, ThresholdOp
 from lowbit_dialect.ops.layout import (
     ConstantOp,
     ConversionOp,
@@ -60,10 +61,15 @@ def plain(layout: Layout | None, element: Any) -> bool:
     return order and not layout.encoded and storage_dtype(element, layout) == storage_dtype(element)
 
 
-def rows_of(layout: Layout) -> Layout:
-    """The layout of planes in rows of 32-bit words, whose tables `layout` holds."""
-    *leading, channels, _ = layout.terms
-    return Layout((*leading, PLANES, Term(channels.axis, (("by", 32),))), i32)
+def rows_of(layout: Layout) -> Layout | None:
+    """The planes in rows of 32-bit words that `layout` is prepared from; None if it is not."""
+    word = layout.word_term
+    if word is None or not (layout.table or word.chain[:1] == (("in", 16),)):
+        return None
+    leading = [term for term in layout.terms if term.axis not in (None, word.axis)]
+    if any(term.chain for term in leading):
+        return None  # weights
+    return Layout((*leading, PLANES, Term(word.axis, (("by", 32),))), i32)
 
 
 class Packer:
@@ -86,9 +92,10 @@ class Packer:
         return self._converted[key]
 
     def _convert(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
-        if layout is not None and layout.table and not isinstance(value.owner, ConstantOp):
-            # Tables are built from planes, which the producer may store itself.
-            value = self.stored(value, rows_of(layout), before)
+        rows = rows_of(layout) if layout is not None else None
+        if rows not in (None, layout_of(shaped(value))) and not isinstance(value.owner, ConstantOp):
+            # What is prepared from planes in rows starts there: the producer may store those itself.
+            value = self.stored(value, rows, before)
         owner = value.owner
         if isinstance(owner, ConstantOp):
             type = tensor_of(value)
@@ -97,7 +104,9 @@ class Packer:
             found = convert_layout(value, layout)
             assert found is not None
             op = found
-        op.results[0].name_hint = f"{value.name_hint}_packed" if value.name_hint else None
+        if name := value.name_hint:
+            prepared = f"{name.removesuffix('_packed')}_prepared"
+            op.results[0].name_hint = prepared if name.endswith("_packed") else f"{name}_packed"
         where = (
             InsertPoint.after(owner)
             if isinstance(owner, Operation)
@@ -170,6 +179,8 @@ class Packer:
         self, op: ElementwiseOp, groups: int, size: int, block: int, before: Operation
     ) -> None:
         """Pad tables with a row for each channel to whole vectors, steps outermost."""
+        if isinstance(op, ThresholdOp) and _ascends(op.thresholds):
+            op.properties["ascending"] = UnitAttr()
         for table in op.tables:
             shape = shape_of(table)
             if shape[0] == 1:
@@ -272,6 +283,12 @@ class Packer:
             folded = _fold(op)
             if folded is not op:
                 Rewriter.replace_op(op, folded)
+
+
+def _ascends(table: SSAValue) -> bool:
+    """Whether the rows of a table are known to ascend."""
+    owner = table.owner
+    return isinstance(owner, ConstantOp) and bool((np.diff(owner.array(), axis=1) >= 0).all())
 
 
 def _fold(op: Operation) -> Operation:

@@ -255,27 +255,37 @@ class Reduction:
                     totals = self._column(*at, totals, inside)
             return totals
 
+        everything = list(range(self.pixels))
+        if bounds and bounds[0] == (0, self.kernel_columns) and self._contiguous(x_step, w_step):
+            return self._words(x, w, totals, everything, self.words * self.kernel_columns)
+
         def body(tap: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
             x_tap = Address(move(emit, x.pointer, [(tap, x_step)]), x.bytes)
             w_tap = Address(move(emit, w.pointer, [(tap, w_step)]), w.bytes)
-            return self._column(x_tap, w_tap, carried, list(range(self.pixels)))
+            return self._column(x_tap, w_tap, carried, everything)
 
         low, high = map(emit.index, bounds[0]) if bounds else self.tile.column_bounds
         return emit.loop(low, high, 1, totals, body)
+
+    def _contiguous(self, x_step: int, w_step: int) -> bool:
+        """Whether the words of neighbouring taps of a row follow each other, in both operands."""
+        return (x_step, w_step) == (self.words * self.x_word, self.words * self.w_word)
 
     def _column(
         self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
     ) -> list[SSAValue]:
         def words(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
-            return self._words(x, w, totals, inside)
+            return self._words(x, w, totals, inside, self.words)
 
         return self._scoped(Level.COLUMN, x, w, totals, words)
 
     def _words(
-        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
+        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int], count: int
     ) -> list[SSAValue]:
-        chunked = [narrow for at, narrow in self.narrows if at == Level.CHUNK]
-        return self._chunks(chunked, self.words, inside)(x, w, totals)
+        """A run of `count` words; it opens what does not span as many."""
+        levels = (Level.CHUNK, Level.COLUMN) if count > self.words else (Level.CHUNK,)
+        chunked = [narrow for at, narrow in self.narrows if at in levels]
+        return self._chunks(chunked, count, inside)(x, w, totals)
 
     def _chunks(self, narrows: list[Narrow], words: int, inside: list[int]) -> Step:
         """A step over `words`, cut in pieces that the narrow accumulators opened here can hold."""

@@ -2,7 +2,7 @@
 
 The kernel with the fewest instructions for an output (`Microkernel.cost`, word-steps times instructions,
 padding of words and vectors included). The block: as many vectors as the output channels of a group fill
-and the kernel allows; as many pixels as then fit in its accumulator registers.
+and the kernel allows; as many pixels as then fit in its accumulator registers, in tiles of one width.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from microkernels.target import Target
 MOST_ACCUMULATORS = 256
 """Accumulators of one tile: eight times what any target holds in registers."""
 
-UNROLLED_STEPS = 12
-"""Words of a kernel row up to which its columns are unrolled: a longer row runs as fast in a loop."""
+UNROLLED_STEPS = 6
+"""Words of a kernel row up to which its columns are unrolled. A longer row runs as fast in a loop, and
+12 steps of 16 accumulators already make LLVM spill: it moves loads up."""
 
 MOST_PRODUCTS = 4096
 """Unrolled products of one pair of planes: a second of compile time a tile."""
@@ -98,15 +99,18 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     columns = work.window.columns.out
     if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):
         columns *= work.window.rows.out
-    pixels = max(1, min(accumulators // vectors, columns))
+    tiles = -(-columns // max(1, accumulators // vectors))
+    pixels = -(-columns // tiles)
     taps = work.window.columns.kernel
     words = -(-work.inputs // kernel.channels_per_word)
+    # Products of a loop body over words; border tiles of a window repeat it for each column.
+    body = target.vector_registers * (1 if taps > 1 else 2)
     return Schedule(
         algorithm="direct",
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=max(1, min(words, 4 if taps > 1 else 8)),
+        unroll=max(1, min(words, body // (pixels * vectors))),
         taps="columns" if words * taps <= UNROLLED_STEPS else "none",
     )
 

@@ -156,6 +156,13 @@ class Emitter:
         flag = llvm.ICmpPredicateFlag(predicate).to_int()
         return self.op(llvm.ICmpOp(a, b, IntegerAttr(flag, i64)))
 
+    def select(self, mask: SSAValue, yes: SSAValue, no: SSAValue) -> SSAValue:
+        """Lanes of `yes` where a mask is set, of `no` elsewhere; xDSL's `llvm.select` takes no vectors."""
+        lanes = self.constant(lanes_of(yes.type), i32)
+        chosen = self.call(f"llvm.vp.select.{mangled(yes.type)}", [mask, yes, no, lanes], yes.type)
+        assert chosen is not None
+        return chosen
+
     def widen(self, value: SSAValue, element: Attribute, *, signed: bool) -> SSAValue:
         """Extend or truncate the integers of a value to `element`."""
         old, new = bits_of(element_of(value.type)), bits_of(element)

@@ -41,7 +41,9 @@ class Operand:
         if (axis, ()) in self._strides:
             return self._strides[axis, ()], 1
         ((chain, stride),) = [
-            (c, s) for (a, c), s in self._strides.items() if a == axis and c[-1][0] == "by"
+            (c, s)
+            for (a, c), s in self._strides.items()
+            if a == axis and len(c) == 1 and c[0][0] == "by"
         ]
         return stride, chain[-1][1]
 

@@ -19,6 +19,9 @@ DEPENDENCIES = {"llvmlite", "numpy", "rich", "typing_extensions", "xdsl"}
 
 ONNX = {"onnx", "google"}
 """The extra, and protobuf, which comes with it."""
+
+PEERS = {"onnx", "onnxruntime", "openvino", "torch"}
+"""The extra of the one file that runs other systems."""
 PUBLIC_XDSL = {
     "backend",
     "builder",
@@ -100,10 +103,10 @@ def test_imports_point_one_way(path: Path):
 def test_dependencies(path: Path):
     allowed = {*DEPENDENCIES, *ROOMS, *sys.stdlib_module_names}
     importer = path.is_relative_to(ROOT / "lowbit_dialect" / "importers")
-    lazy = ONNX if importer else set[str]()
+    lazy = ONNX if importer else PEERS if path == ROOT / "lowbit" / "peers.py" else set[str]()
     found = {parts[0] for parts in imports(tree(path))}
     assert found <= allowed | lazy, f"imports {', '.join(sorted(found - allowed - lazy))}"
-    assert not lazy & {parts[0] for parts in top_level(path)}, "onnx is an extra: import it lazily"
+    assert not lazy & {parts[0] for parts in top_level(path)}, "an extra is imported lazily"
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

@@ -7,6 +7,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     StringAttr,
+    UnitAttr,
     f32,
     i32,
     i64,
@@ -37,8 +38,9 @@ from lowbit_dialect.ops.properties import integer, one_of
 class ThresholdOp(ElementwiseOp):
     """Count thresholds: `code = minimum + step * #{i : (x ^ flip[c]) >= thresholds[c, i]}`.
 
-    `x` is i32; a row of thresholds ascends and has as many entries as the code type has steps. `flip`
-    (0 or -1 for each channel) makes a channel descend, since `~x >= t` is `x <= ~t`.
+    `x` is i32; a row of thresholds has as many entries as the code type has steps; `ascending` says that
+    none is below the one before it. `flip` (0 or -1 for each channel) makes a channel descend, since
+    `~x >= t` is `x <= ~t`.
     """
 
     name = "lowbit.threshold"
@@ -48,6 +50,7 @@ class ThresholdOp(ElementwiseOp):
     outs = opt_operand_def()
     result = opt_result_def()
     axis = prop_def(integer("axis"), default_value=LAST)
+    ascending = opt_prop_def(UnitAttr)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "$input `,` $thresholds (`flip` `(` $flip^ `:` type($flip) `)`)? "

@@ -16,8 +16,9 @@ so that it can be checked.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lowering.backend.jit import Jit
 from lowering.backend.translate import Translated
@@ -35,46 +36,58 @@ class Probe:
     """A compiled loop."""
 
     run: Callable[[int], int]
-    """Do so many rounds, at least one, and return how many bits were counted."""
+    """Do so many rounds, at least one, and return what was counted or summed."""
     macs: int
-    """Binary multiply-accumulates of one round: pairs of bits."""
+    """Multiply-accumulates of one round; binary ones, pairs of bits, where bits are counted."""
 
 
 def popcount_probe(target: Target) -> Probe:
     """Compile the probe of the popcount tier of `target`; raise `BackendError` if it cannot run here."""
     ir, macs = popcount_ir(target)
-    jit = Jit(Translated(ir, {}), target)
-    return Probe(jit.function("probe", ctypes.c_uint64, ctypes.c_uint64), macs)
+    return Probe(compiled(ir, target, ctypes.c_uint64), macs)
+
+
+def compiled(ir: str, target: Target, *arguments: Any) -> Callable[..., int]:
+    """Compile `@probe`, which returns 64 bits; raise `BackendError` if it cannot run here."""
+    return Jit(Translated(ir, {}), target).function("probe", ctypes.c_uint64, *arguments)
 
 
 def popcount_ir(target: Target) -> tuple[str, int]:
     """Write the probe of a target's popcount tier as LLVM IR, and the binary MACs of a round of it."""
     if target.vector_bits == 512 and target.has("avx512vpopcntdq"):
-        return _function(target, _vector_popcount()), 8 * 512
+        return function(target, _vector_popcount()), 8 * 512
     if target.vector_bits == 512:
-        return _function(target, _nibbles("zmm")), _STEPS * 6 * 512
+        return function(target, _nibbles("zmm")), _STEPS * 6 * 512
     if target.vector_bits == 256:
-        return _function(target, _nibbles("ymm")), _STEPS * 6 * 256
+        return function(target, _nibbles("ymm")), _STEPS * 6 * 256
     if target.has("popcnt"):
-        return _function(target, _scalar()), 8 * 4 * 64
-    return _function(target, _shifts()), 8 * 64
+        return function(target, _scalar()), 8 * 4 * 64
+    return function(target, _shifts()), 8 * 64
 
 
-def _function(target: Target, lines: Iterable[str]) -> str:
-    """Wrap assembly that takes a count above 0 in rcx and returns its result in rax."""
+def function(target: Target, lines: Iterable[str], arguments: Sequence[str] = ()) -> str:
+    """Wrap assembly that takes a count above 0 in rcx and returns its result in rax.
+
+    Further `arguments` come in rsi and rdi, which it then leaves as they are.
+    """
     text = "\\0A".join(lines).replace("$", "$$")
+    given = dict(zip(("rsi", "rdi"), arguments))
     vectors = (f"xmm{n}" for n in range(32 if target.vector_bits == 512 else 16))
-    clobbers = ("rbx", "rdx", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)), *vectors, "flags")
-    constraints = ",".join(["={rax},={rcx},{rcx}", *(f"~{{{name}}}" for name in clobbers)])
+    scratch = ("rbx", "rdx", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)), *vectors, "flags")
+    clobbers = (f"~{{{name}}}" for name in scratch if name not in given)
+    inputs = (f"{{{name}}}" for name in ("rcx", *given))
+    constraints = ",".join(["={rax},={rcx}", *inputs, *clobbers])
+    parameters = ", ".join(f"i64 %{name}" for name in ("rounds", *arguments))
     return f"""target triple = "{target.triple}"
-define i64 @probe(i64 %rounds) nounwind {{
-  %counts = call {{i64, i64}} asm sideeffect "{text}", "{constraints}"(i64 %rounds)
+define i64 @probe({parameters}) nounwind {{
+  %counts = call {{i64, i64}} asm sideeffect "{text}", "{constraints}"({parameters})
   %total = extractvalue {{i64, i64}} %counts, 0
   ret i64 %total
 }}"""
 
 
-def _broadcast(value: int, register: int, kind: str) -> list[str]:
+def broadcast(value: int, register: int, kind: str) -> list[str]:
+    """Put 64 bits into every lane of a register."""
     return [
         f"movabsq ${value}, %rax",
         f"vmovq %rax, %xmm{register}",
@@ -82,7 +95,7 @@ def _broadcast(value: int, register: int, kind: str) -> list[str]:
     ]
 
 
-def _sum_lanes(kind: str) -> list[str]:
+def sum_lanes(kind: str) -> list[str]:
     """Add the 64-bit lanes of register 0 into rax."""
     halves = ["vextracti64x4 $1, %zmm0, %ymm1", "vpaddq %ymm1, %ymm0, %ymm0"]
     return [
@@ -109,12 +122,12 @@ def _vector_popcount() -> list[str]:
         )
     ]
     return [
-        *_broadcast(A, 16, "zmm"),
-        *_broadcast(B, 17, "zmm"),
+        *broadcast(A, 16, "zmm"),
+        *broadcast(B, 17, "zmm"),
         *(f"vpxorq %zmm{n}, %zmm{n}, %zmm{n}" for n in chains),
-        *_loop("1", "rcx", body),
+        *loop("1", "rcx", body),
         *(f"vpaddq %zmm{n}, %zmm0, %zmm0" for n in chains[1:]),
-        *_sum_lanes("zmm"),
+        *sum_lanes("zmm"),
     ]
 
 
@@ -142,13 +155,13 @@ def _nibbles(kind: str) -> list[str]:
             f"{xor} %{kind}{n}, %{kind}{n}, %{kind}{n}",
         )
     ]
-    broadcasts = [_broadcast(value, at, kind) for at, value in zip(operands, values, strict=True)]
+    broadcasts = [broadcast(value, at, kind) for at, value in zip(operands, values, strict=True)]
     return [
         *_table(table, kind),
         *(line for lines in broadcasts for line in lines),
         *(f"{xor} %{kind}{n}, %{kind}{n}, %{kind}{n}" for n in (total, zero, *chains)),
-        *_loop("1", "rcx", [f"movl ${_STEPS}, %edx", *_loop("2", "rdx", body), *widen]),
-        *_sum_lanes(kind),
+        *loop("1", "rcx", [f"movl ${_STEPS}, %edx", *loop("2", "rdx", body), *widen]),
+        *sum_lanes(kind),
     ]
 
 
@@ -183,7 +196,7 @@ def _scalar() -> list[str]:
         f"movabsq ${A}, %{mask}",
         *(f"movabsq ${B}, %{word}" for word in words),
         *(f"xorl %{total}, %{total}" for total in ("eax", "ebx", "edx", "r14d")),
-        *_loop("1", "rcx", step * 8),
+        *loop("1", "rcx", step * 8),
         *(f"addq %{total}, %rax" for total in totals[1:]),
     ]
 
@@ -208,9 +221,10 @@ def _shifts() -> list[str]:
     return [
         *(f"movabsq ${value}, %{register}" for register, value in constants.items()),
         "xorl %eax, %eax",
-        *_loop("1", "rcx", step * 8),
+        *loop("1", "rcx", step * 8),
     ]
 
 
-def _loop(label: str, counter: str, body: list[str]) -> list[str]:
+def loop(label: str, counter: str, body: list[str]) -> list[str]:
+    """Repeat as often as a register says, at least once."""
     return [".p2align 5", f"{label}:", *body, f"decq %{counter}", f"jnz {label}b"]

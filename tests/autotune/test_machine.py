@@ -23,6 +23,16 @@ def test_samples_can_be_taken_one_by_one():
     assert all(sample() > 0 for _ in range(3))
 
 
+def test_an_interrupted_call_is_timed_again(monkeypatch: pytest.MonkeyPatch):
+    switches, calls = iter([0, 1, 1, 2, 2, 2]), list[int]()
+    monkeypatch.setattr(machine, "_switches", lambda: next(switches))
+    assert machine.time_alone(lambda: calls.append(1)) > 0
+    assert len(calls) == 3
+    switches = iter(range(100))
+    machine.time_alone(lambda: calls.append(1), attempts=4)
+    assert len(calls) == 7
+
+
 def test_a_target_that_cannot_run_has_no_rate(monkeypatch: pytest.MonkeyPatch):
     from lowering.backend import host
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lowbit
+from lowbit import peers
 from lowbit.command import main
 from lowbit.commands import inputs
 
@@ -120,13 +121,49 @@ class TestResults:
             "time_with_packing_us",
             "spread_us",
             "limit_us",
+            "output",
+            "window",
+            "limited_by",
+            "work",
+            "peers",
         ]
         assert result["macs"] == (6 * 3 - 2) ** 2 * 8 * 8
         assert {"cpu", "target", "binary_gmacs_per_s"} <= set(told["machine"])
+        assert {"L1 read", "memory write"} <= set(told["machine"]["gb_per_s"])
         table = output(
             capsys, "bench", "--conv2d", "4 4 8 8 1 0 1", "--activation", "i8", "--weight", "i8"
         )
-        assert table.splitlines()[2].startswith("conv2d")
+        assert table.splitlines()[3].startswith("conv2d")
+        assert "GMAC/s: " in table.splitlines()[1]
+
+    def test_bench_writes_a_page(self, capsys: pytest.CaptureFixture[str]) -> None:
+        layer = ("--dense", "2 64 32", "--output", "uint2", "--report", "page.html")
+        output(capsys, "bench", *layer)
+        assert "uint1 x uint1 to uint2" in Path("page.html").read_text()
+
+    def test_bench_beside_peers(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def copied(task: peers.Task) -> tuple[peers.Call, peers.Fetch]:
+            return task.x.copy, lambda x: x
+
+        def missing(task: peers.Task) -> tuple[peers.Call, peers.Fetch]:
+            raise ImportError("No module named 'abacus'", name="abacus")
+
+        systems = [
+            peers.System("copier", "numpy", "f32", copied),
+            peers.System("beads", "abacus", "f32", missing),
+            peers.System("beads", "abacus", "i8", missing),
+            peers.System("broken", "numpy", "i8", lambda task: 1 // 0),  # type: ignore[arg-type]
+        ]
+        monkeypatch.setattr(peers, "SYSTEMS", tuple(systems))
+        assert main(["bench", "--dense", "2 64 32", "--peers"]) == 0
+        captured = capsys.readouterr()
+        assert captured.err.splitlines() == [
+            "abacus is skipped: abacus is not installed",
+            "broken i8 is skipped on dense: integer division or modulo by zero",
+        ]
+        assert "fastest f32" in captured.out and "copier" in captured.out
 
 
 @pytest.mark.usefixtures("folder")
@@ -158,6 +195,15 @@ class TestErrors:
             ("run net.mlir -i all.npz -o out.txt", "out.txt: results go to an .npz file"),
             ("bench --conv2d 1,2,3", "'1,2,3' is no convolution: expected seven numbers"),
             ("bench --conv2d 4,4,8,8,5,0,1", "'lowbit.conv2d': the output is empty"),
+            ("bench --dense 1,2", "'1,2' is no dense layer: expected three numbers, M K N"),
+            ("bench --dense 1,0,2", "a shape of 1x0: every extent is at least 1"),
+            ("bench --dense 1,2,3 --layer C2", "--layer picks layers of a --suite"),
+            ("bench --dense 1,2,3 --output i8", "an output is a code such as uint1, not i8"),
+            ("bench --dense 1,2,3 --report /none/x", "/none/x: No such file or directory"),
+            (
+                "bench --dense 1,2,3 --activation f32 --weight f32 --output uint1",
+                "thresholds to uint1 cut integers, not f32",
+            ),
             ("bench --suite resnet18 --weight uint9", "unknown element 'uint9'"),
             (
                 "bench --suite resnet18 --threads 0",

@@ -107,6 +107,22 @@ def test_tables(tier: str, kind: str):
 
 
 @pytest.mark.parametrize("tier", TIERS)
+def test_nibbles(tier: str):
+    """Four channels a byte, from planes in rows (whole words on both sides or not) and read again."""
+
+    def run(drawn: Any) -> None:
+        shape, code = drawn.draw(shapes()), drawn.draw(code_types())
+        leading, axis = tuple(Term(axis) for axis in range(len(shape) - 1)), len(shape) - 1
+        rows = Layout((*leading, PLANES, Term(axis, (("by", 32),))), i32)
+        nibbles = Term(axis, (("by", 16),)), Term(axis, (("in", 16), ("by", 4)))
+        spread = Layout((*leading, PLANES, *nibbles), i8)
+        pair = (rows, spread) if drawn.draw(st.integers(0, 2)) else (spread, rows)
+        convert(shape, code, *pair, drawn.draw, tier)
+
+    sample(run, 2000 + TIERS.index(tier), st.data())
+
+
+@pytest.mark.parametrize("tier", TIERS)
 def test_transpose_and_reshape(tier: str):
     def run(drawn: Any) -> None:
         shape = drawn.draw(shapes())

@@ -25,6 +25,7 @@ from lowbit_dialect.reference import Array
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.lookup import lookup_kernels
+from microkernels.popcount import popcount_kernels
 
 
 def data_of(case: LinearCase) -> list[list[Array]]:
@@ -137,14 +138,17 @@ def test_every_pair_of_codes(activation: str):
 
 
 @pytest.mark.parametrize("unroll", [1, 5, 31])
-@pytest.mark.parametrize("tier", TIERS)
-def test_depths_at_which_narrow_sums_are_full(tier: str, unroll: int):
-    """31 words of 32 or 64 bits fill a byte of popcounts; a wrong flush shows on all ones alone."""
-    for depth in (31 * 32 - 1, 31 * 32, 31 * 32 + 1, 31 * 64 + 1, 3968, 4096, 8192):
+@pytest.mark.parametrize(
+    ("tier", "name"),
+    [(tier, kernel.name) for tier in TIERS for kernel in popcount_kernels(resolve_target(tier))],
+)
+def test_depths_at_which_narrow_sums_are_full(tier: str, name: str, unroll: int):
+    """31 words, or 63 of nibbles, fill a byte of popcounts; a wrong flush shows on all ones alone."""
+    for depth in (31 * 32, 31 * 32 + 1, 63 * 16, 63 * 16 + 1, 31 * 64 + 1, 4096, 8192):
         for pair in (("uint1", "uint1"), ("odd1", "odd1"), ("uint2", "odd1"))[
             : 1 + (depth == 4096) * 2
         ]:
             case = LinearCase("dense", *pair, height=2, channels=depth, outputs=9, seed=1)
             module = program_for(case)
-            pin_all(module, tier, "popcount", unroll=unroll)
+            pin_all(module, tier, name, unroll=unroll)
             check(module, data_of(case), tier)

@@ -939,7 +939,7 @@ func.func @schedule_field(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x
 
 // -----
 
-// ERROR: 'x0' is not a stored axis: expected dK, dK by B, dK in B or planes
+// ERROR: 'x0' is not a stored axis: expected dK, dK by B, dK in B, planes, sums, choices
 func.func @layout_syntax(%x: tensor<4xi8, #lowbit.layout<[x0], i8>>) {
   func.return
 }

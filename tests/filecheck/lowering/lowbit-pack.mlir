@@ -6,7 +6,20 @@
 // CHECK-DAG:     %x_packed = lowbit.bitpack %x : tensor<3x64x!lowbit.uint<1>> -> tensor<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>
 // CHECK:         lowbit.dense %x_packed, %w_packed corrections(%corrections
 func.func @arguments(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<1>>) -> tensor<3x16xi32> {
-  %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  func.return %y : tensor<3x16xi32>
+}
+
+// -----
+
+// Tables are prepared from planes in rows, which a producer may store.
+
+// CHECK-LABEL: @prepared
+// CHECK:         %x_packed = lowbit.bitpack %x : {{.*}} #lowbit.layout<[d0, planes, d1 by 32], i32>>
+// CHECK:         %x_prepared = lowbit.relayout %x_packed : {{.*}} #lowbit.layout<[d0, d1 by 4, choices], i8>>
+// CHECK:         lowbit.dense %x_prepared, %w_packed
+func.func @prepared(%x: tensor<3x64x!lowbit.uint<2>>, %w: tensor<64x16x!lowbit.odd<1>>) -> tensor<3x16xi32> {
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = lookup_4x32>} : tensor<3x64x!lowbit.uint<2>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
 }
 
@@ -34,7 +47,7 @@ func.func @ahead(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<
 // CHECK-NOT:     lowbit.corrections
 func.func @constant(%x: tensor<3x64x!lowbit.uint<1>>) -> tensor<3x16xi32> {
   %w = lowbit.constant dense<1> : tensor<64x16xi8> -> tensor<64x16x!lowbit.odd<1>>
-  %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
 }
 

@@ -16,15 +16,15 @@ func.func @dense(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1
 
 // -----
 
-// The border is peeled: bounds as operands left and right, all three taps between.
+// The border is peeled: two taps left and right, all three between.
 
 // CHECK-LABEL: @borders
 // CHECK:         scf.for [[ROW:%.*]] =
-// CHECK:           lowbit.tile "max" at({{.*}}, [[ROW]], {{.*}}) rows({{.*}}) columns(
+// CHECK:           lowbit.tile "max" at({{.*}}, [[ROW]], {{.*}}) rows({{.*}}) ins({{.*}} columns = array<i64: 1, 3>
 // CHECK:           scf.for [[COLUMN:%.*]] =
 // CHECK-NEXT:        lowbit.tile "max" at({{.*}}, [[ROW]], [[COLUMN]]) rows({{[^)]*}}) ins(
 // CHECK-SAME:          columns = array<i64: 0, 3>
-// CHECK:           lowbit.tile "max" at({{.*}}, [[ROW]], {{.*}}) rows({{.*}}) columns(
+// CHECK:           lowbit.tile "max" at({{.*}}, [[ROW]], {{.*}}) rows({{.*}}) ins({{.*}} columns = array<i64: 0, 2>
 func.func @borders(%x: memref<1x3x4x8xi32>, %y: memref<1x3x4x8xi32>) {
   lowbit.max_pool %x outs(%y : memref<1x3x4x8xi32>) {kernel = array<i64: 1, 3>, padding = array<i64: 0, 1, 0, 1>} : memref<1x3x4x8xi32>
   func.return

@@ -1,9 +1,11 @@
-"""Loops that build the tables of look-up kernels: sums of codes over the subsets of a few channels.
+"""Loops that prepare activations for kernels from planes packed in rows of 32-bit words.
 
-The table of `B` codes is the weighted sum over their planes of the table of `B` bits `n`, whose entry `s`
-is `popcount(n & s)` for `sums` and `popcount(n ^ s)` for `choices`. From planes packed in rows, two tables
-of 4 channels a step come from a constant of 256 x 32 bytes indexed by a byte of the plane, one addition a
-plane and one to double; a table of 6 is a broadcast, a mask and a popcount of 64 bytes.
+Nibbles: four channels a byte, spread by shifts and masks of eight words at a time.
+
+Tables: that of `B` codes is the weighted sum over their planes of the table of `B` bits `n`, whose entry
+`s` is `popcount(n & s)` for `sums` and `popcount(n ^ s)` for `choices`. Two tables of 4 channels a step
+come from a constant of 256 x 32 bytes indexed by a byte of the plane, one addition a plane and one to
+double; a table of 6 is a broadcast, a mask and a popcount of 64 bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from xdsl.dialects.builtin import (
     BytesAttr,
     DenseIntOrFPElementsAttr,
     IndexType,
+    IntegerType,
     MemRefType,
     ModuleOp,
     StringAttr,
@@ -33,29 +36,119 @@ from xdsl.traits import SymbolTable
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Term
 from lowering.elements import Element, Known, nest
-from lowering.tasks import Units
+from lowering.tasks import Units, count_up
 from microkernels.block import move
 from microkernels.emit import Emitter, vector
 
 CACHE_LINE = 64
 
 
+def _rows(source: Element) -> tuple[tuple[Term, ...], int] | None:
+    """`(leading axes, channel axis)` of planes in rows of 32-bit words; None if that is not `source`."""
+    layout = source.layout
+    if layout is None or not layout.packed or layout.msb or source.dtype.itemsize != 4:
+        return None
+    *leading, planes, channels = layout.terms
+    whole = all(term.axis is not None and not term.chain for term in leading)
+    if not whole or planes != PLANES or channels.axis is None or channels.chain != (("by", 32),):
+        return None
+    return tuple(leading), channels.axis
+
+
+def spreads_nibbles(source: Element, target: Element) -> bool:
+    """Whether bytes of four channels are spread from planes in rows of 32-bit words."""
+    if (rows := _rows(source)) is None or target.dtype.itemsize != 1:
+        return False
+    leading, axis = rows
+    nibbles = Term(axis, (("by", 16),)), Term(axis, (("in", 16), ("by", 4)))
+    layout = target.layout
+    return layout is not None and not layout.msb and target.terms == (*leading, PLANES, *nibbles)
+
+
+def spread_nibbles(
+    emit: Emitter, source: Element, target: Element, units: Units | None = None
+) -> int:
+    """Fill every byte of the target, or those of some rows or runs; see `spreads_nibbles`.
+
+    Returns how many rows or runs there are.
+    """
+    code, axis = target.type.element_type, source.word_term.axis
+    assert isinstance(code, CodeType) and axis is not None
+    shape = target.type.get_shape()
+    rows = prod(shape) // shape[axis] * code.planes
+    halves = -(-shape[axis] // 16)
+
+    def spread(x: SSAValue, y: SSAValue, words: int, element: IntegerType) -> None:
+        """`words` words of which `element` is the half or whole that is stored, twice as wide."""
+        width = element.width.data
+        loaded = emit.load(x, vector(words, element), width // 8)
+        bits = emit.widen(loaded, IntegerType(2 * width), signed=False)
+        for shift in (16, 8, 4):
+            if shift < width:
+                mask = sum(((1 << shift) - 1) << at for at in range(0, 2 * width, 2 * shift))
+                moved = emit.binary("shl", bits, emit.constant(shift, bits.type))
+                both = emit.binary("or", bits, moved)
+                bits = emit.binary("and", both, emit.constant(mask, bits.type))
+        emit.store(bits, y, width // 8)
+
+    if halves % 2 == 0:
+        return _spread_flat(emit, source, target, rows * halves // 2, spread, units)
+
+    def row(at: list[SSAValue]) -> None:
+        words = halves // 2
+        x = move(emit, source.operand.pointer, [(at[0], (words + 1) * 4)])
+        y = move(emit, target.operand.pointer, [(at[0], halves * 4)])
+        nest(
+            emit, [words], lambda a: spread(*_both(emit, x, y, a[0], 1), 1, i32)
+        ) if words else None
+        spread(emit.offset(x, words * 4), emit.offset(y, words * 8), 1, i16)
+
+    nest(emit, [rows], row, units)
+    return rows
+
+
+SPREAD_WORDS = 8
+
+
+def _spread_flat(
+    emit: Emitter,
+    source: Element,
+    target: Element,
+    words: int,
+    spread: Callable[[SSAValue, SSAValue, int, IntegerType], None],
+    units: Units | None,
+) -> int:
+    """Rows that hold whole words on both sides are one run of them."""
+    x, y = source.operand.pointer, target.operand.pointer
+    whole, rest = divmod(words, SPREAD_WORDS)
+
+    def full(at: SSAValue) -> None:
+        spread(*_both(emit, x, y, at, SPREAD_WORDS), SPREAD_WORDS, i32)
+
+    def short(_: SSAValue) -> None:
+        for word in range(whole * SPREAD_WORDS, words):
+            spread(emit.offset(x, word * 4), emit.offset(y, word * 8), 1, i32)
+
+    if whole:
+        count_up(emit, whole, full, units and units.within(emit, 0, whole))
+    if rest:
+        count_up(emit, 1, short, units and units.within(emit, whole, 1))
+    return whole + bool(rest)
+
+
+def _both(
+    emit: Emitter, x: SSAValue, y: SSAValue, index: SSAValue, words: int
+) -> tuple[SSAValue, SSAValue]:
+    return move(emit, x, [(index, words * 4)]), move(emit, y, [(index, words * 8)])
+
+
 def builds_tables(source: Element, target: Element) -> bool:
     """Whether tables of 4 or 6 channels are built from planes in rows of 32-bit words."""
-    if source.layout is None or not source.layout.packed or target.table is None:
+    if (rows := _rows(source)) is None or target.table is None:
         return False
-    *rows, channels, table = target.terms
-    whole = all(term.axis is not None and not term.chain for term in rows)
-    packed = (*rows, PLANES, Term(channels.axis, (("by", 32),)))
-    blocks = [Term(channels.axis, (("by", size),)) for size in (4, 6)]
-    return (
-        whole
-        and table == target.table
-        and source.terms == packed
-        and source.dtype.itemsize == 4
-        and not source.layout.msb
-        and channels in blocks
-    )
+    leading, axis = rows
+    blocks = [Term(axis, (("by", size),)) for size in (4, 6)]
+    return target.terms in [(*leading, block, target.table) for block in blocks]
 
 
 def build_tables(

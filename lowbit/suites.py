@@ -1,0 +1,132 @@
+"""The layers that `lowbit bench` measures: convolutions and dense layers, alone or as suites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.ir import SSAValue
+
+from lowbit.program import Program
+from lowbit_dialect.layout import Array, Layout
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """A convolution as `H W IC OC K pad stride`, of one image."""
+
+    name: str
+    height: int
+    width: int
+    inputs: int
+    outputs: int
+    kernel: int
+    padding: int
+    stride: int
+
+    @classmethod
+    def parse(cls, text: str) -> ConvLayer:
+        """Read seven numbers; raises ValueError."""
+        return cls("conv2d", *_numbers(text, "convolution", "H W IC OC K PAD STRIDE"))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """NHWC."""
+        return (1, self.height, self.width, self.inputs)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """HWIO."""
+        return (self.kernel, self.kernel, self.inputs, self.outputs)
+
+    def apply(self, program: Program, x: SSAValue, w: SSAValue) -> SSAValue:
+        """Add the op to a program."""
+        return program.conv2d(x, w, strides=self.stride, padding=self.padding)
+
+
+@dataclass(frozen=True)
+class DenseLayer:
+    """A matrix product as `M K N`: batch, inputs, outputs."""
+
+    name: str
+    batch: int
+    inputs: int
+    outputs: int
+
+    @classmethod
+    def parse(cls, text: str) -> DenseLayer:
+        """Read three numbers; raises ValueError."""
+        return cls("dense", *_numbers(text, "dense layer", "M K N"))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Batch, inputs."""
+        return (self.batch, self.inputs)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Inputs, outputs."""
+        return (self.inputs, self.outputs)
+
+    def apply(self, program: Program, x: SSAValue, w: SSAValue) -> SSAValue:
+        """Add the op to a program."""
+        return program.dense(x, w)
+
+
+Layer = ConvLayer | DenseLayer
+
+
+def program_of(
+    layer: Layer,
+    activation: str,
+    weight: str,
+    constant: Sequence[str],
+    thresholds: tuple[Array, str] | None = None,
+) -> Program:
+    """A layer as a program of `x` and `w`, of which those in `constant` are packed ahead.
+
+    Its result is the sums; with a table of thresholds, `[N, steps]`, and a code, it is that code packed
+    in words of 32 channels, as a next layer reads it.
+    """
+    program = Program()
+    x = program.input(layer.input_shape, activation, name="x", constant="x" in constant)
+    w = program.input(layer.weight_shape, weight, name="w", constant="w" in constant)
+    y = layer.apply(program, x, w)
+    if thresholds is not None:
+        table, code = thresholds
+        y = program.threshold(y, program.constant(table, "i32"), code)
+        *outer, channels = (f"d{axis}" for axis in range(len(layer.input_shape)))
+        y = program.bitpack(y, Layout.of(", ".join([*outer, "planes", f"{channels} by 32"])))
+    y.name_hint = "y"
+    program.output(y)
+    return program
+
+
+def _numbers(text: str, what: str, names: str) -> list[int]:
+    words, count = text.replace(",", " ").split(), len(names.split())
+    if len(words) != count or not all(word.isdecimal() and word.isascii() for word in words):
+        spelled = {3: "three", 7: "seven"}[count]
+        raise ValueError(f"'{text}' is no {what}: expected {spelled} numbers, {names}")
+    return [int(word) for word in words]
+
+
+RESNET18 = tuple(
+    ConvLayer(name, size, size, *rest)
+    for name, size, *rest in (
+        ("C2", 56, 64, 64, 3, 1, 1),
+        ("C3", 56, 64, 64, 1, 0, 1),
+        ("C4", 56, 64, 128, 3, 1, 2),
+        ("C5", 56, 64, 128, 1, 0, 2),
+        ("C6", 28, 128, 128, 3, 1, 1),
+        ("C7", 28, 128, 256, 3, 1, 2),
+        ("C8", 28, 128, 256, 1, 0, 2),
+        ("C9", 14, 256, 256, 3, 1, 1),
+        ("C10", 14, 256, 512, 3, 1, 2),
+        ("C11", 14, 256, 512, 1, 0, 2),
+        ("C12", 7, 512, 512, 3, 1, 1),
+    )
+)
+DENSE = tuple(
+    DenseLayer(f"D{size}b{batch}", batch, size, size) for size in (1024, 4096) for batch in (1, 64)
+)
+SUITES: dict[str, tuple[Layer, ...]] = {"resnet18": RESNET18, "dense": DENSE}

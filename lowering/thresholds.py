@@ -1,0 +1,91 @@
+"""Thresholds whose codes go out as planes: compare masks are packed bits.
+
+Codes are never formed. Where a row of thresholds ascends, the planes come from the top one down by binary
+search, `n` comparisons and `2^n - 1 - n` selections for `n` bits; else all comparisons are counted by
+carry-save adders on masks. Corrections and the factor of raw sums go into the thresholds, once a tile:
+
+    correction + factor * raw >= t   <=>   raw >= t - correction           (factor 1)
+                                     <=>   raw <= correction - t           (factor -1)
+                                     <=>   raw >= -((correction - t) >> 1) (factor 2)
+                                     <=>   raw <= (correction - t) >> 1    (factor -2)
+
+with differences that saturate, so that thresholds nothing or everything reaches stay such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.codes import CodeType, TernaryType
+from lowbit_dialect.ops.elementwise import ThresholdOp
+from microkernels.emit import Emitter
+
+MOST_STEPS = 15
+"""Thresholds up to which they are unrolled."""
+
+Compare = Callable[[SSAValue], SSAValue]
+"""The mask of lanes that reach a threshold."""
+
+
+def stores_planes(op: ThresholdOp) -> bool:
+    """Whether the planes of the codes come from comparisons alone."""
+    code = op.output_element
+    assert isinstance(code, CodeType)
+    return code.steps <= MOST_STEPS and not isinstance(code, TernaryType)
+
+
+def planes(
+    emit: Emitter, op: ThresholdOp, limits: list[SSAValue], reached: Compare
+) -> list[SSAValue]:
+    """The planes of the codes as masks, lowest first; `limits` are the thresholds in their order."""
+    code = op.output_element
+    assert isinstance(code, CodeType)
+    if op.ascending or len(limits) == 1:
+        bits = _search(emit, limits, reached)
+    else:
+        bits = _count(emit, [reached(limit) for limit in limits])
+    if code.minimum < 0 and not code.is_odd:
+        # The lowest code is 10..0: counts start there.
+        bits[-1] = emit.binary("xor", bits[-1], emit.constant(1, bits[-1].type))
+    return bits
+
+
+def fold(emit: Emitter, limit: SSAValue, correction: SSAValue, factor: int) -> SSAValue:
+    """What raw sums are compared with in place of `limit`; see the table above."""
+    if factor == 1:
+        return emit.intrinsic("ssub.sat", limit, correction)
+    gap = emit.intrinsic("ssub.sat", correction, limit)
+    if factor == -1:
+        return gap
+    half = emit.binary("ashr", gap, emit.constant(1, gap.type))
+    return half if factor == -2 else emit.binary("sub", emit.constant(0, gap.type), half)
+
+
+def _search(emit: Emitter, limits: list[SSAValue], reached: Compare) -> list[SSAValue]:
+    middle = len(limits) // 2
+    high = reached(limits[middle])
+    if len(limits) == 1:
+        return [high]
+    chosen = [
+        emit.select(high, above, below)
+        for below, above in zip(limits[:middle], limits[middle + 1 :])
+    ]
+    return [*_search(emit, chosen, reached), high]
+
+
+def _count(emit: Emitter, masks: list[SSAValue]) -> list[SSAValue]:
+    """How many of `2^n - 1` masks are set in each lane, as `n` masks, the lowest bit first."""
+    bits: list[SSAValue] = []
+    while masks:
+        carries: list[SSAValue] = []
+        while len(masks) > 1:
+            a, b, c = masks.pop(), masks.pop(), masks.pop()
+            either = emit.binary("xor", a, b)
+            masks.append(emit.binary("xor", either, c))
+            both = emit.binary("and", a, b)
+            carries.append(emit.binary("or", both, emit.binary("and", either, c)))
+        bits += masks
+        masks = carries
+    return bits
