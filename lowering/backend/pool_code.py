@@ -159,7 +159,8 @@ entry:
   %spin.at = getelementptr i8, ptr %pool, i64 <spin>
   %workers.at = getelementptr i8, ptr %pool, i64 <workers>
   %limit = load i64, ptr %spin.at, align 8
-  br label %idle
+  ; New threads start beside their creator: waking finds them a core of their own.
+  br label %sleep
 idle:
   %since = call i64 @llvm.readcyclecounter()
   br label %look
