@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from ctypes import c_void_p
+from ctypes import addressof, c_void_p
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -184,7 +184,8 @@ class Kernel:
             bound = Bound(self._main, *addresses(arrays))
         else:
             pointers = self._team.pointers(addresses(arrays))
-            bound = Bound(self._team.run, *self._team.arguments, pointers)
+            bound = Bound(self._team.run, *self._team.arguments, addressof(pointers))
+            bound.pointers = pointers
         bound.arrays, bound.team = arrays, self._team
         return bound
 

@@ -18,8 +18,8 @@ from xdsl.rewriter import Rewriter
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import WindowAxis
-from lowbit_dialect.layout import PLANES, Term
-from lowbit_dialect.ops.common import array
+from lowbit_dialect.layout import PLANES, Term, storage_bytes
+from lowbit_dialect.ops.common import array, shaped
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
 from lowering.elements import (
@@ -45,6 +45,8 @@ from microkernels.block import move
 from microkernels.emit import Emitter, lanes_of, vector
 
 COPY_LANES = 16
+BYTES_PER_NANOSECOND = 10
+"""A guess, low enough for what is not vectorised to count as well."""
 
 
 def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) -> int:
@@ -52,9 +54,13 @@ def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) ->
 
     Returns the extent of that.
     """
-    units = share and share.units
     emit = Emitter(op)
     assert op.outs is not None
+    moved = storage_bytes(shaped(op.input)) + storage_bytes(shaped(op.outs))
+    if share is not None and moved // BYTES_PER_NANOSECOND < share.least:
+        convert_loops(op)
+        return 1
+    units = share and share.units
     source, target = Element(emit, op.input), Element(emit, op.outs)
     order: Sequence[int] = range(source.type.get_num_dims())
     if isinstance(op, TransposeOp):

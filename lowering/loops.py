@@ -80,6 +80,15 @@ class TileNest:
         return "rows" if weights <= input else "channels"
 
     @property
+    def _nanoseconds(self) -> int:
+        """A guess of the time on one thread: half for a vector of products, one to finish a vector."""
+        rows, columns = self.window.rows, self.window.columns
+        vectors = (
+            self.batch * rows.out * columns.out * self.groups * -(-self.channels // self.lanes)
+        )
+        return vectors * (2 + rows.kernel * columns.kernel * self.words) // 2
+
+    @property
     def _straight(self) -> bool:
         """Whether all outputs lie in one row without borders, so that tiles of pixels are shared out."""
         columns = self.window.columns
@@ -116,7 +125,7 @@ class TileNest:
 
         Returns the extent of the parallel axis, `pinned` or chosen, of which a `share` is a part.
         """
-        if share is not None:
+        if share is not None and (pinned or self._nanoseconds >= share.least):
             axis = self.axis(share.threads, pinned)
             replace(self, units=share.units, parallel=axis)._loops()
             return self.extent(axis)

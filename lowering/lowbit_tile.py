@@ -251,6 +251,9 @@ class LowbitTilePass(ModulePass):
 
     target: str = "host"
     threads: int = 1
+    least: int = 2000
+    """Nanoseconds that an op must take on one thread, as estimated, to be shared out unless it pins how:
+    to hand over a task and claim its units takes a few hundred."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Tile every op of the module."""
@@ -270,7 +273,7 @@ class LowbitTilePass(ModulePass):
     ) -> None:
         """Move each op of a function to a task, and tile it there."""
         for number, inner in enumerate(tiled):
-            task = outline(inner, func, module, number, self.threads)
+            task = outline(inner, func, module, number, self.threads, self.least)
             extent = _tile(task.op, target, task.share)
             call(task, inner, extent, func, module)
         erase_unused_addresses(func)

@@ -59,6 +59,8 @@ class Share:
 
     units: Units
     threads: int
+    least: int
+    """Nanoseconds on one thread, as estimated, from which an op is worth sharing out."""
 
 
 def count_up(
@@ -102,7 +104,9 @@ class Task:
     """What the body takes of the arguments of the function that the op stood in."""
 
 
-def outline(op: Operation, func: FuncOp, module: ModuleOp, number: int, threads: int) -> Task:
+def outline(
+    op: Operation, func: FuncOp, module: ModuleOp, number: int, threads: int, least: int
+) -> Task:
     """Copy `op`, with the address computations that it needs, to `@NAME_bodyK`."""
     addresses, arguments = _needs(op, func)
     types: list[Attribute] = [argument.type for argument in arguments]
@@ -117,7 +121,7 @@ def outline(op: Operation, func: FuncOp, module: ModuleOp, number: int, threads:
     block.add_op(ReturnOp())
     body = _function(f"{func.sym_name.data}_body{number}", block, func, module)
     body.properties["sym_visibility"] = StringAttr("private")
-    share = Share(Units(*block.args[-2:]), threads)
+    share = Share(Units(*block.args[-2:]), threads, least)
     return Task(number, last, share, body, tuple(arguments))
 
 

@@ -3,16 +3,17 @@
 The caller takes part. For each task it gives every thread a portion, units `extent * k / threads` to
 `extent * (k + 1) / threads`. All claim units by compare-and-swap on one word a portion, a quarter of what
 is left at a time, of their own portion first and then of others': so a thread whose core is slow, or taken
-by another process, gets less to do (two unlike virtual cores: 1.6 times one instead of 1.3). A task
-is done when its last claimed unit is, whoever claimed it: nobody waits for a thread that has claimed
-nothing. There is no other barrier. A worker touches one line of memory a task; handing it over and getting
-the answer takes 0.07 us (Zen 3, two cores of a VM, 2026-11; `lowbit bench --threads 2` measures it).
+by another process, gets less to do (beside a busy process, 1.6 times one thread where fixed halves
+reach 1.2 to 1.4). A task is done when its last claimed unit is, whoever claimed it: nobody waits for a
+thread that has claimed nothing. A worker touches one line of memory a task; to hand one over and see
+the answer takes 0.07 to 0.2 us (Zen 3, two cores of a VM, 2026-11; `lowbit bench --threads 2` says).
 
 Workers are Python threads that stay in one native call, without the GIL. They spin for `SPIN_US` after
-their last task and then wait on a semaphore. On that machine waking one takes the caller 20 to 50 us and
-the worker comes after 65 to 100 us. So a caller that finds workers asleep begins alone, and wakes them
+their last task and then wait on a semaphore. On that machine waking one takes the caller 20 to 40 us and
+the worker comes after 50 to 95 us. So a caller that finds workers asleep begins alone, and wakes them
 only in a row of calls (less than `SPIN_US` between two) that is older than `WAKE_US`: a short call
 now and then never pays for it, a long one and a loop of short ones have every thread after that time.
+A worker is woken on another core than its caller's: Linux had put both on one for whole measurements.
 
 While one caller has the workers, calls of other Python threads run alone. So do those of a forked child
 until it starts workers of its own.
@@ -194,6 +195,7 @@ class Team:
 
 
 def make_team(jit: Jit, tasks: Sequence[tuple[str, int]], threads: int) -> Team | None:
-    """A team of `threads`, at most one a usable core; None if that leaves the caller alone."""
-    threads = min(threads, usable_cores(), MOST_THREADS)
-    return Team(pool(), jit, tasks, threads) if threads > 1 and tasks else None
+    """A team of `threads`, at most one a usable core and one a unit; None if the caller is all of it."""
+    most = max((extent for _, extent in tasks), default=1)
+    threads = min(threads, usable_cores(), MOST_THREADS, most)
+    return Team(pool(), jit, tasks, threads) if threads > 1 else None

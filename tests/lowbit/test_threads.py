@@ -80,7 +80,7 @@ def test_several_callers_at_once() -> None:
 
 
 def test_a_bound_call_outlives_its_kernel() -> None:
-    program = lowbit.dense((16, 64), (64, 64), "uint1", "uint1")
+    program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
     arrays = arrays_of(program)
     bound = lowbit.compile(program, threads=2).bind(*arrays)
     gc.collect()
@@ -91,10 +91,17 @@ def test_a_bound_call_outlives_its_kernel() -> None:
 
 def test_one_usable_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "usable_cores", lambda: 1)
-    program = lowbit.dense((16, 64), (64, 64), "uint1", "uint1")
+    program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
     kernel, arrays = lowbit.compile(program, threads=4), arrays_of(program)
     assert kernel.threads == 1
     assert np.array_equal(kernel(*arrays), lowbit.reference(program, *arrays))
+
+
+def test_what_is_too_small_to_share() -> None:
+    program = lowbit.dense((4, 64), (64, 64), "uint1", "uint1")
+    assert lowbit.compile(program, threads=2).threads == 1
+    pinned = lowbit.compile(program, threads=2, schedule=lowbit.Schedule(parallel="channels"))
+    assert pinned.threads == 2
 
 
 def test_a_program_that_computes_nothing() -> None:
@@ -105,7 +112,7 @@ def test_a_program_that_computes_nothing() -> None:
 
 
 def test_one_thread_has_no_tasks() -> None:
-    program = lowbit.dense((4, 64), (64, 64), "uint1", "uint1")
+    program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
     assert "task" not in lowbit.compile(program).ir("loops")
     assert "@main_task0" in lowbit.compile(program, threads=2).ir("loops")
 
@@ -114,7 +121,7 @@ def test_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    program = lowbit.dense((4, 64), (64, 64), "uint1", "uint1")
+    program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
     Path("net.mlir").write_text(str(program.module))
     x, w = arrays_of(program)
     np.save("x.npy", x)
@@ -128,7 +135,7 @@ def test_commands(
     assert json.loads(capsys.readouterr().out)["threads"] == 2
     assert main(["compile", "net.mlir", "--threads", "2", "--emit", "loops"]) == 0
     assert "@main_task0" in capsys.readouterr().out
-    assert main(["bench", "--conv2d", "4 4 8 8 1 0 1", "--threads", "2", "--json"]) == 0
+    assert main(["bench", "--conv2d", "16 16 64 64 3 1 1", "--threads", "2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["results"][0]["threads"] == 2 and told["machine"]["hand_over_us"] > 0
     assert main(["run", "net.mlir", *files, "--threads", "-1"]) == 1

@@ -105,7 +105,7 @@ def test_channels_that_share_a_word(tier: str, channels: int, parallel: str) -> 
 
 def apply(text: str, threads: int) -> str:
     module = Parser(context(), text).parse_module()
-    LowbitTilePass(target="x86-64", threads=threads).apply(context(), module)
+    LowbitTilePass(target="x86-64", threads=threads, least=0).apply(context(), module)
     return str(module)
 
 

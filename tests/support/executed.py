@@ -75,7 +75,7 @@ def lower(
     types = [[r.type for r in f.body.block.last_op.operands] for f in _functions(work)]  # pyright: ignore
     apply([LowbitBufferizePass()])
     functions = [_signature(f) for f in _functions(work)]
-    apply([LowbitTilePass(target, threads)])
+    apply([LowbitTilePass(target, threads, least=0)])
     functions = [replace(f, tasks=tuple(tasks_of(work, f.symbol))) for f in functions]
     apply([LowbitExpandMicrokernelsPass(target), *LLVM])
     work.verify()

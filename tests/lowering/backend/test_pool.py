@@ -196,6 +196,7 @@ def test_a_team_has_no_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) 
     assert pools.make_team(jit, [("count", 4)], 2) is None
     monkeypatch.setattr(pools, "usable_cores", lambda: 3)
     assert pools.make_team(jit, [], 2) is None
+    assert pools.make_team(jit, [("count", 1)], 2) is None
     for asked, used in ((2, 2), (3, 3), (1000, 3)):
         team = pools.make_team(jit, [("count", 4)], asked)
         assert team is not None and team.threads == used
@@ -242,10 +243,10 @@ def test_the_interpreter_ends(end: str) -> None:
         import lowbit
         from lowering.backend import pool
         pool.usable_cores = lambda: 2
-        program = lowbit.dense((8, 64), (64, 64), "uint1", "uint1")
+        program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
         kernel = lowbit.compile(program, threads=2)
         assert kernel.threads == 2
-        x, w = np.ones((8, 64), np.uint8), np.ones((64, 64), np.uint8)
+        x, w = np.ones((64, 256), np.uint8), np.ones((256, 256), np.uint8)
         call = kernel.bind(x, w)
         for _ in range(1000): call()
         {end}
