@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lowering.backend.hand_over import MEETINGS, hand_over_probe
 from lowering.backend.host import host_target
 from lowering.backend.machine import llvm_version
 from lowering.backend.probe import popcount_probe
@@ -67,6 +68,17 @@ def sampler(run: Callable[[int], int], work: int) -> Sampler:
         return rounds * work / time_alone(lambda: run(rounds))
 
     return sample
+
+
+def measure_hand_over(repetitions: int = 101) -> float | None:
+    """Measure the seconds from handing work to a hot worker until its answer is back.
+
+    The median of runs of 1000 tasks; None with one usable core.
+    """
+    run = hand_over_probe()
+    if run is None:
+        return None
+    return statistics.median(time_alone(run) for _ in range(repetitions)) / MEETINGS
 
 
 def time_alone(run: Callable[[], object], attempts: int = 10) -> float:

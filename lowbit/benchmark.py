@@ -1,9 +1,10 @@
-"""Measure layers beside the limit of the machine, in the same run on one pinned core."""
+"""Measure layers beside the limit of the machine, in the same run; one thread on one pinned core."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from statistics import geometric_mean, median, quantiles
 from typing import Any
@@ -60,7 +61,7 @@ class Result:
     spread_us: float
     """Between the quartiles of `time_us`."""
     limit_us: float
-    """What the machine cannot beat: arithmetic or bytes, whichever takes longer."""
+    """What the machine cannot beat: arithmetic or bytes, whichever takes longer, on a core a thread."""
     output: str
     """Element of the result."""
     window: int
@@ -94,6 +95,8 @@ class Question:
     check: bool = True
     """Compare with the reference first."""
     seed: int = 0
+    threads: int = 1
+    """At most; one a usable core."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for what is no element, or an output that thresholds cannot make."""
@@ -118,7 +121,9 @@ def measure(
     bytewise, _ = _bind(layer, asked, ("w",))
     types = [one.type for one in inputs_of(program)], [shaped(y) for y in program.outputs]
     work = work_of(contraction_of(program), *types)
-    with pin_core():  # and the threads that peers start
+    threads = packed.team.threads if packed.team else 1
+    # Pins the threads that peers start too; ours must not share one core.
+    with pin_core() if threads == 1 else nullcontext():
         beside = [] if skipped is None else list(peers.prepare(layer, skipped))
         calls = [packed, bytewise, *(peer.call for peer in beside)]
         times, seen = _in_turn(calls, rates, work)
@@ -128,12 +133,12 @@ def measure(
         layer=layer.name,
         activation=asked.activation,
         weight=asked.weight,
-        threads=1,
+        threads=threads,
         macs=contraction_of(program).macs,
         time_us=_microseconds(median(ours)),
         time_with_packing_us=_microseconds(median(bytes_too)),
         spread_us=_spread(ours),
-        limit_us=_microseconds(limit),
+        limit_us=_microseconds(limit / threads),
         output=asked.output or ("f32" if asked.activation == "f32" else "i32"),
         window=layer.kernel if isinstance(layer, ConvLayer) else 0,
         limited_by=slowest,
@@ -181,7 +186,7 @@ def _bind(layer: Layer, asked: Question, constant: Sequence[str]) -> tuple[Bound
         sums = compile(program, asked.target, asked.schedule)(*arrays)
         thresholds = _splitting(sums, asked.output), asked.output
         program = program_of(layer, *elements, constant, thresholds)
-    kernel = compile(program, asked.target, asked.schedule)
+    kernel = compile(program, asked.target, asked.schedule, asked.threads)
     bound = _bound(kernel, arrays, constant)
     bound()
     if asked.check:

@@ -33,6 +33,10 @@ class Bound(partial[None]):
     """Everything that the call reads or writes, kept alive."""
     results: tuple[Array, ...]
     """What it writes, as stored."""
+    pointers: Any
+    """Where the arrays lie, as the tasks read it; only there with a team."""
+    team: Any
+    """The tasks and threads that it runs on, kept alive; None for one thread."""
 
 
 def addresses(arrays: Sequence[Array]) -> list[int]:

@@ -12,6 +12,7 @@ from lowbit.program import Program
 from lowbit.signature import Signature, arena_bytes, functions_of, signature_of
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
+from lowering.tasks import tasks_of
 from microkernels.target import Target
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Code:
     signature: Signature
     schedules: tuple[tuple[str, Schedule], ...]
     """Each op that has a schedule, by name, in order."""
+    tasks: tuple[tuple[str, int], ...]
+    """Symbol and extent of each task of the program, in order; none for one thread."""
 
 
 def resolve(target: str | Target) -> Target:
@@ -41,6 +44,7 @@ def generate(
     target: str | Target = "host",
     schedule: str | Schedule = "default",
     *,
+    threads: int = 1,
     verify_each: bool = False,
 ) -> Code:
     """Take a program down to LLVM IR; raises ValueError naming the op or option that is wrong."""
@@ -53,6 +57,7 @@ def generate(
     seen: dict[str, Signature] = {}
     schedules: list[tuple[str, Schedule]] = []
     arenas: dict[str, int] = {}
+    tasks: list[tuple[str, int]] = []
 
     def watch(stage: str, module: ModuleOp) -> None:
         if stage == "plan":
@@ -60,13 +65,23 @@ def generate(
             schedules.extend(schedules_of(module))
         elif stage == "buffers":
             arenas.update({n: arena_bytes(f) for n, f in functions_of(module).items()})
+        elif stage == "loops":
+            tasks.extend(tasks_of(module, program.name))
 
-    lowered = lower(program.module, str(machine), schedule, verify_each=verify_each, watch=watch)
+    lowered = lower(
+        program.module,
+        str(machine),
+        schedule,
+        threads=threads,
+        verify_each=verify_each,
+        watch=watch,
+    )
     try:
         translated = translate(lowered, machine)
     except BackendError as error:
         raise ValueError(str(error)) from error
-    return Code(translated, machine, seen["plan"].with_arenas(arenas), tuple(schedules))
+    signature = seen["plan"].with_arenas(arenas)
+    return Code(translated, machine, signature, tuple(schedules), tuple(tasks))
 
 
 def schedules_of(module: ModuleOp) -> list[tuple[str, Schedule]]:

@@ -80,6 +80,12 @@ def _target(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads", type=int, default=1, help="share work out to so many, at most one a core (1)"
+    )
+
+
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -96,6 +102,7 @@ def _add_compile(commands: Commands) -> None:
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write there, not to stdout")
     parser.add_argument("--verify-each", action="store_true", help="verify after every pass")
+    _threads(parser)
     _json(parser)
 
 
@@ -115,6 +122,7 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument(
         "--reference", action="store_true", help="compute by the NumPy reference, not by a kernel"
     )
+    _threads(parser)
     _json(parser)
 
 
@@ -130,7 +138,7 @@ def _add_bench(commands: Commands) -> None:
         "--output", metavar="CODE", help="cut the sums by thresholds to codes such as uint2, packed"
     )
     _target(parser)
-    parser.add_argument("--threads", type=int, default=1, help="(1)")
+    _threads(parser)
     parser.add_argument("--layer", action="append", help="only this layer of the suite")
     parser.add_argument("--no-check", action="store_true", help="do not compare with the reference")
     parser.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from ctypes import c_void_p
+from ctypes import addressof, c_void_p
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from microkernels.target import Target
 
 if TYPE_CHECKING:
     from lowering.backend.jit import Jit
+    from lowering.backend.pool import Team
 
 
 BYTES = np.dtype(np.uint8)
@@ -36,22 +37,40 @@ def compile(
 ) -> Kernel:
     """Compile a program for a target.
 
-    `schedule` is `default`, or a `Schedule` for every op that does not pin its own. Raises ValueError
-    naming the op or option that is wrong.
+    `schedule` is `default`, or a `Schedule` for every op that does not pin its own. A call shares its work
+    out to `threads` at most, as many as there are usable cores; the results are the same bits for any
+    number. Raises ValueError naming the op or option that is wrong.
     """
-    if threads != 1:
-        raise ValueError(f"threads={threads} is not available yet: use threads=1")
-    code = generate(program, target, schedule, verify_each=verify_each)
-    return Kernel(program, code, str(target), schedule)
+    check_threads(threads)
+    code = generate(program, target, schedule, threads=threads, verify_each=verify_each)
+    return Kernel(program, code, str(target), schedule, threads)
+
+
+def check_threads(threads: int) -> int:
+    """Return `threads`; raises ValueError unless it is a number of threads."""
+    if type(threads) is not int or threads < 1:
+        raise ValueError(f"threads is a whole number of at least 1, not {threads!r}")
+    return threads
 
 
 class Kernel:
-    """A compiled program. Calls may run at the same time on several threads."""
+    """A compiled program. Calls may run at the same time on several threads.
 
-    def __init__(self, program: Program, code: Code, target: str, schedule: str | Schedule):
+    While one call uses the threads of the process, others run on the one that makes them.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        code: Code,
+        target: str,
+        schedule: str | Schedule,
+        threads: int = 1,
+    ):
         self.program = program
         self.code = code
-        self._target, self._schedule = target, schedule
+        self._target, self._schedule, self._asked = target, schedule, threads
+        self._team: Team | None = None
         self._scratch = threading.local()
         self._jit: Jit | None = None
         self._why_not = _missing(code.target)
@@ -61,6 +80,7 @@ class Kernel:
     def _load(self) -> None:
         from lowering.backend.jit import Jit
         from lowering.backend.machine import BackendError
+        from lowering.backend.pool import make_team
 
         try:
             self._jit = Jit(self.code.translated, self.code.target)
@@ -68,6 +88,8 @@ class Kernel:
             raise ValueError(str(error)) from error
         self._main = _callable(self._jit, self.signature.main)
         self._pack = _callable(self._jit, self.signature.pack) if self.signature.pack else None
+        if self._asked > 1:
+            self._team = make_team(self._jit, self.code.tasks, self._asked)
 
     @property
     def signature(self) -> Signature:
@@ -80,6 +102,11 @@ class Kernel:
         return self.code.target
 
     @property
+    def threads(self) -> int:
+        """How many threads a call uses: as many as were asked for, at most one a usable core."""
+        return self._team.threads if self._team else 1
+
+    @property
     def schedules(self) -> tuple[tuple[str, Schedule], ...]:
         """Each op that has a schedule, and the schedule."""
         return self.code.schedules
@@ -87,7 +114,8 @@ class Kernel:
     def ir(self, stage: str) -> str:
         """The program after a stage, as text that `lowbit-opt` reads; ValueError names the stages."""
         until = check_stage(stage)
-        return str(lower(self.program.module, self._target, self._schedule, until))
+        module = self.program.module
+        return str(lower(module, self._target, self._schedule, until, threads=self._asked))
 
     def assembly(self) -> str:
         """The generated code as assembly text."""
@@ -131,7 +159,7 @@ class Kernel:
         stored = self._stored(arrays, named, self._convert)
         function = self.signature.main
         results = [aligned_storage(type) for type in function.results]
-        self._main(*addresses([*stored, *results, *self._arena(function)]))
+        self._bound((*stored, *results, *self._arena(function)))()
         decoded = [from_storage(words, type) for words, type in zip(results, function.results)]
         return decoded[0] if len(decoded) == 1 else tuple(decoded)
 
@@ -146,9 +174,19 @@ class Kernel:
         stored = self._stored(arrays, named, in_place)
         outs = self._outs(out)
         scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
-        kept = (*stored, *outs, *scratch)
-        bound = Bound(self._main, *addresses(kept))
-        bound.arrays, bound.results = kept, tuple(outs)
+        bound = self._bound((*stored, *outs, *scratch))
+        bound.results = tuple(outs)
+        return bound
+
+    def _bound(self, arrays: tuple[Array, ...]) -> Bound:
+        """The call on the arrays of every pointer that the generated function takes."""
+        if self._team is None:
+            bound = Bound(self._main, *addresses(arrays))
+        else:
+            pointers = self._team.pointers(addresses(arrays))
+            bound = Bound(self._team.run, *self._team.arguments, addressof(pointers))
+            bound.pointers = pointers
+        bound.arrays, bound.team = arrays, self._team
         return bound
 
     def _outs(self, out: Array | Sequence[Array] | None) -> list[Array]:

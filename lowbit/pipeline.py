@@ -21,7 +21,7 @@ LATER_SOURCES = ("model", "records", "exact")
 Watch = Callable[[str, ModuleOp], None]
 
 
-def _graph(target: str) -> tuple[ModulePass, ...]:
+def _graph(target: str, threads: int) -> tuple[ModulePass, ...]:
     from xdsl.transforms.canonicalize import CanonicalizePass
 
     from lowering.lowbit_fuse import LowbitFusePass
@@ -29,32 +29,32 @@ def _graph(target: str) -> tuple[ModulePass, ...]:
     return (CanonicalizePass(), LowbitFusePass())
 
 
-def _plan(target: str) -> tuple[ModulePass, ...]:
+def _plan(target: str, threads: int) -> tuple[ModulePass, ...]:
     from autotune.plan import LowbitPlanPass
     from lowering.lowbit_pack import LowbitPackPass
 
     return (LowbitPlanPass(target=target), LowbitPackPass(target=target))
 
 
-def _buffers(target: str) -> tuple[ModulePass, ...]:
+def _buffers(target: str, threads: int) -> tuple[ModulePass, ...]:
     from lowering.lowbit_bufferize import LowbitBufferizePass
 
     return (LowbitBufferizePass(),)
 
 
-def _loops(target: str) -> tuple[ModulePass, ...]:
+def _loops(target: str, threads: int) -> tuple[ModulePass, ...]:
     from lowering.lowbit_tile import LowbitTilePass
 
-    return (LowbitTilePass(target=target),)
+    return (LowbitTilePass(target=target, threads=threads),)
 
 
-def _kernels(target: str) -> tuple[ModulePass, ...]:
+def _kernels(target: str, threads: int) -> tuple[ModulePass, ...]:
     from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
 
     return (LowbitExpandMicrokernelsPass(target=target),)
 
 
-def _llvm(target: str) -> tuple[ModulePass, ...]:
+def _llvm(target: str, threads: int) -> tuple[ModulePass, ...]:
     from lowering.llvm.pipeline import LLVM
 
     return LLVM
@@ -70,9 +70,9 @@ _PASSES = {
 }
 
 
-def passes(stage: Stage, target: str = "host") -> tuple[ModulePass, ...]:
+def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[ModulePass, ...]:
     """The passes of one stage for a target."""
-    return _PASSES[stage](target)
+    return _PASSES[stage](target, threads)
 
 
 def spec(target: str = "host", until: Stage = "llvm") -> str:
@@ -87,13 +87,15 @@ def lower(
     schedule: str | Schedule = "default",
     until: Stage = "llvm",
     *,
+    threads: int = 1,
     since: Stage | None = None,
     verify_each: bool = False,
     watch: Watch | None = None,
 ) -> ModuleOp:
     """Take a copy of `module` down to a stage and return it.
 
-    `since` is the stage that the module is at already. Verifies at entry and before the stage `llvm`, with
+    With more than one of `threads` every op is a task; `since` is the stage that the module is at
+    already. Verifies at entry and before the stage `llvm`, with
     `verify_each` after every pass; `watch` is called after each stage. Raises ValueError naming the op.
     """
     check_stage(until)
@@ -104,7 +106,7 @@ def lower(
     for stage in STAGES[first : STAGES.index(until) + 1]:
         if stage == "llvm" and not verify_each:
             verify(result)
-        for one in passes(stage, target):
+        for one in passes(stage, target, threads):
             run_pass(one, result)
             if verify_each:
                 verify(result)

@@ -20,6 +20,7 @@ from xdsl.printer import Printer
 
 ALGORITHMS = ("direct",)
 TAPS = ("none", "columns", "all")
+PARALLEL = ("none", "rows", "channels")
 
 
 @dataclass(frozen=True, order=True)
@@ -38,12 +39,17 @@ class Schedule:
     """Words of the reduction unrolled in the innermost loop."""
     taps: str = ""
     """Which loops over kernel taps are unrolled: `none`, `columns` or `all`."""
+    parallel: str = ""
+    """What several threads share out: `none`, `rows` (of all images; blocks of pixels where a window walks
+    in a straight line) or blocks of output `channels`. One thread does not look at it."""
 
     def __post_init__(self) -> None:
         if self.algorithm not in ("", *ALGORITHMS):
             raise ValueError(f"algorithm is one of {', '.join(ALGORITHMS)}, not '{self.algorithm}'")
         if self.taps not in ("", *TAPS):
             raise ValueError(f"taps is one of {', '.join(TAPS)}, not '{self.taps}'")
+        if self.parallel not in ("", *PARALLEL):
+            raise ValueError(f"parallel is one of {', '.join(PARALLEL)}, not '{self.parallel}'")
 
     def completed(self, default: Schedule) -> Schedule:
         """Fill the open fields from `default`."""

@@ -18,11 +18,20 @@ from xdsl.rewriter import Rewriter
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import WindowAxis
-from lowbit_dialect.layout import PLANES, Term
-from lowbit_dialect.ops.common import array
+from lowbit_dialect.layout import PLANES, Term, storage_bytes
+from lowbit_dialect.ops.common import array, shaped
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
-from lowering.elements import Element, Known, Places, bit_position, nest, row_major, storage_extents
+from lowering.elements import (
+    Element,
+    Known,
+    Places,
+    bit_position,
+    nest,
+    outermost,
+    row_major,
+    storage_extents,
+)
 from lowering.loops import tap_bounds
 from lowering.preparation import (
     build_tables,
@@ -31,32 +40,44 @@ from lowering.preparation import (
     spreads_nibbles,
     sum_codes,
 )
+from lowering.tasks import Share, Units, count_up
 from microkernels.block import move
 from microkernels.emit import Emitter, lanes_of, vector
 
 COPY_LANES = 16
+BYTES_PER_NANOSECOND = 10
+"""A guess, low enough for what is not vectorised to count as well."""
 
 
-def convert_loops(op: ConversionOp | TransposeOp) -> None:
-    """Replace an op that moves data between memrefs by loops."""
+def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) -> int:
+    """Replace an op that moves data between memrefs by loops, or by a share of the outermost one.
+
+    Returns the extent of that.
+    """
     emit = Emitter(op)
     assert op.outs is not None
+    moved = storage_bytes(shaped(op.input)) + storage_bytes(shaped(op.outs))
+    if share is not None and moved // BYTES_PER_NANOSECOND < share.least:
+        convert_loops(op)
+        return 1
+    units = share and share.units
     source, target = Element(emit, op.input), Element(emit, op.outs)
     order: Sequence[int] = range(source.type.get_num_dims())
     if isinstance(op, TransposeOp):
         order = array(op.permutation, ())
-        _by_element(emit, source, target, order)
+        extent = _by_element(emit, source, target, order, units)
     elif _packs_rows(source, target):
-        _pack_rows(emit, source, target)
+        extent = _pack_rows(emit, source, target, units)
     elif builds_tables(source, target):
-        build_tables(emit, source, target)
+        extent = build_tables(emit, source, target, units)
     elif spreads_nibbles(source, target):
-        spread_nibbles(emit, source, target)
+        extent = spread_nibbles(emit, source, target, units)
     elif _copies_flat(source, target):
-        _copy_flat(emit, source, target)
+        extent = _copy_flat(emit, source, target, units)
     else:
-        _by_element(emit, source, target, order)
+        extent = _by_element(emit, source, target, order, units)
     Rewriter.erase_op(op)
+    return extent
 
 
 def _packs_rows(source: Element, target: Element) -> bool:
@@ -69,7 +90,7 @@ def _packs_rows(source: Element, target: Element) -> bool:
     return target.terms == expected and len(word.chain) == 1 and not target.layout.msb
 
 
-def _pack_rows(emit: Emitter, source: Element, target: Element) -> None:
+def _pack_rows(emit: Emitter, source: Element, target: Element, units: Units | None) -> int:
     shape, block = source.type.get_shape(), target.word_term.chain[0][1]
     channels, rows = shape[-1], prod(shape[:-1])
     item, word = source.dtype.itemsize, target.dtype.itemsize
@@ -97,7 +118,8 @@ def _pack_rows(emit: Emitter, source: Element, target: Element) -> None:
         if rest := channels - whole * block:
             pack(emit.offset(x, whole * block * item), emit.offset(y, whole * word), rest)
 
-    nest(emit, [rows], row)
+    nest(emit, [rows], row, units)
+    return rows
 
 
 def _plane_masks(emit: Emitter, values: SSAValue, code: CodeType, lanes: int) -> list[SSAValue]:
@@ -137,7 +159,7 @@ def _in_order(element: Element) -> bool:
     return order == sorted(order, key=lambda pair: (pair[0] or 0, pair[1]))
 
 
-def _copy_flat(emit: Emitter, source: Element, target: Element) -> None:
+def _copy_flat(emit: Emitter, source: Element, target: Element, units: Units | None) -> int:
     total = prod(source.type.get_shape())
     sizes = source.dtype.itemsize, target.dtype.itemsize
 
@@ -147,25 +169,31 @@ def _copy_flat(emit: Emitter, source: Element, target: Element) -> None:
         wide = emit.widen(loaded, target.stored, signed=source.dtype.kind == "i")
         emit.store_some(wide, y, sizes[1], lanes)
 
-    def body(at: list[SSAValue]) -> None:
+    def full(at: SSAValue) -> None:
         x, y = (
-            move(emit, one.operand.pointer, [(at[0], COPY_LANES * size)])
+            move(emit, one.operand.pointer, [(at, COPY_LANES * size)])
             for one, size in zip((source, target), sizes)
         )
         move_lanes(x, y, COPY_LANES)
 
-    whole = total // COPY_LANES
-    if whole:
-        nest(emit, [whole], body)
-    if rest := total - whole * COPY_LANES:
+    def short(_: SSAValue) -> None:
         x, y = (
             emit.offset(one.operand.pointer, whole * COPY_LANES * size)
             for one, size in zip((source, target), sizes)
         )
         move_lanes(x, y, rest)
 
+    whole, rest = divmod(total, COPY_LANES)
+    if whole:
+        count_up(emit, whole, full, units and units.within(emit, 0, whole))
+    if rest:
+        count_up(emit, 1, short, units and units.within(emit, whole, 1))
+    return whole + bool(rest)
 
-def _by_element(emit: Emitter, source: Element, target: Element, order: Sequence[int]) -> None:
+
+def _by_element(
+    emit: Emitter, source: Element, target: Element, order: Sequence[int], units: Units | None
+) -> int:
     """Fill every word of the target; logical axis `k` of it is axis `order[k]` of the source."""
     shape = target.type.get_shape()
 
@@ -199,7 +227,8 @@ def _by_element(emit: Emitter, source: Element, target: Element, order: Sequence
         plane = entry
         emit.store(_gather_bits(emit, target, known, plane, read), pointer, size)
 
-    nest(emit, storage_extents(target), word)
+    nest(emit, storage_extents(target), word, units)
+    return outermost(storage_extents(target))
 
 
 def _gather_bits(
@@ -227,8 +256,11 @@ def _gather_bits(
     return emit.loop(emit.index(0), emit.index(block), 1, [zero], body)[0]
 
 
-def correction_loops(op: CorrectionsOp) -> None:
-    """Replace `corrections` on memrefs by loops over border classes, channels and taps."""
+def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
+    """Replace `corrections` on memrefs by loops over border classes, channels and taps.
+
+    Returns the extent of the outermost loop, of which a `share` is a part.
+    """
     emit, work = Emitter(op), op.contraction
     assert op.outs is not None
     weights, table = Element(emit, op.weights), Element(emit, op.outs)
@@ -270,8 +302,9 @@ def correction_loops(op: CorrectionsOp) -> None:
         pointer = move(emit, table.operand.pointer, list(zip(indices, strides)))
         emit.store(places.only(total), pointer, 4)
 
-    nest(emit, storage_extents(table), entry)
+    nest(emit, storage_extents(table), entry, share and share.units)
     Rewriter.erase_op(op)
+    return outermost(storage_extents(table))
 
 
 def _sum(

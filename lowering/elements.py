@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import SUMS, Chain, Layout, Term, layout_of, storage_dtype, storage_of
 from lowbit_dialect.ops.common import shaped
+from lowering.tasks import Units, count_up
 from microkernels.block import move
 from microkernels.emit import Emitter
 from microkernels.operand import Operand
@@ -166,23 +167,35 @@ class Places:
         return self.emit.op(arith.SelectOp(self.valid, value, self.emit.constant(0, value.type)))
 
 
-def nest(emit: Emitter, extents: Sequence[int], body: Callable[[list[SSAValue]], None]) -> None:
-    """Loops over a box of index values; an extent of 1 needs none."""
+def nest(
+    emit: Emitter,
+    extents: Sequence[int],
+    body: Callable[[list[SSAValue]], None],
+    units: Units | None = None,
+) -> None:
+    """Loops over a box of index values; an extent of 1 needs none.
 
-    def level(depth: int, indices: list[SSAValue]) -> None:
+    `units` are those to do of the outermost loop, which has `outermost(extents)` of them; None for all.
+    """
+
+    def level(depth: int, indices: list[SSAValue], units: Units | None) -> None:
         if depth == len(extents):
             body(indices)
         elif extents[depth] == 1:
-            level(depth + 1, [*indices, emit.index(0)])
+            level(depth + 1, [*indices, emit.index(0)], units)
         else:
 
-            def inner(index: SSAValue, _: list[SSAValue]) -> Sequence[SSAValue]:
-                level(depth + 1, [*indices, index])
-                return ()
+            def inner(index: SSAValue) -> None:
+                level(depth + 1, [*indices, index], None)
 
-            emit.loop(emit.index(0), emit.index(extents[depth]), 1, (), inner)
+            count_up(emit, extents[depth], inner, units)
 
-    level(0, [])
+    level(0, [], units)
+
+
+def outermost(extents: Sequence[int]) -> int:
+    """Steps of the outermost loop of a nest; 1 if it has no loop."""
+    return next((extent for extent in extents if extent > 1), 1)
 
 
 def storage_extents(element: Element) -> tuple[int, ...]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from xdsl.ir import Region, SSAValue
 
 from lowbit_dialect.geometry import Window, WindowAxis
+from lowbit_dialect.layout import layout_of, storage_bytes
+from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.tile import TileOp
+from lowering.tasks import Share, Units, count_up
 from microkernels.emit import Emitter
 
 PEELED_PRODUCTS = 512
@@ -43,9 +46,94 @@ class TileNest:
     words: int = 1
     """Words of the reduction that are unrolled."""
     position: tuple[SSAValue, ...] = field(default=())
+    units: Units | None = None
+    """Which units of the parallel axis to compute; None for all."""
+    parallel: str = "none"
 
-    def build(self) -> None:
-        """Emit the loops: batch, group, channel block, row, column."""
+    def extent(self, parallel: str) -> int:
+        """Units of a parallel axis: `none`, `rows` or `channels`."""
+        match parallel:
+            case "rows" if self._straight:
+                return -(-self.window.columns.out // self.pixels)
+            case "rows":
+                return self.batch * self.window.rows.out
+            case "channels":
+                return self.groups * self._blocks_of_a_group
+            case _:
+                return 1
+
+    def axis(self, threads: int, pinned: str = "") -> str:
+        """The parallel axis: the pinned one, else the one that `threads` share out more fairly.
+
+        Where both are fair it is the one that leaves less to read: every thread reads all weights when
+        rows are shared out, and the whole input when channels are.
+        """
+        if self._blocks_overlap:
+            return "none" if pinned == "none" else "rows"
+        if pinned:
+            return pinned
+        rows, channels = (fairness(self.extent(name), threads) for name in ("rows", "channels"))
+        if rows != channels:
+            return "rows" if rows > channels else "channels"
+        if self.weights is None:
+            return "rows"
+        input, weights = (storage_bytes(shaped(one)) for one in (self.input, self.weights))
+        return "rows" if weights <= input else "channels"
+
+    @property
+    def _nanoseconds(self) -> int:
+        """A guess of the time on one thread: half for a vector of products, one to finish a vector."""
+        rows, columns = self.window.rows, self.window.columns
+        vectors = (
+            self.batch * rows.out * columns.out * self.groups * -(-self.channels // self.lanes)
+        )
+        return vectors * (2 + rows.kernel * columns.kernel * self.words) // 2
+
+    @property
+    def _straight(self) -> bool:
+        """Whether all outputs lie in one row without borders, so that tiles of pixels are shared out."""
+        columns = self.window.columns
+        return self.batch * self.window.rows.out == 1 and columns.head == columns.tail == 0
+
+    @property
+    def _blocks_of_a_group(self) -> int:
+        return -(-self.channels // (self.vectors * self.lanes))
+
+    @property
+    def _blocks_overlap(self) -> bool:
+        """Whether channel blocks write to each other's bits (`Epilogue` clears the rest of a word)."""
+        layout = layout_of(shaped(self.outs))
+        if layout is None or not layout.packed:
+            return False
+        return -(-self.channels // self.lanes) * self.lanes % layout.word_width != 0
+
+    def _units_of(self, parallel: str, outer: SSAValue, count: int) -> Units | None:
+        """The units to compute among the `count` of an axis within index `outer` of the axis around it."""
+        if self.units is None or self.parallel != parallel:
+            return None
+        emit = self.emit
+        return self.units.within(emit, emit.at("mul", outer, count), count)
+
+    def pixel_units(self, first: int, last: int) -> Units | None:
+        """The tiles to compute of those that cover pixels `first` to `last` of a straight line."""
+        if self.units is None or self.parallel != "rows" or not self._straight:
+            return None
+        count = -(-(last - first) // self.pixels)
+        return self.units.within(self.emit, first // self.pixels, count)
+
+    def build(self, share: Share | None = None, pinned: str = "") -> int:
+        """Emit the loops: batch, group, channel block, row, column.
+
+        Returns the extent of the parallel axis, `pinned` or chosen, of which a `share` is a part.
+        """
+        if share is not None and (pinned or self._nanoseconds >= share.least):
+            axis = self.axis(share.threads, pinned)
+            replace(self, units=share.units, parallel=axis)._loops()
+            return self.extent(axis)
+        self._loops()
+        return 1
+
+    def _loops(self) -> None:
         self._each(
             self.batch,
             1,
@@ -53,32 +141,35 @@ class TileNest:
         )
 
     def _each(
-        self, count: int, step: int, body: Callable[[SSAValue], None], start: int = 0
+        self,
+        stop: int,
+        step: int,
+        body: Callable[[SSAValue], None],
+        start: int = 0,
+        units: Units | None = None,
     ) -> None:
-        """Call `body` for start, start + step, ... below count: once without a loop, else in one."""
-        emit = self.emit
-        if count - start <= step:
-            if count > start:
-                body(emit.index(start))
-            return
-
-        def inner(index: SSAValue, _: list[SSAValue]) -> Sequence[SSAValue]:
-            body(index)
-            return ()
-
-        emit.loop(emit.index(start), emit.index(count), step, (), inner)
+        """Call `body` for start, start + step, ... below stop: for all, or for the `units` of them."""
+        count = -(-(stop - start) // step)
+        if count > 0:
+            count_up(self.emit, count, body, units, start=start, step=step)
 
     def _blocks(self, batch: SSAValue, group: SSAValue) -> None:
         block = self.vectors * self.lanes
-        whole = self.channels // block * block
+        count = self.channels // block
+        whole = count * block
+        units = self._units_of("channels", group, self._blocks_of_a_group)
 
         def full(channel: SSAValue) -> None:
             self._rows((batch, group, channel), self.vectors, block)
 
-        self._each(whole, block, full)
+        self._each(whole, block, full, units=units and units.within(self.emit, 0, count))
         if rest := self.channels - whole:
-            vectors = -(-rest // self.lanes)
-            self._rows((batch, group, self.emit.index(whole)), vectors, rest)
+
+            def short(channel: SSAValue) -> None:
+                self._rows((batch, group, channel), -(-rest // self.lanes), rest)
+
+            last = units and units.within(self.emit, count, 1)
+            self._each(self.channels, block, short, whole, last)
 
     def _rows(self, position: tuple[SSAValue, ...], vectors: int, channels: int) -> None:
         axis = self.window.rows
@@ -89,7 +180,8 @@ class TileNest:
             tile = _Tile(replace(self, position=position), row, bounds, border, vectors, channels)
             tile.columns()
 
-        self._each(axis.out, 1, one)
+        units = None if self._straight else self._units_of("rows", position[0], axis.out)
+        self._each(axis.out, 1, one, units=units)
 
 
 @dataclass(frozen=True)
@@ -106,7 +198,7 @@ class _Tile:
     def columns(self) -> None:
         """Emit the tiles of the row: peeled borders, a loop over the interior, a tail."""
         nest, axis = self.nest, self.nest.window.columns
-        products = nest.pixels * self.vectors * min(nest.words, nest.unroll) * axis.kernel
+        products = nest.pixels * self.vectors * nest.words * axis.kernel
         if (axis.head or axis.tail) and products > PEELED_PRODUCTS:
             self._loop_border(0, axis.head)
             self._interior(axis.head, axis.out - axis.tail)
@@ -136,7 +228,8 @@ class _Tile:
             def one(column: SSAValue, n: int = pixels, t=taps, c=classes) -> None:  # pyright: ignore
                 self._tile(column, n, t, (), c)  # pyright: ignore
 
-            nest._each(last, pixels, one, first)  # pyright: ignore
+            units = nest.pixel_units(first, last)
+            nest._each(last, pixels, one, first, units)  # pyright: ignore
 
     def _tile(
         self,
@@ -188,6 +281,14 @@ class _Tile:
                 nest.epilogue(),
             )
         )
+
+
+def fairness(extent: int, threads: int) -> float:
+    """The share of the time that threads have work, each having as many units as another, or one less.
+
+    0.9 is as good as 1: that much differs from run to run anyway.
+    """
+    return min(0.9, extent / threads / -(-extent // threads))
 
 
 def runs(axis: WindowAxis, start: int, stop: int, pixels: int) -> Iterator[tuple[int, int, int]]:

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import MemRefType, ModuleOp, TensorType
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
+from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.geometry import Window
@@ -35,6 +37,7 @@ from lowering.inputs import target_of
 from lowering.loops import TileNest
 from lowering.rebuild import rebuild
 from lowering.stored import plain
+from lowering.tasks import Share, call, erase_unused_addresses, outline
 from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel
 from microkernels.emit import Emitter
@@ -43,8 +46,8 @@ from microkernels.target import Target
 TILED = (LinearOp, PoolOp, ElementwiseOp, ConversionOp, TransposeOp, CorrectionsOp)
 
 
-def tile_linear(op: LinearOp, target: Target) -> None:
-    """Replace a `conv2d` or `dense` on memrefs by its loops."""
+def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int:
+    """Replace a `conv2d` or `dense` on memrefs by its loops, or a share of them; return the extent."""
     work, emit = op.contraction, Emitter(op)
     assert op.outs is not None
     pinned = op.schedule.data if op.schedule else None
@@ -65,7 +68,7 @@ def tile_linear(op: LinearOp, target: Target) -> None:
     if flat := _flattened(window):
         window, batch = Window.of((1, batch * flat), (1, 1)), 1
     region = op.epilogue
-    TileNest(
+    extent = TileNest(
         emit=emit,
         microkernel=kernel.name,
         input=op.input,
@@ -86,8 +89,9 @@ def tile_linear(op: LinearOp, target: Target) -> None:
         weight_axes=axes[1],
         output_axes=axes[0],
         words=min(schedule.unroll, -(-work.inputs // kernel.channels_per_word)),
-    ).build()
+    ).build(share, schedule.parallel)
     Rewriter.erase_op(op)
+    return extent
 
 
 def _four(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -103,13 +107,13 @@ def _flattened(window: Window) -> int:
     return 0
 
 
-def tile_pool(op: PoolOp, target: Target) -> None:
-    """Replace a pool on memrefs by its loops."""
+def tile_pool(op: PoolOp, target: Target, share: Share | None = None) -> int:
+    """Replace a pool on memrefs by its loops, or a share of them; return the extent."""
     emit, shape = Emitter(op), shape_of(op.input)
     assert op.outs is not None
     axes = (0, *spatial_axes(op.format.data))
     divisor = op.count if isinstance(op, AvgPoolOp) else 1
-    _lanewise(
+    extent = _lanewise(
         emit,
         "max" if isinstance(op, MaxPoolOp) else "sum",
         op.input,
@@ -120,13 +124,18 @@ def tile_pool(op: PoolOp, target: Target) -> None:
         shape[axes[3]],
         axes,
         target,
+        share,
         divisor,
     )
     Rewriter.erase_op(op)
+    return extent
 
 
-def tile_elementwise(op: ElementwiseOp, target: Target) -> None:
-    """Replace an elementwise op on memrefs by loops that load, apply it and store."""
+def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = None) -> int:
+    """Replace an elementwise op on memrefs by loops that load, apply it and store.
+
+    Or by a share of them; returns the extent.
+    """
     emit = Emitter(op)
     assert op.outs is not None
     shape, axis = shape_of(op.input), op.channel_axis
@@ -148,7 +157,7 @@ def tile_elementwise(op: ElementwiseOp, target: Target) -> None:
         channels = shape[1]
         batch, window = shape[0], Window.of((shape[2], shape[3]), (1, 1))
     input, outs = (reshaped.get(v, v) for v in (op.input, op.outs))
-    _lanewise(
+    extent = _lanewise(
         emit,
         "copy",
         input,
@@ -159,8 +168,10 @@ def tile_elementwise(op: ElementwiseOp, target: Target) -> None:
         channels,
         axes,
         target,
+        share,
     )
     Rewriter.erase_op(op)
+    return extent
 
 
 def _others(op: ElementwiseOp) -> tuple[SSAValue, ...]:
@@ -203,11 +214,12 @@ def _lanewise(
     channels: int,
     axes: tuple[int, ...],
     target: Target,
+    share: Share | None,
     divisor: int = 1,
-) -> None:
+) -> int:
     width = lanewise.lanes(target)
     vectors = min(4, -(-channels // width))
-    TileNest(
+    return TileNest(
         emit=emit,
         microkernel=kind,
         input=input,
@@ -228,41 +240,73 @@ def _lanewise(
         weight_axes=(-1, -1, -1, -1),
         output_axes=axes,
         divisor=divisor,
-    ).build()
+    ).build(share)
 
 
 @dataclass(frozen=True)
 class LowbitTilePass(ModulePass):
-    """Loops around tiles, for a target."""
+    """Loops around tiles, for a target; with more than one thread in tasks (`lowering.tasks`)."""
 
     name = "lowbit-tile"
 
     target: str = "host"
+    threads: int = 1
+    least: int = 2000
+    """Nanoseconds that an op must take on one thread, as estimated, to be shared out unless it pins how:
+    to hand over a task and claim its units takes a few hundred."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Tile every op of the module."""
         target = target_of(self.target)
-        for inner in list(op.walk()):
-            self._tile(inner, target)
+        if self.threads < 1:
+            raise PassFailedException(f"lowbit-tile has threads={self.threads}: expected 1 or more")
+        for func in list(op.ops):
+            tiled = [inner for inner in func.walk() if _is_tiled(inner)]
+            if self.threads == 1 or not isinstance(func, FuncOp) or _runs_once(func, op):
+                for inner in tiled:
+                    _tile(inner, target)
+            else:
+                self._tasks(tiled, func, op, target)
 
-    def _tile(self, op: Operation, target: Target) -> None:
-        if op.results and isinstance(op, TILED) and isinstance(op.results[0].type, TensorType):
-            raise PassFailedException(f"'{op.name}' works on tensors: run lowbit-bufferize first")
-        if getattr(op, "outs", None) is None or op.name == "lowbit.tile":
-            return
-        try:
-            match op:
-                case LinearOp():
-                    tile_linear(op, target)
-                case PoolOp():
-                    tile_pool(op, target)
-                case ElementwiseOp():
-                    tile_elementwise(op, target)
-                case ConversionOp() | TransposeOp():
-                    convert_loops(op)
-                case CorrectionsOp():
-                    correction_loops(op)
-                case _:
-                    pass
-        except ValueError as error:
-            raise PassFailedException(f"'{op.name}': {error}") from error
+    def _tasks(
+        self, tiled: list[Operation], func: FuncOp, module: ModuleOp, target: Target
+    ) -> None:
+        """Move each op of a function to a task, and tile it there."""
+        for number, inner in enumerate(tiled):
+            task = outline(inner, func, module, number, self.threads, self.least)
+            extent = _tile(task.op, target, task.share)
+            call(task, inner, extent, func, module)
+        erase_unused_addresses(func)
+
+
+def _is_tiled(op: Operation) -> bool:
+    if op.results and isinstance(op, TILED) and isinstance(op.results[0].type, TensorType):
+        raise PassFailedException(f"'{op.name}' works on tensors: run lowbit-bufferize first")
+    return getattr(op, "outs", None) is not None and isinstance(op, TILED)
+
+
+def _runs_once(func: FuncOp, module: ModuleOp) -> bool:
+    """Whether a function packs constants for another one: that is no work for several threads."""
+    name = func.sym_name.data
+    base = name.removesuffix("_pack")
+    return base != name and SymbolTable.lookup_symbol(module, base) is not None
+
+
+def _tile(op: Operation, target: Target, share: Share | None = None) -> int:
+    """Replace one op by its loops, or a share of them; return the extent of what is shared."""
+    try:
+        match op:
+            case LinearOp():
+                return tile_linear(op, target, share)
+            case PoolOp():
+                return tile_pool(op, target, share)
+            case ElementwiseOp():
+                return tile_elementwise(op, target, share)
+            case ConversionOp() | TransposeOp():
+                return convert_loops(op, share)
+            case CorrectionsOp():
+                return correction_loops(op, share)
+            case _:
+                raise AssertionError(f"{op.name} is not tiled")
+    except ValueError as error:
+        raise PassFailedException(f"'{op.name}': {error}") from error

@@ -36,6 +36,7 @@ from xdsl.traits import SymbolTable
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Term
 from lowering.elements import Element, Known, nest
+from lowering.tasks import Units, count_up
 from microkernels.block import move
 from microkernels.emit import Emitter, vector
 
@@ -64,8 +65,13 @@ def spreads_nibbles(source: Element, target: Element) -> bool:
     return layout is not None and not layout.msb and target.terms == (*leading, PLANES, *nibbles)
 
 
-def spread_nibbles(emit: Emitter, source: Element, target: Element) -> None:
-    """Fill every byte of the target; see `spreads_nibbles`."""
+def spread_nibbles(
+    emit: Emitter, source: Element, target: Element, units: Units | None = None
+) -> int:
+    """Fill every byte of the target, or those of some rows or runs; see `spreads_nibbles`.
+
+    Returns how many rows or runs there are.
+    """
     code, axis = target.type.element_type, source.word_term.axis
     assert isinstance(code, CodeType) and axis is not None
     shape = target.type.get_shape()
@@ -86,8 +92,7 @@ def spread_nibbles(emit: Emitter, source: Element, target: Element) -> None:
         emit.store(bits, y, width // 8)
 
     if halves % 2 == 0:
-        _spread_flat(emit, source, target, rows * halves // 2, spread)
-        return
+        return _spread_flat(emit, source, target, rows * halves // 2, spread, units)
 
     def row(at: list[SSAValue]) -> None:
         words = halves // 2
@@ -98,7 +103,8 @@ def spread_nibbles(emit: Emitter, source: Element, target: Element) -> None:
         ) if words else None
         spread(emit.offset(x, words * 4), emit.offset(y, words * 8), 1, i16)
 
-    nest(emit, [rows], row)
+    nest(emit, [rows], row, units)
+    return rows
 
 
 SPREAD_WORDS = 8
@@ -110,18 +116,24 @@ def _spread_flat(
     target: Element,
     words: int,
     spread: Callable[[SSAValue, SSAValue, int, IntegerType], None],
-) -> None:
+    units: Units | None,
+) -> int:
     """Rows that hold whole words on both sides are one run of them."""
     x, y = source.operand.pointer, target.operand.pointer
-    whole = words // SPREAD_WORDS
+    whole, rest = divmod(words, SPREAD_WORDS)
+
+    def full(at: SSAValue) -> None:
+        spread(*_both(emit, x, y, at, SPREAD_WORDS), SPREAD_WORDS, i32)
+
+    def short(_: SSAValue) -> None:
+        for word in range(whole * SPREAD_WORDS, words):
+            spread(emit.offset(x, word * 4), emit.offset(y, word * 8), 1, i32)
+
     if whole:
-        nest(
-            emit,
-            [whole],
-            lambda at: spread(*_both(emit, x, y, at[0], SPREAD_WORDS), SPREAD_WORDS, i32),
-        )
-    for word in range(whole * SPREAD_WORDS, words):
-        spread(emit.offset(x, word * 4), emit.offset(y, word * 8), 1, i32)
+        count_up(emit, whole, full, units and units.within(emit, 0, whole))
+    if rest:
+        count_up(emit, 1, short, units and units.within(emit, whole, 1))
+    return whole + bool(rest)
 
 
 def _both(
@@ -139,8 +151,10 @@ def builds_tables(source: Element, target: Element) -> bool:
     return target.terms in [(*leading, block, target.table) for block in blocks]
 
 
-def build_tables(emit: Emitter, source: Element, target: Element) -> None:
-    """Fill every table of the target; see `builds_tables`."""
+def build_tables(
+    emit: Emitter, source: Element, target: Element, units: Units | None = None
+) -> int:
+    """Fill every table of the target, or those of some rows; return the rows. See `builds_tables`."""
     shape, channels = target.type.get_shape(), target.word_term
     assert channels.axis is not None
     size = channels.chain[-1][1]
@@ -157,7 +171,8 @@ def build_tables(emit: Emitter, source: Element, target: Element) -> None:
         planes = [emit.offset(x, plane * plane_bytes) for plane in reversed(range(code.planes))]
         build(planes, y, tables)
 
-    nest(emit, [rows], row)
+    nest(emit, [rows], row, units)
+    return rows
 
 
 Build = Callable[[Sequence[SSAValue], SSAValue, int], None]

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from autotune.machine import machine_facts, pin_core
+from autotune.machine import machine_facts, measure_hand_over, pin_core
 from autotune.rates import Rates
 from lowbit import peers
 from lowbit.benchmark import Question, Result, geometric_means, measure
 from lowbit.code import resolve
 from lowbit.commands.inputs import progress, read_schedule, write_json, write_text
+from lowbit.kernel import check_threads
 from lowbit.report import page
 from lowbit.suites import SUITES, ConvLayer, DenseLayer, Layer
 from microkernels.target import Target
@@ -21,8 +22,8 @@ from microkernels.target import Target
 
 def run(given: Namespace) -> None:
     """Measure layers and print times beside limits."""
-    if given.threads != 1:
-        raise ValueError(f"--threads {given.threads} is not available yet: use --threads 1")
+    if check_threads(given.threads) > 1 and given.peers:
+        raise ValueError("--peers run on one thread: leave out --threads")
     asked = Question(
         given.activation,
         given.weight,
@@ -30,6 +31,7 @@ def run(given: Namespace) -> None:
         given.target,
         read_schedule(given.schedule),
         not given.no_check,
+        threads=given.threads,
     )
     layers, target = chosen(given), resolve(given.target)
     if given.report is not None:
@@ -43,6 +45,8 @@ def run(given: Namespace) -> None:
     for sentence in (skipped or {}).values():
         print(sentence, file=sys.stderr)
     machine = describe_machine(target, rates, with_peers=given.peers)
+    if any(one.threads > 1 for one in results):
+        machine["hand_over_us"] = round((measure_hand_over() or 0.0) * 1e6, 3)
     if given.report is not None:
         write_text(page(machine, results), given.report)
     if given.json:
@@ -97,7 +101,7 @@ def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
     rates = [f"{machine[f'{kind}_gmacs_per_s']} {kind}" for kind in ("binary", "i8", "i16", "f32")]
     bandwidth = [f"{name} {rate:.0f}" for name, rate in machine["gb_per_s"].items()]
     lines = [
-        f"{machine['cpu']}, one core, {machine['target']}",
+        f"{machine['cpu']}, {cores_in_words(machine, results)}, {machine['target']}",
         f"GMAC/s: {', '.join(rates)}; GB/s: {', '.join(bandwidth)}",
         f"{'layer':10}{'MMAC':>9}{'us':>10}{'+-':>8}{'packing us':>12}{'limit us':>10}{'/limit':>8}"
         "  limited by",
@@ -113,6 +117,12 @@ def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
         lines.append("geometric means of time")
         lines += [f"  over {name}: {mean:.3g}" for name, mean in geometric_means(results).items()]
     return lines
+
+
+def cores_in_words(machine: dict[str, Any], results: list[Result]) -> str:
+    """How many cores were used, and what handing work from one to another takes."""
+    used = max(one.threads for one in results)
+    return "one core" if used == 1 else f"{used} cores, hand-over {machine['hand_over_us']} us"
 
 
 def peers_in_words(results: list[Result]) -> list[str]:

@@ -7,10 +7,9 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from lowbit.code import Code, generate
 from lowbit.commands.inputs import load_program, progress, read_schedule, write_text
 from lowbit.elements import spelling_of
-from lowbit.kernel import Kernel
+from lowbit.kernel import Kernel, check_threads, compile
 from lowbit.pipeline import lower
 from lowbit_dialect.layout import ShapedValue, layout_of
 
@@ -20,27 +19,34 @@ def run(given: Namespace) -> None:
     program, schedule = load_program(given.program), read_schedule(given.schedule)
     if given.emit not in ("summary", "assembly"):
         module = lower(
-            program.module, given.target, schedule, given.emit, verify_each=given.verify_each
+            program.module,
+            given.target,
+            schedule,
+            given.emit,
+            threads=check_threads(given.threads),
+            verify_each=given.verify_each,
         )
         write_text(str(module), given.output)
         return
     started = time.perf_counter()
     with progress("compiling"):
-        code = generate(program, given.target, schedule, verify_each=given.verify_each)
-        kernel = Kernel(program, code, given.target, schedule)
+        kernel = compile(
+            program, given.target, schedule, given.threads, verify_each=given.verify_each
+        )
     seconds = time.perf_counter() - started
     if given.emit == "assembly":
         write_text(kernel.assembly(), given.output)
         return
-    summary = summarise(code) | {"compile_s": round(seconds, 4)}
+    summary = summarise(kernel) | {"compile_s": round(seconds, 4)}
     write_text(json.dumps(summary, indent=2) if given.json else in_words(summary), given.output)
 
 
-def summarise(code: Code) -> dict[str, Any]:
-    """The interface of compiled code and the schedules in it."""
-    signature = code.signature
+def summarise(kernel: Kernel) -> dict[str, Any]:
+    """The interface of a kernel and the schedules in it."""
+    signature = kernel.signature
     return {
-        "target": str(code.target),
+        "target": str(kernel.target),
+        "threads": kernel.threads,
         "inputs": [
             {"name": one.name, "type": typed(one.type), "constant": one.constant}
             for one in signature.inputs
@@ -48,7 +54,9 @@ def summarise(code: Code) -> dict[str, Any]:
         "outputs": [typed(type) for type in signature.main.results],
         "arena_bytes": signature.main.arena,
         "packed_bytes": signature.packed_bytes,
-        "schedules": [{"op": name, "schedule": str(schedule)} for name, schedule in code.schedules],
+        "schedules": [
+            {"op": name, "schedule": str(schedule)} for name, schedule in kernel.schedules
+        ],
     }
 
 
@@ -61,7 +69,7 @@ def typed(type: ShapedValue) -> str:
 
 def in_words(summary: dict[str, Any]) -> str:
     """The summary for a person."""
-    lines = [f"target    {summary['target']}"]
+    lines = [f"target    {summary['target']}", f"threads   {summary['threads']}"]
     for one in summary["inputs"]:
         note = ", packed ahead" if one["constant"] else ""
         lines.append(f"input     {one['name']}: {one['type']}{note}")

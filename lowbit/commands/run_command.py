@@ -45,7 +45,7 @@ def compute(
         started = time.perf_counter()
         result = reference(program, *arrays)
     else:
-        kernel = compile(program, given.target, read_schedule(given.schedule))
+        kernel = compile(program, given.target, read_schedule(given.schedule), given.threads)
         started = time.perf_counter()
         result = kernel(*arrays)
     return as_tuple(result), time.perf_counter() - started

@@ -205,7 +205,10 @@ class TestErrors:
                 "thresholds to uint1 cut integers, not f32",
             ),
             ("bench --suite resnet18 --weight uint9", "unknown element 'uint9'"),
-            ("bench --suite resnet18 --threads 2", "--threads 2 is not available yet"),
+            (
+                "bench --suite resnet18 --threads 0",
+                "threads is a whole number of at least 1, not 0",
+            ),
             ("bench --suite resnet18 --layer C1", "resnet18 has no layer 'C1': it has C2, "),
             ("export net.mlir --name 1x", "'1x' is no name of a C function"),
             ("export net.mlir -d net.mlir", "net.mlir: File exists"),

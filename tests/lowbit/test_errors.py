@@ -232,7 +232,8 @@ COMPILES: list[tuple[dict[str, object], str]] = [
     ({"target": "zx81"}, "unknown target 'zx81'"),
     ({"target": "x86-64-v3,+avx51f"}, "unknown feature 'avx51f'; did you mean "),
     ({"target": "x86-64,vector_bits=128"}, "vector_bits is 64, 256 or 512, not 128"),
-    ({"threads": 2}, "threads=2 is not available yet: use threads=1"),
+    ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
+    ({"threads": "2"}, "threads is a whole number of at least 1, not '2'"),
     ({"schedule": "model"}, "schedule='model' is not available yet: use 'default' or a Schedule"),
     ({"schedule": "best"}, "unknown schedule 'best': expected 'default' or a Schedule"),
     (

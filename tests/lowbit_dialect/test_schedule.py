@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError
 
-from lowbit_dialect.schedule import ALGORITHMS, TAPS, Schedule, ScheduleAttr
+from lowbit_dialect.schedule import ALGORITHMS, PARALLEL, TAPS, Schedule, ScheduleAttr
 
 SCHEDULES = st.builds(
     Schedule,
@@ -19,6 +19,7 @@ SCHEDULES = st.builds(
     vectors=st.integers(0, 4),
     unroll=st.integers(0, 31),
     taps=st.sampled_from(("", *TAPS)),
+    parallel=st.sampled_from(("", *PARALLEL)),
 )
 
 
@@ -32,7 +33,7 @@ def test_text(schedule: Schedule):
 @given(SCHEDULES, SCHEDULES)
 def test_completion_keeps_what_is_pinned(pinned: Schedule, default: Schedule):
     done = pinned.completed(default)
-    for field in ("algorithm", "microkernel", "pixels", "vectors", "unroll", "taps"):
+    for field in ("algorithm", "microkernel", "pixels", "vectors", "unroll", "taps", "parallel"):
         assert getattr(done, field) == (getattr(pinned, field) or getattr(default, field))
     assert pinned.completed(Schedule()) == pinned == Schedule().completed(pinned)
 
@@ -47,6 +48,7 @@ def test_schedules_are_ordered_values(several: list[Schedule]):
 REFUSED = [
     ("algorithm = winograd", "algorithm is one of direct"),
     ("taps = some", "taps is one of none, columns, all, not 'some'"),
+    ("parallel = columns", "parallel is one of none, rows, channels, not 'columns'"),
     ("pixel = 4", "a schedule has no 'pixel': it has algorithm, microkernel, pixels"),
     ("pixels = many", "pixels of a schedule is of type int"),
     ("microkernel = 4", "microkernel of a schedule is of type str"),

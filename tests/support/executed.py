@@ -1,7 +1,7 @@
 """Lower a program, run it between guard pages in a child, compare every byte with the reference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -28,6 +28,7 @@ from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
 from lowering.lowbit_fuse import LowbitFusePass
 from lowering.lowbit_pack import LowbitPackPass
 from lowering.lowbit_tile import LowbitTilePass
+from lowering.tasks import tasks_of
 
 Array = npt.NDArray[Any]
 TIERS = supported_tiers()
@@ -56,7 +57,9 @@ def graph_passes() -> tuple[ModulePass, ...]:
     return (CanonicalizePass(), LowbitFusePass())
 
 
-def lower(module: ModuleOp, target: str, *, fuse: bool, verify_each: bool) -> Lowered:
+def lower(
+    module: ModuleOp, target: str, *, fuse: bool, verify_each: bool, threads: int = 1
+) -> Lowered:
     """Take a copy of `module` down to LLVM IR."""
     work = module.clone()
 
@@ -72,7 +75,9 @@ def lower(module: ModuleOp, target: str, *, fuse: bool, verify_each: bool) -> Lo
     types = [[r.type for r in f.body.block.last_op.operands] for f in _functions(work)]  # pyright: ignore
     apply([LowbitBufferizePass()])
     functions = [_signature(f) for f in _functions(work)]
-    apply([LowbitTilePass(target), LowbitExpandMicrokernelsPass(target), *LLVM])
+    apply([LowbitTilePass(target, threads, least=0)])
+    functions = [replace(f, tasks=tuple(tasks_of(work, f.symbol))) for f in functions]
+    apply([LowbitExpandMicrokernelsPass(target), *LLVM])
     work.verify()
     return Lowered(packed, translate(work, resolve_target(target)), functions, types)
 
@@ -115,15 +120,17 @@ def check(
     fuse: bool = False,
     tolerance: Sequence[Array] | None = None,
     verify_each: bool = False,
+    threads: int = 1,
 ) -> ModuleOp:
     """Execute `module` on each set of arguments and compare; return it after `lowbit-pack`.
 
+    With more than one of `threads` its tasks run cut in parts and on a pool too, and write the same bytes.
     `tolerance` holds for each set of data how far its first result may lie from the reference: only sums
     of f32 have any. Raises AssertionError naming the place, or that the child died.
     """
     module = named(module)
     module.verify()
-    lowered = lower(module, tier, fuse=fuse, verify_each=verify_each)
+    lowered = lower(module, tier, fuse=fuse, verify_each=verify_each, threads=threads)
     sets = [inputs_of(lowered, module, arguments) for arguments in data]
     ask = request(
         lowered.code.ir,
