@@ -29,6 +29,7 @@ from strategies import (
     plain_pairs,
     program_for,
 )
+from thresholds import CODES, PAIRS, TABLES, packed_thresholds
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
 
 from lowbit_dialect import reference
@@ -256,6 +257,19 @@ def networks(draw: DrawFn) -> ModuleOp:
 def test_networks(tier: str):
     emulation = Emulation(tier)
     add_programs(emulation, sample(networks(), 8, 5))
+    emulation.run()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_planes_of_thresholds(tier: str):
+    emulation, programs = Emulation(tier), list[ModuleOp]()
+    for number, spelling in enumerate(CODES):
+        for step, pair in enumerate(PAIRS):
+            kind = TABLES[(number + step) % len(TABLES)]
+            programs.append(packed_thresholds(pair, spelling, kind, None, number))
+    for number, module in enumerate(programs):
+        data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
+        emulation.add(module, data, fuse=True)
     emulation.run()
 
 

@@ -1,0 +1,31 @@
+"""Thresholds that leave as planes: generated code against the reference, between guards."""
+
+import pytest
+from executed import TIERS, check
+from programs import inputs
+from thresholds import CODES, PAIRS, TABLES, packed_thresholds
+
+from lowbit_dialect.schedule import Schedule
+from lowering.backend.host import resolve_target
+from microkernels.choice import kernels
+
+KERNELS = [
+    (tier, kernel.name)
+    for tier in TIERS
+    for kernel in kernels(resolve_target(tier))
+    if kernel.lanes >= 8 and kernel.name.startswith(("popcount", "lookup"))
+]
+
+
+@pytest.mark.parametrize("spelling", CODES)
+@pytest.mark.parametrize(("tier", "name"), KERNELS)
+def test_planes_of_thresholds(tier: str, name: str, spelling: str):
+    for number, pair in enumerate(PAIRS):
+        if name.startswith("lookup") and pair[0] == "int2":
+            continue
+        kind = TABLES[(number + CODES.index(spelling)) % len(TABLES)]
+        schedule = Schedule(microkernel=name, pixels=1 + number % 4)
+        module = packed_thresholds(pair, spelling, kind, schedule, number)
+        data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
+        packed = check(module, data, tier, fuse=True)
+        assert "lowbit.unpack" not in str(packed)
