@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from lowbit_dialect.algebra import PairAlgebra, inside_terms
+from lowbit_dialect.algebra import OFFSET, PairAlgebra, inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.elementwise import ElementwiseOp
@@ -77,7 +77,7 @@ def linear(op: LinearOp, values: Values) -> Array:
     if op.corrections is None:
         total = _contract(work, _pad(work, x, work.pad_value), weights)
     else:
-        total = _corrected(work, x, weights, values[op.corrections], op.products_form)
+        total = _corrected(work, x, weights, values[op.corrections], op.products.data)
     flat = total.reshape(work.batch, *work.window.out, work.groups * work.outputs)
     if len(work.input_axes) == 2:
         flat = flat.reshape(-1, work.outputs)
@@ -101,10 +101,11 @@ def _corrected(
     work: Contraction, x: Array, weights: Array, corrections: Array, products: str
 ) -> Array:
     """What is summed over the taps inside the image, plus the corrections of the border class."""
-    if products == "multiply":
-        total = _contract(work, _pad(work, x, 0), weights)
-    else:
+    if products == "popcount":
         total = _popcounts(work, x, weights)
+    else:
+        shifted = x + OFFSET if products == "offset" else x
+        total = _contract(work, _pad(work, shifted, 0), weights)
     rows, columns = work.window.rows, work.window.columns
     at = np.ix_(
         [rows.class_of(o) for o in range(rows.out)],

@@ -15,7 +15,7 @@ from lowering.tasks import Share, Units, count_up
 from microkernels.emit import Emitter
 
 PEELED_PRODUCTS = 512
-"""Products of one peeled border tile up to which it is unrolled; above it border pixels share a loop."""
+"""Unrolled products of a border tile up to which it is peeled; above it border pixels share a loop."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class TileNest:
     output_axes: tuple[int, ...]
     divisor: int = 1
     words: int = 1
+    """Words of the reduction at one tap."""
     position: tuple[SSAValue, ...] = field(default=())
     units: Units | None = None
     """Which units of the parallel axis to compute; None for all."""
@@ -113,12 +114,11 @@ class TileNest:
         emit = self.emit
         return self.units.within(emit, emit.at("mul", outer, count), count)
 
-    def pixel_units(self, first: int, last: int) -> Units | None:
-        """The tiles to compute of those that cover pixels `first` to `last` of a straight line."""
+    def pixel_units(self, first: int, count: int) -> Units | None:
+        """The tiles to compute of the `count` from number `first` on, of a straight line of pixels."""
         if self.units is None or self.parallel != "rows" or not self._straight:
             return None
-        count = -(-(last - first) // self.pixels)
-        return self.units.within(self.emit, first // self.pixels, count)
+        return self.units.within(self.emit, first, count)
 
     def build(self, share: Share | None = None, pinned: str = "") -> int:
         """Emit the loops: batch, group, channel block, row, column.
@@ -218,7 +218,7 @@ class _Tile:
 
     def _interior(self, start: int, stop: int) -> None:
         """Tiles of `pixels` outputs; runs of tiles without taps on padding become loops."""
-        nest, axis = self.nest, self.nest.window.columns
+        nest, axis, done = self.nest, self.nest.window.columns, 0
         for first, last, pixels in runs(axis, start, stop, nest.pixels):
             outputs = range(first, first + pixels)
             taps = [(axis.low(o), axis.high(o)) for o in outputs]
@@ -227,8 +227,10 @@ class _Tile:
             def one(column: SSAValue, n: int = pixels, t=taps, c=classes) -> None:  # pyright: ignore
                 self._tile(column, n, t, (), c)  # pyright: ignore
 
-            units = nest.pixel_units(first, last)
+            count = (last - first) // pixels
+            units = nest.pixel_units(done, count)
             nest._each(last, pixels, one, first, units)  # pyright: ignore
+            done += count
 
     def _tile(
         self,
@@ -293,17 +295,36 @@ def fairness(extent: int, threads: int) -> float:
 def runs(axis: WindowAxis, start: int, stop: int, pixels: int) -> Iterator[tuple[int, int, int]]:
     """Cut outputs `[start, stop)` in tiles; yield `(first, last, pixels)` of runs of equal ones.
 
-    Tiles of which every tap is inside join into one run; a tile on the border, or a short one, is a run.
+    Neighbouring tiles of one size join into a run if every tap of them is inside.
     """
     first = start
-    while first < stop:
-        size = min(pixels, stop - first)
+    inside = range(axis.head, axis.out - axis.tail + 1)
+    sizes = tile_sizes(
+        stop - start, pixels, max(axis.head - start, stop + axis.tail - axis.out) > 0
+    )
+    while sizes:
+        size = sizes.pop(0)
         last = first + size
-        if size == pixels and axis.head <= first:
-            while last + size <= min(stop, axis.out - axis.tail) and last <= axis.out - axis.tail:
-                last += size
+        while first in inside and sizes and sizes[0] == size and last + size in inside:
+            last += sizes.pop(0)
         yield first, last, size
         first = last
+
+
+def tile_sizes(total: int, most: int, borders: bool) -> list[int]:
+    """The fewest tiles of at most `most` outputs, none much smaller than the others.
+
+    A register block of few pixels waits for its own sums: 14 outputs by 6 are 5 + 5 + 4, not 6 + 6 + 2. Tiles
+    on borders have code of their own anyway, so both take what the others leave: 56 by 6 are 4 + 8 x 6 + 4.
+    """
+    if total <= 0:
+        return []
+    count = -(-total // most)
+    size = -(-total // count)
+    if not borders or count == 1:
+        return [size] * (count - 1) + [total - size * (count - 1)]
+    ends = total - size * (count - 2)
+    return [ends - ends // 2, *[size] * (count - 2), ends // 2]
 
 
 def tap_bounds(emit: Emitter, axis: WindowAxis, output: SSAValue) -> tuple[SSAValue, SSAValue]:

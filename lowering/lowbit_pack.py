@@ -14,11 +14,10 @@ What a constant alone determines is computed here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, f32, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, f32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -26,7 +25,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.algebra import inside_terms
-from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
+from lowbit_dialect.layout import Layout, layout_of, with_layout
 from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, ThresholdOp
 from lowbit_dialect.ops.layout import (
@@ -35,9 +34,8 @@ from lowbit_dialect.ops.layout import (
     RelayoutOp,
     ReshapeOp,
     TransposeOp,
-    convert_layout,
 )
-from lowbit_dialect.ops.linear import Contraction, Conv2dOp, CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import Contraction, CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
@@ -45,6 +43,7 @@ from lowering.elements import row_major
 from lowering.inputs import block_of, return_of, target_of
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
+from lowering.stored import Storage
 from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel
 from microkernels.interface import table_layout
@@ -53,67 +52,12 @@ from microkernels.target import Target
 CHANNELS_LAST = (0, 2, 3, 1)
 
 
-def plain(layout: Layout | None, element: Any) -> bool:
-    """Whether a layout stores elements as no layout does: whole axes in order, the same words."""
-    if layout is None:
-        return True
-    order = layout.terms == row_major(len(layout.terms))
-    return order and not layout.encoded and storage_dtype(element, layout) == storage_dtype(element)
-
-
-def rows_of(layout: Layout) -> Layout | None:
-    """The planes in rows of 32-bit words that `layout` is prepared from; None if it is not."""
-    word = layout.word_term
-    if word is None or not (layout.table or word.chain[:1] == (("in", 16),)):
-        return None
-    leading = [term for term in layout.terms if term.axis not in (None, word.axis)]
-    if any(term.chain for term in leading):
-        return None  # weights
-    return Layout((*leading, PLANES, Term(word.axis, (("by", 32),))), i32)
-
-
-class Packer:
+class Packer(Storage):
     """Rewrites the ops of one function."""
 
     def __init__(self, target: Target):
+        super().__init__()
         self.target = target
-        self._converted: dict[tuple[SSAValue, Layout | None], SSAValue] = {}
-
-    def stored(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
-        """`value` in `layout`, by a conversion right after it if it is not stored so already."""
-        type = shaped(value)
-        if layout is not None and plain(layout, type.element_type):
-            layout = None
-        if layout_of(type) == layout:
-            return value
-        key = (value, layout)
-        if key not in self._converted:
-            self._converted[key] = self._convert(value, layout, before)
-        return self._converted[key]
-
-    def _convert(self, value: SSAValue, layout: Layout | None, before: Operation) -> SSAValue:
-        rows = rows_of(layout) if layout is not None else None
-        if rows not in (None, layout_of(shaped(value))) and not isinstance(value.owner, ConstantOp):
-            # What is prepared from planes in rows starts there: the producer may store those itself.
-            value = self.stored(value, rows, before)
-        owner = value.owner
-        if isinstance(owner, ConstantOp):
-            type = tensor_of(value)
-            op: Operation = ConstantOp(owner.value, with_layout(type, layout))
-        else:
-            found = convert_layout(value, layout)
-            assert found is not None
-            op = found
-        if name := value.name_hint:
-            prepared = f"{name.removesuffix('_packed')}_prepared"
-            op.results[0].name_hint = prepared if name.endswith("_packed") else f"{name}_packed"
-        where = (
-            InsertPoint.after(owner)
-            if isinstance(owner, Operation)
-            else InsertPoint.at_start(owner)
-        )
-        Rewriter.insert_op(op, where)
-        return op.results[0]
 
     def linear(self, op: LinearOp) -> None:
         """Lay out the operands of a `conv2d` or `dense`, add corrections, pad its tables."""
@@ -124,12 +68,10 @@ class Packer:
         op.properties["schedule"] = ScheduleAttr(schedule)
         counts = kernel.input_layout(work).encoded
         weights = op.weights
-        _replace(op, op.input, self.stored(op.input, kernel.input_layout(work), op))
-        _replace(
-            op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors), op)
-        )
+        _replace(op, op.input, self.stored(op.input, kernel.input_layout(work)))
+        _replace(op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors)))
         block = kernel.lanes
-        products = "popcount" if counts else "multiply"
+        products = "popcount" if counts else kernel.products
         if op.corrections is None:
             if _needs_corrections(work, products):
                 op = self._correct(op, weights, block, products)
@@ -140,11 +82,11 @@ class Packer:
                 if isinstance(inner, ElementwiseOp):
                     self._tables(inner, work.groups, work.outputs, block, op)
                     self._residual(inner, op)
-        self._output(op, kernel.lanes, work.groups, work.input_axes)
+        self.output(op, kernel.lanes, work.groups, work.input_axes)
 
     def _correct(self, op: LinearOp, weights: SSAValue, block: int, products: str) -> LinearOp:
         """Add the `corrections` operand, computed from unpacked weights."""
-        source = self.stored(weights, None, op) if layout_of(shaped(weights)) else weights
+        source = self.stored(weights, None) if layout_of(shaped(weights)) else weights
         new = CorrectionsOp.of(op, source, products)
         folded = _fold(new)
         if folded is not new:
@@ -161,19 +103,18 @@ class Packer:
         work = op.contraction
         layout = table_layout((0, 1), 2, work.groups, work.outputs, block)
         if isinstance(folded, ConstantOp):
-            value = self.stored(value, layout, op)
+            value = self.stored(value, layout)
         else:
             type = tensor_of(value)
             value = Rewriter.replace_value_with_new_type(value, with_layout(type, layout))
         new_op = _with_corrections(op, value)
-        if isinstance(new_op, Conv2dOp):
-            new_op.properties["products"] = StringAttr(products)
+        new_op.properties["products"] = StringAttr(products)
         return new_op
 
     def _lay_corrections(self, op: LinearOp, corrections: SSAValue, block: int) -> None:
         work = op.contraction
         layout = table_layout((0, 1), 2, work.groups, work.outputs, block)
-        _replace(op, corrections, self.stored(corrections, layout, op))
+        _replace(op, corrections, self.stored(corrections, layout))
 
     def _tables(
         self, op: ElementwiseOp, groups: int, size: int, block: int, before: Operation
@@ -189,73 +130,20 @@ class Packer:
                 layout = table_layout(range(1, len(shape)), 0, groups, size, block)
             if isinstance(shaped(table).element_type, Float32Type):
                 layout = Layout(layout.terms, f32)
-            _replace(op, table, self.stored(table, layout, before))
+            _replace(op, table, self.stored(table, layout))
 
     def _residual(self, op: ElementwiseOp, around: LinearOp) -> None:
         """A tensor added in an epilogue is read unpacked, channels last."""
         if isinstance(op, AddOp) and not op.tables:
-            layout = self._channels_last(shaped(op.other), around.contraction.input_axes)
-            _replace(op, op.other, self.stored(op.other, layout, around))
-
-    def _channels_last(self, type: Any, axes: tuple[int, ...]) -> Layout | None:
-        """Layout of unpacked elements with the channels innermost; None if they lie so anyway."""
-        if axes[-1] == type.get_num_dims() - 1:
-            return None
-        dtype = storage_dtype(type.element_type)
-        word = f32 if dtype.kind == "f" else IntegerType(8 * dtype.itemsize)
-        return Layout(tuple(Term(axis) for axis in axes), word)
-
-    def _output(self, op: Operation, lanes: int, groups: int, axes: tuple[int, ...]) -> None:
-        """Let an op write what it can, and convert for everyone who wants something else.
-
-        Packed planes can be written where a vector has at least 8 lanes and there is one group.
-        """
-        result = op.results[0]
-        type = tensor_of(result)
-        wanted = layout_of(type)
-        rows = Layout.of(", ".join([*(f"d{a}" for a in axes[:-1]), "planes", f"d{axes[-1]} by 32"]))
-        direct = wanted == rows and lanes >= 8 and groups == 1
-        if not direct:
-            natural = self._channels_last(type, axes)
-            if natural != wanted:
-                self._write(op, natural, wanted)
-                wanted = natural
-        if wanted is None and lanes >= 8 and groups == 1:
-            self._write_planes(op, rows)
-
-    def _write(self, op: Operation, natural: Layout | None, wanted: Layout | None) -> None:
-        """Make `op` store `natural` and convert its result to `wanted` for its users."""
-        result = op.results[0]
-        type = tensor_of(result)
-        result = Rewriter.replace_value_with_new_type(result, with_layout(type, natural))
-        conversion = convert_layout(result, wanted)
-        assert conversion is not None
-        Rewriter.insert_op(conversion, InsertPoint.after(op))
-        result.replace_uses_with_if(
-            conversion.results[0], lambda use: use.operation is not conversion
-        )
-        self._converted[result, wanted] = conversion.results[0]
-
-    def _write_planes(self, op: Operation, rows: Layout) -> None:
-        """If every user packs the result in the same way, write it packed."""
-        result = op.results[0]
-        users = [use.operation for use in result.uses]
-        kinds = {
-            layout_of(shaped(user.results[0])) if isinstance(user, ConversionOp) else None
-            for user in users
-        }
-        if users and kinds == {rows}:
-            type = tensor_of(result)
-            result = Rewriter.replace_value_with_new_type(result, with_layout(type, rows))
-            for user in users:
-                Rewriter.replace_op(user, [], [result])
+            layout = self.channels_last(shaped(op.other), around.contraction.input_axes)
+            _replace(op, op.other, self.stored(op.other, layout))
 
     def window(self, op: PoolOp) -> None:
         """Pools read and write unpacked elements, channels last."""
         axes = (0, *spatial_axes(op.format.data))
         type = shaped(op.input)
-        _replace(op, op.input, self.stored(op.input, self._channels_last(type, axes), op))
-        self._output(op, 0, 1, axes)
+        _replace(op, op.input, self.stored(op.input, self.channels_last(type, axes)))
+        self.output(op, 0, 1, axes)
 
     def elementwise(self, op: ElementwiseOp) -> None:
         """Standalone elementwise ops read and write unpacked elements, their channels innermost."""
@@ -271,14 +159,14 @@ class Packer:
             axes = CHANNELS_LAST
         inputs = [op.input, *([op.other] if isinstance(op, AddOp) and not op.tables else [])]
         for value in inputs:
-            layout = self._channels_last(shaped(value), axes)
-            _replace(op, value, self.stored(value, layout, op))
+            layout = self.channels_last(shaped(value), axes)
+            _replace(op, value, self.stored(value, layout))
         self._tables(op, 1, shape_of(op.input)[axis], lanewise.lanes(self.target), op)
-        self._output(op, 0, 1, axes)
+        self.output(op, 0, 1, axes)
 
     def data(self, op: ReshapeOp | TransposeOp) -> None:
         """Reshapes and transposes work on tensors without a layout."""
-        _replace(op, op.input, self.stored(op.input, None, op))
+        _replace(op, op.input, self.stored(op.input, None))
         if isinstance(op, TransposeOp):
             folded = _fold(op)
             if folded is not op:

@@ -35,8 +35,8 @@ from lowbit_dialect.ops.tile import YieldOp
 from lowering.conversion_loops import convert_loops, correction_loops
 from lowering.inputs import target_of
 from lowering.loops import TileNest
-from lowering.lowbit_pack import plain
 from lowering.rebuild import rebuild
+from lowering.stored import plain
 from lowering.tasks import Share, call, erase_unused_addresses, outline
 from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel

@@ -18,7 +18,7 @@ from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.linear import Contraction
 from lowbit_dialect.ops.tile import TileOp
 from lowbit_dialect.schedule import Schedule
-from lowering.lowbit_pack import plain
+from lowering.stored import plain
 from microkernels import lanewise
 from microkernels.choice import MOST_ACCUMULATORS, find_kernel, too_large
 from microkernels.interface import Microkernel, table_layout

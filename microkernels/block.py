@@ -27,6 +27,9 @@ from microkernels.operand import Operand
 UNROLLED_PAIRS = 6
 """Plane pairs up to which each has its own code; C2 at 2x2 bits runs the same either way above that."""
 
+SHORT_STEPS = 2
+"""Steps up to which a narrow accumulator is folded before the next one opens: uint<7> x int<7> takes 2."""
+
 
 class Level(IntEnum):
     """Loops of the reduction that a narrow accumulator may span."""
@@ -69,14 +72,16 @@ class Reduction:
         self.codes = element_of(tile.input.type), element_of(tile.weights.type)
         shape, groups = shape_of(tile.weights), tile.groups.value.data
         inputs, outputs = shape[self.w_axes[2]], shape[self.w_axes[3]] // groups
-        self.x_group, self.x_word, _ = self.x.channels(self.x_axes[3], groups, inputs)
         self.w_group, self.w_block, self.block = self.w.channels(self.w_axes[3], groups, outputs)
         self.w_word, per_word = self.w.blocked(self.w_axes[2])
         self.words = -(-inputs // per_word)
+        self.x_group, x_block, stored = self.x.channels(self.x_axes[3], groups, inputs)
+        self.x_word = x_block * per_word // stored
         self.x_plane = self.x.stride(None) if self.x.has_planes else 0
         self.xor = self.negative = False
+        narrows = kernel.narrows_between(*self.codes)
         # Widest first, which is the order in which they open.
-        self.narrows = [(self._scope(n.steps), n) for n in reversed(kernel.narrows(self.codes[0]))]
+        self.narrows = [(self._scope(n.steps), n) for n in reversed(narrows)]
 
     def _scope(self, limit: int) -> Level:
         """The outermost loop over which an accumulator of `limit` steps is carried."""
@@ -292,6 +297,9 @@ class Reduction:
         if not narrows:
             return self._pieces(words, self.unroll, lambda count: self._unrolled(count, inside))
         narrow, *rest = narrows
+        if not rest and narrow.steps <= SHORT_STEPS:
+            size = max(1, self.unroll // narrow.steps) * narrow.steps
+            return self._pieces(words, size, lambda count: self._short(narrow, count, inside))
 
         def piece(count: int) -> Step:
             return self._within(narrow, self._chunks(rest, count, inside))
@@ -332,25 +340,64 @@ class Reduction:
 
         return steps
 
+    def _short(self, narrow: Narrow, count: int, inside: list[int]) -> Step:
+        """`_unrolled` with sums so short that each is folded as soon as it is formed.
+
+        So one of them is alive at a time beside the wide accumulators, not as many as there are of these.
+        """
+
+        def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            totals = list(totals)
+            wide = len(totals) // (self.pixels * self.vectors)
+            zero = self.emit.constant(0, narrow.types[0])
+            for first in range(0, count, narrow.steps):
+                words = range(first, min(first + narrow.steps, count))
+                weights = [self._weights(w.plus(word * self.w_word)) for word in words]
+                for r in inside:
+                    inputs = [self._input(x.plus(word * self.x_word), r) for word in words]
+                    for v in range(self.vectors):
+                        part = zero
+                        for word, weight in zip(inputs, weights):
+                            part = self.kernel.product(
+                                self.emit, part, word, weight[v], xor=self.xor, negative=False
+                            )
+                        own = slice(
+                            (r * self.vectors + v) * wide, (r * self.vectors + v + 1) * wide
+                        )
+                        into = tuple(totals[own])
+                        totals[own] = narrow.fold(self.emit, into, (part,), self.negative)
+            return totals
+
+        return steps
+
     def _step(
         self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
     ) -> list[SSAValue]:
         """One word: load the weights of the block, then each pixel's word, and multiply."""
         emit, kernel, totals = self.emit, self.kernel, list(totals)
         negative = self.negative and not self.narrows
-        weights = [
-            kernel.load_weights(emit, emit.offset(w.pointer, w.bytes + v * kernel.weight_bytes))
-            for v in range(self.vectors)
-        ]
-        pixel = self.stride[1] * self.x.stride(self.x_axes[2])
+        weights = self._weights(w)
         for r in inside:
-            word = kernel.load_input(emit, emit.offset(x.pointer, x.bytes + r * pixel))
+            word = self._input(x, r)
             for v, weight in enumerate(weights):
                 at = r * self.vectors + v
                 totals[at] = kernel.product(
                     emit, totals[at], word, weight, xor=self.xor, negative=negative
                 )
         return totals
+
+    def _weights(self, w: Address) -> list[SSAValue]:
+        """The vectors of one word of weights."""
+        emit, kernel = self.emit, self.kernel
+        return [
+            kernel.load_weights(emit, emit.offset(w.pointer, w.bytes + v * kernel.weight_bytes))
+            for v in range(self.vectors)
+        ]
+
+    def _input(self, x: Address, r: int) -> SSAValue:
+        """One word of pixel `r`."""
+        pixel = self.stride[1] * self.x.stride(self.x_axes[2])
+        return self.kernel.load_input(self.emit, self.emit.offset(x.pointer, x.bytes + r * pixel))
 
 
 def move(emit: Emitter, pointer: SSAValue, parts: Sequence[tuple[SSAValue, int]]) -> SSAValue:

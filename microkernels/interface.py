@@ -47,6 +47,11 @@ class Microkernel(ABC):
     """Input channels of one word of activations."""
     word_bytes: int = 4
     """Bytes of one word of activations."""
+    products: str = "multiply"
+    """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
+    unroll: tuple[int, int] = (0, 0)
+    """Words unrolled in the innermost loop: where it stands in others over taps, and where alone; 0 for as
+    many as make a product for each register."""
 
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
@@ -76,6 +81,10 @@ class Microkernel(ABC):
     def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
         """The narrow accumulators that products of `activation` go through, narrowest first."""
         return ()
+
+    def narrows_between(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+        """The narrow accumulators of a pair of elements, where the weights decide too."""
+        return self.narrows(activation)
 
     @abstractmethod
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:

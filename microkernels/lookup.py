@@ -5,7 +5,8 @@ table of a pixel holds the sums of its `B` activations over all subsets (`sums`)
 complements (`choices`, the counterpart of XOR). One look-up and one addition of bytes do `B` products a
 lane whatever the number of activation bits: `raw` as popcounts give it, exactly.
 
-* `lookup_4xV`: 16 entries, `vpshufb`; tables are broadcast to all 128-bit lanes (a load).
+* `lookup_4xV`: 16 entries, `pshufb` of SSSE3 and later; tables are broadcast to all 128-bit lanes by the
+  load.
 * `lookup_6x64`: 64 entries, `vpermb` (AVX512-VBMI).
 
 Bytes hold 255 // (B (2^a - 1)) look-ups: 63, 21, 9, 4 for a = 1 to 4 bits and B = 4; 42, 14, 6, 2 for
@@ -33,6 +34,7 @@ from microkernels.interface import Microkernel, Narrow, Values, block_terms
 from microkernels.target import Target
 
 LOOK_UP = {
+    (4, 16): "llvm.x86.ssse3.pshuf.b.128",
     (4, 32): "llvm.x86.avx2.pshuf.b",
     (4, 64): "llvm.x86.avx512.pshuf.b.512",
     (6, 64): "llvm.x86.avx512.permvar.qi.512",
@@ -149,9 +151,9 @@ class Lookup(Microkernel):
 
 def lookup_kernels(target: Target) -> list[Lookup]:
     """The look-up kernels that a target can run."""
-    if target.vector_bits < 256:
+    if not target.has("ssse3"):
         return []
-    kernels = [Lookup(4, target.vector_bits // 8)]
+    kernels = [Lookup(4, max(128, target.vector_bits) // 8)]
     if all(target.has(feature) for feature in ("avx512vbmi", "avx512bitalg")):
         kernels.append(Lookup(6, 64))
     return kernels

@@ -12,8 +12,8 @@ from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import ShapedValue
 from lowbit_dialect.ops.common import expect, value_range
 
-PRODUCTS = ("popcount", "multiply")
-"""What a kernel sums: popcounts of planes, or products of decoded values."""
+PRODUCTS = ("popcount", "multiply", "offset")
+"""What a kernel sums: popcounts of planes, products of decoded values, or those of activations + 128."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Contraction:
     def depth(self) -> int:
         """Terms of one sum, padding included."""
         return self.window.rows.kernel * self.window.columns.kernel * self.inputs
+
+    @property
+    def pixels(self) -> int:
+        """Outputs that use the same weights."""
+        return self.batch * self.window.rows.out * self.window.columns.out
 
     @property
     def macs(self) -> int:

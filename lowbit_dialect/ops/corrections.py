@@ -59,7 +59,8 @@ class CorrectionsOp(IRDLOperation):
     are those of `lowbit_dialect.geometry`; the taps on padding contribute `pad_value` times their weight.
     Carries the attributes of the convolution it corrects; `size` is the height and width of its image.
     Where `products` is `multiply`, the sum is of products of decoded values over the taps inside, and the
-    corrections are what the taps on padding contribute.
+    corrections are what the taps on padding contribute; where it is `offset`, activations are 128 more in
+    the sum, and the corrections take 128 times each weight inside off, too.
     """
 
     name = "lowbit.corrections"
@@ -142,7 +143,7 @@ class CorrectionsOp(IRDLOperation):
         expect(channels % groups == 0, f"{channels} output channels do not fit {groups} groups")
         products = self.products.data
         expect(
-            work.bitserial or products == "multiply",
+            work.bitserial or products != "popcount",
             "only products of codes have popcount corrections",
         )
         expect(min(array(self.size, ())) >= 1, f"size is at least 1 each way, not {self.size}")

@@ -88,6 +88,7 @@ class LinearOp(IRDLOperation, ABC):
     result = opt_result_def(RESULT)
     epilogue = region_def()
     schedule = opt_prop_def(Fits(ScheduleAttr, "schedule is a #lowbit.schedule"))
+    products = prop_def(one_of("products", PRODUCTS), default_value=StringAttr("popcount"))
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     traits = traits_def(NoTerminator(), WritesOuts())
 
@@ -95,11 +96,6 @@ class LinearOp(IRDLOperation, ABC):
     def contraction(self) -> Contraction:
         """The numbers of this op."""
         raise AssertionError(self.name)
-
-    @property
-    def products_form(self) -> str:
-        """What corrections correct: `popcount` or `multiply`."""
-        return self.products.data if isinstance(self, Conv2dOp) else "popcount"
 
     def output_shape(self) -> tuple[int, ...]:
         """Shape of what this op computes."""
@@ -126,7 +122,7 @@ class LinearOp(IRDLOperation, ABC):
         )
         if self.corrections is not None:
             expect(
-                work.bitserial or self.products_form == "multiply",
+                work.bitserial or self.products.data != "popcount",
                 "only products of codes have popcount corrections",
             )
             expect(self.accumulator == i32, f"corrections add to i32, not {self.accumulator}")
@@ -139,7 +135,7 @@ class Conv2dOp(LinearOp):
 
     `y[n, oy, ox, o] = sum x[n, oy s - p + ky d, ox s - p + kx d, c] * w[ky, kx, c, o]`, where `x` is
     `pad_value` outside the image. `format` is `nhwc` (weights HWIO) or `nchw` (weights OIHW); padding is
-    top, left, bottom, right. With `corrections` the products are formed bitserially
+    top, left, bottom, right. With `corrections` the sum is formed as `products` says
     (`lowbit.corrections`). The epilogue maps each accumulator to the element that is stored.
     """
 
@@ -151,7 +147,6 @@ class Conv2dOp(LinearOp):
     groups = prop_def(integer("groups"), default_value=IntegerAttr(1, i64))
     pad_value = prop_def(integer("pad_value"), default_value=IntegerAttr(0, i64))
     format = prop_def(one_of("format", FORMATS), default_value=StringAttr("nhwc"))
-    products = prop_def(one_of("products", PRODUCTS), default_value=StringAttr("popcount"))
 
     assembly_format = LinearOp.FORM
 

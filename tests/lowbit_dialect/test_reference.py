@@ -63,8 +63,7 @@ def corrected(case: LinearCase, products: str = "popcount") -> ModuleOp:
     (plain,) = (op for op in module.walk() if isinstance(op, LinearOp))
     terms = CorrectionsOp.of(plain, plain.weights, products)
     op = linear_op(case, plain.input, plain.weights, terms.results[0])
-    if products == "multiply":
-        op.properties["products"] = StringAttr(products)
+    op.properties["products"] = StringAttr(products)
     Rewriter.replace_op(plain, [terms, op])
     return module
 
@@ -107,10 +106,10 @@ def test_popcounts_and_corrections_are_the_products(case: LinearCase):
 
 
 @settings(max_examples=25)
-@given(linear_cases(integer_pairs(), ops=["conv2d"], largest=5))
-def test_padding_may_be_a_correction_of_products(case: LinearCase):
+@given(linear_cases(integer_pairs(), largest=5), st.sampled_from(["multiply", "offset"]))
+def test_padding_and_offsets_are_corrections_of_products(case: LinearCase, products: str):
     x, w = case.arrays()
-    module = corrected(case, "multiply")
+    module = corrected(case, products)
     module.verify()
     assert np.array_equal(run(module, x, w)[0], run(program_for(case), x, w)[0])
 

@@ -169,6 +169,37 @@ def test_integers_and_floats(tier: str):
     emulation.run()
 
 
+DOTS = (
+    ("uint8", "i8"),
+    ("i8", "i8"),
+    ("i8", "uint8"),
+    ("uint4", "int4"),
+    ("uint8", "int7"),
+    ("int7", "odd7"),
+)
+
+
+@pytest.mark.parametrize("family", ["dot", "vnni"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_dot_products_of_bytes(tier: str, family: str):
+    """Extreme bytes of either sign, depths round a word, windows with borders that are corrected."""
+    emulation = Emulation(tier)
+    for number, pair in enumerate(DOTS):
+        shape = LinearCase("dense", *pair, height=3, channels=63 + number, outputs=17, seed=number)
+        image = LinearCase(
+            "conv2d", *pair, height=3, width=4, channels=5, outputs=35, kernel=(3, 3), seed=number
+        )
+        for case in (shape, replace(image, padding=(1, 1, 1, 1), pad_value=number)):
+            module = program_for(case)
+            pin(module, forced(case, f"{family}_", tier, number))
+            ends = [
+                [fill(kind, shape, element(one), number) for kind in ("min", "max", "random")]
+                for shape, one in zip((case.input_shape, case.weight_shape), pair)
+            ]
+            emulation.add(module, [[x, w] for x in ends[0] for w in ends[1]])
+    emulation.run()
+
+
 FILLS = (("random",), ("maximum",), ("alternating",))
 
 

@@ -20,10 +20,13 @@ from strategies import (
 from xdsl.dialects.builtin import i64
 from xdsl.utils.exceptions import VerifyException
 
+from lowbit_dialect.algebra import OFFSET
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType
+from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.reference import Array
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
+from microkernels.choice import kernels
 from microkernels.lookup import lookup_kernels
 from microkernels.popcount import popcount_kernels
 
@@ -152,3 +155,54 @@ def test_depths_at_which_narrow_sums_are_full(tier: str, name: str, unroll: int)
             module = program_for(case)
             pin_all(module, tier, name, unroll=unroll)
             check(module, data_of(case), tier)
+
+
+PAIRED = {
+    ("uint4", "int4"): 136,
+    ("uint5", "uint6"): 8,
+    ("uint7", "int7"): 2,
+    ("uint8", "int7"): 1,
+    ("uint8", "ternary"): 64,
+    ("int8", "uint7"): 1,
+    ("i8", "uint3"): 18,
+    ("odd5", "uint4"): 35,
+    ("int4", "int4"): 15,
+    ("i8", "int7"): 1,
+    ("odd3", "ternary"): 121,
+}
+"""Pairs of elements, and the steps of two products that their sums of pairs hold."""
+
+
+def dot_of(pair: tuple[str, str]) -> str:
+    """The family of dot products of bytes by the signs of its operands."""
+    signs = ["s8" if value_range(element(one))[0] < 0 else "u8" for one in pair]
+    return "dot_u8s8" if signs[0] == "u8" else f"dot_s8{signs[1]}"
+
+
+@pytest.mark.parametrize("pair", PAIRED)
+@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "x86-64"])
+def test_depths_at_which_sums_of_pairs_are_full(tier: str, pair: tuple[str, str]):
+    """One step more than an i16 holds saturates, which shows on the largest products alone."""
+    steps = PAIRED[pair]
+    for depth in (4 * steps, 4 * steps + 1, 8 * steps + 3):
+        case = LinearCase("dense", *pair, height=3, channels=depth, outputs=9, seed=depth)
+        x, w = (
+            [fill(kind, shape, element(spelling), depth) for kind in ("min", "max", "random")]
+            for shape, spelling in ((case.input_shape, pair[0]), (case.weight_shape, pair[1]))
+        )
+        family = dot_of(pair)
+        module = program_for(case)
+        pin_all(module, tier, family, unroll=3)
+        check(module, [[one, other] for one in x for other in w], tier)
+
+
+def test_sums_of_pairs_state_their_steps():
+    known = {k.name: k for k in kernels(resolve_target("x86-64-v3"))}
+    for (activation, weight), steps in PAIRED.items():
+        kernel = known[f"{dot_of((activation, weight))}x8"]
+        (narrow,) = kernel.narrows_between(element(activation), element(weight))
+        assert narrow.steps == steps
+        shift = OFFSET if kernel.products == "offset" else 0
+        ranges = value_range(element(activation)), value_range(element(weight))
+        largest = max(abs((x + shift) * w) for x in ranges[0] for w in ranges[1])
+        assert 2 * steps * largest <= 32768 < 2 * (steps + 1) * largest

@@ -1,0 +1,129 @@
+"""Where values are stored: conversions between layouts, made once, and results written as users want them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xdsl.dialects.builtin import IntegerType, f32, i32
+from xdsl.ir import Operation, SSAValue
+from xdsl.rewriter import InsertPoint, Rewriter
+
+from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
+from lowbit_dialect.ops.common import shaped, tensor_of
+from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, convert_layout
+from lowering.elements import row_major
+
+
+def plain(layout: Layout | None, element: Any) -> bool:
+    """Whether a layout stores elements as no layout does: whole axes in order, the same words."""
+    if layout is None:
+        return True
+    order = layout.terms == row_major(len(layout.terms))
+    return order and not layout.encoded and storage_dtype(element, layout) == storage_dtype(element)
+
+
+def rows_of(layout: Layout) -> Layout | None:
+    """The planes in rows of 32-bit words that `layout` is prepared from; None if it is not."""
+    word = layout.word_term
+    if word is None or not (layout.table or word.chain[:1] == (("in", 16),)):
+        return None
+    leading = [term for term in layout.terms if term.axis not in (None, word.axis)]
+    if any(term.chain for term in leading):
+        return None  # weights
+    return Layout((*leading, PLANES, Term(word.axis, (("by", 32),))), i32)
+
+
+class Storage:
+    """Lays out the values of one function."""
+
+    def __init__(self) -> None:
+        self._converted: dict[tuple[SSAValue, Layout | None], SSAValue] = {}
+
+    def stored(self, value: SSAValue, layout: Layout | None) -> SSAValue:
+        """`value` in `layout`, by a conversion right after it if it is not stored so already."""
+        type = shaped(value)
+        if layout is not None and plain(layout, type.element_type):
+            layout = None
+        if layout_of(type) == layout:
+            return value
+        key = (value, layout)
+        if key not in self._converted:
+            self._converted[key] = self._convert(value, layout)
+        return self._converted[key]
+
+    def _convert(self, value: SSAValue, layout: Layout | None) -> SSAValue:
+        rows = rows_of(layout) if layout is not None else None
+        if rows not in (None, layout_of(shaped(value))) and not isinstance(value.owner, ConstantOp):
+            # What is prepared from planes in rows starts there: the producer may store those itself.
+            value = self.stored(value, rows)
+        owner = value.owner
+        if isinstance(owner, ConstantOp):
+            type = tensor_of(value)
+            op: Operation = ConstantOp(owner.value, with_layout(type, layout))
+        else:
+            found = convert_layout(value, layout)
+            assert found is not None
+            op = found
+        if name := value.name_hint:
+            prepared = f"{name.removesuffix('_packed')}_prepared"
+            op.results[0].name_hint = prepared if name.endswith("_packed") else f"{name}_packed"
+        where = (
+            InsertPoint.after(owner)
+            if isinstance(owner, Operation)
+            else InsertPoint.at_start(owner)
+        )
+        Rewriter.insert_op(op, where)
+        return op.results[0]
+
+    def channels_last(self, type: Any, axes: tuple[int, ...]) -> Layout | None:
+        """Layout of unpacked elements with the channels innermost; None if they lie so anyway."""
+        if axes[-1] == type.get_num_dims() - 1:
+            return None
+        dtype = storage_dtype(type.element_type)
+        word = f32 if dtype.kind == "f" else IntegerType(8 * dtype.itemsize)
+        return Layout(tuple(Term(axis) for axis in axes), word)
+
+    def output(self, op: Operation, lanes: int, groups: int, axes: tuple[int, ...]) -> None:
+        """Let an op write what it can, and convert for everyone who wants something else.
+
+        Packed planes can be written where a vector has at least 8 lanes and there is one group.
+        """
+        result = op.results[0]
+        type = tensor_of(result)
+        wanted = layout_of(type)
+        rows = Layout.of(", ".join([*(f"d{a}" for a in axes[:-1]), "planes", f"d{axes[-1]} by 32"]))
+        direct = wanted == rows and lanes >= 8 and groups == 1
+        if not direct:
+            natural = self.channels_last(type, axes)
+            if natural != wanted:
+                self._write(op, natural, wanted)
+                wanted = natural
+        if wanted is None and lanes >= 8 and groups == 1:
+            self._write_planes(op, rows)
+
+    def _write(self, op: Operation, natural: Layout | None, wanted: Layout | None) -> None:
+        """Make `op` store `natural` and convert its result to `wanted` for its users."""
+        result = op.results[0]
+        type = tensor_of(result)
+        result = Rewriter.replace_value_with_new_type(result, with_layout(type, natural))
+        conversion = convert_layout(result, wanted)
+        assert conversion is not None
+        Rewriter.insert_op(conversion, InsertPoint.after(op))
+        result.replace_uses_with_if(
+            conversion.results[0], lambda use: use.operation is not conversion
+        )
+        self._converted[result, wanted] = conversion.results[0]
+
+    def _write_planes(self, op: Operation, rows: Layout) -> None:
+        """If every user packs the result in the same way, write it packed."""
+        result = op.results[0]
+        users = [use.operation for use in result.uses]
+        kinds = {
+            layout_of(shaped(user.results[0])) if isinstance(user, ConversionOp) else None
+            for user in users
+        }
+        if users and kinds == {rows}:
+            type = tensor_of(result)
+            result = Rewriter.replace_value_with_new_type(result, with_layout(type, rows))
+            for user in users:
+                Rewriter.replace_op(user, [], [result])

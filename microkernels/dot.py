@@ -1,0 +1,175 @@
+"""Dot products of bytes: four channels to a lane of i32, one operand unsigned, the other signed.
+
+Activations are read as they lie (`[.., channels]`, one byte each; `[.., channels by 4, channels in 4]` where
+their number is no multiple of 4), four channels broadcast to all lanes; weights are `[outputs by B, taps,
+inputs by 4, outputs in B, inputs in 4]`, i8. `u8s8` takes activations without a sign, `s8u8` weights
+without one; `s8s8` adds 128 to activations (one `vpxor` a broadcast), which `lowbit.corrections` takes off.
+
+* `dot_u8s8xV` and so on: `vpmaddubsw` sums pairs of products in i16, which may not saturate, so the
+  ranges of the elements decide: a lane takes `floor(32767 / max |x1 w1 + x2 w2|)` steps of two products,
+  then `vpmaddwd` with ones widens it. That is 2 instructions for 4 V products with uint<4> x int<4> (136
+  steps: 2 x 15 x 8 x 136 = 32640), 2.5 with uint<7> x int<7> (2 steps), 3 with uint<8> x int<7> (1 step,
+  2 x 255 x 64 = 32640); uint<8> x int<8> does not fit. Registers, 4 x 2: 8 accumulators, 2 weights,
+  1 broadcast, 1 product, ones = 13 of 16; i32 sums are spilt while i16 ones are filled.
+* `vnni_u8s8xV` and so on: `vpdpbusd` where the target has it sums four products in i32 exactly, for
+  every pair of bytes. Registers, 7 x 4: 28 accumulators + 1 broadcast of 32, weights from memory.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TypeVar
+
+from xdsl.dialects.builtin import i8, i16, i32
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.algebra import OFFSET
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Layout, Term
+from lowbit_dialect.ops.common import value_range
+from lowbit_dialect.ops.linear import Contraction
+from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.target import Target
+
+PAIRS = {
+    4: ("llvm.x86.ssse3.pmadd.ub.sw.128", "llvm.x86.sse2.pmadd.wd"),
+    8: ("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"),
+    16: ("llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"),
+}
+"""Multiply-add of bytes to i16 and of i16 to i32, by lanes of i32."""
+
+KINDS = ("u8s8", "s8u8", "s8s8")
+T = TypeVar("T")
+
+
+class Dot(Microkernel):
+    """Products of bytes, summed in lanes of i32."""
+
+    accumulator = i32
+    channels_per_word = 4
+    unroll = 1, 1
+    family = "dot"
+
+    def __init__(self, lanes: int, kind: str):
+        self.name, self.lanes, self._kind = f"{self.family}_{kind}x{lanes}", lanes, kind
+        self.products = "offset" if kind == "s8s8" else "multiply"
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        elements = work.activation, work.weight
+        if accumulator != i32 or not all(isinstance(e, CodeType) or e == i8 for e in elements):
+            return False
+        unsigned, signed = self._ordered(*self._ranges(*elements))
+        # Sums wrap and corrections take it back, but these have to be i32 themselves.
+        small = work.depth * OFFSET * max(map(abs, signed)) < 2**31
+        fits = unsigned[0] >= 0 and unsigned[1] <= 255 and signed[0] >= -128 and signed[1] <= 127
+        return fits and small and self.steps(*elements) >= 1
+
+    def _ranges(self, activation: Attribute, weight: Attribute) -> list[tuple[int, int]]:
+        """The values of the bytes that are multiplied."""
+        shift = OFFSET if self.products == "offset" else 0
+        low, high = value_range(activation)
+        return [(low + shift, high + shift), value_range(weight)]
+
+    @property
+    def offsetting(self) -> float:
+        """Instructions a product for the offset, shared by the vectors of a block."""
+        return 0.4 if self.products == "offset" else 0
+
+    def steps(self, activation: Attribute, weight: Attribute) -> float:
+        """Words whose products a narrow accumulator holds; infinite without one."""
+        return inf
+
+    def input_layout(self, work: Contraction) -> Layout:
+        if work.inputs % 4 == 0:
+            return Layout(tuple(Term(axis) for axis in work.input_axes), i8)
+        leading = [Term(axis) for axis in work.input_axes[:-1]]
+        outer, inner = block_terms(work.input_axes[-1], work.groups, work.inputs, 4)
+        return Layout((*leading, *outer, inner), i8)
+
+    def weight_layout(self, work: Contraction, vectors: int) -> Layout:
+        *taps, inputs, outputs = work.weight_axes
+        outer, inner = block_terms(outputs, work.groups, work.outputs, self.lanes * vectors)
+        fours = Term(inputs, (("by", 4),)), Term(inputs, (("in", 4),))
+        return Layout((*outer, *map(Term, taps), fours[0], inner, fours[1]), i8)
+
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        four = emit.splat(emit.load(pointer, i32, 1), self.lanes)
+        bytes = emit.bitcast(four, vector(4 * self.lanes, i8))
+        if self.products != "offset":
+            return bytes
+        return emit.binary("xor", bytes, emit.constant(-OFFSET, bytes.type))
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.load(pointer, vector(4 * self.lanes, i8), 1)
+
+    def _ordered(self, x: T, w: T) -> list[T]:
+        """What has no sign, then what has one."""
+        return [w, x] if self._kind == "s8u8" else [x, w]
+
+
+class PairedDot(Dot):
+    """Products of bytes, summed by pairs in i16 for as long as these hold them."""
+
+    def block(self, registers: int) -> tuple[int, int]:
+        return (4, 24) if registers >= 32 else (2, 10)
+
+    def steps(self, activation: Attribute, weight: Attribute) -> float:
+        first, second = self._ranges(activation, weight)
+        products = [a * b for a in first for b in second]
+        return min(32767 // max(1, 2 * max(products)), 32768 // max(1, -2 * min(products)))
+
+    def cost(self, work: Contraction) -> float:
+        folding = 2 / self.steps(work.activation, work.weight)
+        return (2.5 + folding + self.offsetting) * -(-work.inputs // 4) / self.lanes
+
+    def narrows_between(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+        steps = int(self.steps(activation, weight))
+        return (Narrow(steps, (vector(2 * self.lanes, i16),), self._widen),)
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        pairs = emit.call(PAIRS[self.lanes][0], self._ordered(x, w), total.type)
+        assert pairs is not None
+        return emit.binary("add", total, pairs)
+
+    def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
+        ones = emit.constant(1, narrow[0].type)
+        lanes = emit.call(PAIRS[self.lanes][1], [narrow[0], ones], wide[0].type)
+        assert lanes is not None
+        return (emit.binary("add", wide[0], lanes),)
+
+
+class VnniDot(Dot):
+    """Products of bytes by `vpdpbusd`, which sums four of them in a lane."""
+
+    family = "vnni"
+
+    def block(self, registers: int) -> tuple[int, int]:
+        return (4, 28) if registers >= 32 else (2, 12)
+
+    def cost(self, work: Contraction) -> float:
+        # Two a cycle where four simple vector instructions are.
+        return (2.2 + self.offsetting) * -(-work.inputs // 4) / self.lanes
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        name = f"llvm.x86.avx512.vpdpbusd.{32 * lanes_of(total.type)}"
+        summed = emit.call(name, [total, *self._ordered(x, w)], total.type)
+        assert summed is not None
+        return summed
+
+
+def dot_kernels(target: Target) -> list[Microkernel]:
+    """The kernels on bytes that a target can run."""
+    bits = max(128, target.vector_bits)
+    lanes = bits // 32
+    found: list[Microkernel] = []
+    if target.has("ssse3"):
+        found += [PairedDot(lanes, kind) for kind in KINDS]
+    vnni = ("avx512vnni", "avxvnni") if bits == 256 else ("avx512vnni",)
+    if bits >= 256 and any(map(target.has, vnni)):
+        found += [VnniDot(lanes, kind) for kind in KINDS]
+    return found

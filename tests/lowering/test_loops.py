@@ -1,0 +1,48 @@
+"""How a row of outputs is cut in tiles."""
+
+import pytest
+
+from lowbit_dialect.geometry import WindowAxis
+from lowering.loops import runs, tile_sizes
+
+
+@pytest.mark.parametrize(
+    ("total", "most", "borders", "sizes"),
+    [
+        (14, 6, False, [5, 5, 4]),
+        (56, 6, True, [4, *[6] * 8, 4]),
+        (28, 6, True, [5, 6, 6, 6, 5]),
+        (7, 6, True, [4, 3]),
+        (5, 6, True, [5]),
+        (1, 6, True, [1]),
+        (0, 6, True, []),
+    ],
+)
+def test_tiles_are_few_and_of_similar_size(total: int, most: int, borders: bool, sizes: list[int]):
+    assert tile_sizes(total, most, borders) == sizes
+
+
+@pytest.mark.parametrize("borders", [False, True])
+def test_tiles_cover_each_output_once(borders: bool):
+    for total in range(40):
+        for most in range(1, 17):
+            sizes = tile_sizes(total, most, borders)
+            assert sum(sizes) == total
+            assert len(sizes) == -(-total // most)
+            assert all(1 <= size <= most for size in sizes)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5, 9])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_run_of_several_tiles_touches_no_padding(kernel: int, stride: int):
+    for size in range(1, 30):
+        for pixels in (1, 2, 3, 7, 40):
+            axis = WindowAxis(size, kernel, stride, kernel // 2, kernel // 2)
+            covered: list[int] = []
+            for first, last, width in runs(axis, 0, axis.out, pixels):
+                outputs = range(first, last)
+                assert len(outputs) % width == 0
+                if len(outputs) > width:
+                    assert all(axis.low(o) == 0 and axis.high(o) == kernel for o in outputs)
+                covered += outputs
+            assert covered == list(range(axis.out))
