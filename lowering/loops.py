@@ -197,7 +197,7 @@ class _Tile:
     def columns(self) -> None:
         """Emit the tiles of the row: peeled borders, a loop over the interior, a tail."""
         nest, axis = self.nest, self.nest.window.columns
-        products = nest.pixels * self.vectors * min(nest.words, nest.unroll) * axis.kernel
+        products = nest.pixels * self.vectors * nest.words * axis.kernel
         if (axis.head or axis.tail) and products > PEELED_PRODUCTS:
             self._loop_border(0, axis.head)
             self._interior(axis.head, axis.out - axis.tail)

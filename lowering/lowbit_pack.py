@@ -108,7 +108,10 @@ class Packer(Storage):
             type = tensor_of(value)
             value = Rewriter.replace_value_with_new_type(value, with_layout(type, layout))
         new_op = _with_corrections(op, value)
-        new_op.properties["products"] = StringAttr(products)
+        # In this order whether `products` was there, as in an op that was built, or not, as in one parsed.
+        schedule = new_op.properties.pop("schedule")
+        new_op.properties.pop("products", None)
+        new_op.properties |= {"products": StringAttr(products), "schedule": schedule}
         return new_op
 
     def _lay_corrections(self, op: LinearOp, corrections: SSAValue, block: int) -> None:
