@@ -44,7 +44,7 @@ class TileNest:
     output_axes: tuple[int, ...]
     divisor: int = 1
     words: int = 1
-    """Words of the reduction that are unrolled."""
+    """Words of the reduction at one tap."""
     position: tuple[SSAValue, ...] = field(default=())
     units: Units | None = None
     """Which units of the parallel axis to compute; None for all."""
@@ -114,12 +114,11 @@ class TileNest:
         emit = self.emit
         return self.units.within(emit, emit.at("mul", outer, count), count)
 
-    def pixel_units(self, first: int, last: int) -> Units | None:
-        """The tiles to compute of those that cover pixels `first` to `last` of a straight line."""
+    def pixel_units(self, first: int, count: int) -> Units | None:
+        """The tiles to compute of the `count` from number `first` on, of a straight line of pixels."""
         if self.units is None or self.parallel != "rows" or not self._straight:
             return None
-        count = -(-(last - first) // self.pixels)
-        return self.units.within(self.emit, first // self.pixels, count)
+        return self.units.within(self.emit, first, count)
 
     def build(self, share: Share | None = None, pinned: str = "") -> int:
         """Emit the loops: batch, group, channel block, row, column.
@@ -219,7 +218,7 @@ class _Tile:
 
     def _interior(self, start: int, stop: int) -> None:
         """Tiles of `pixels` outputs; runs of tiles without taps on padding become loops."""
-        nest, axis = self.nest, self.nest.window.columns
+        nest, axis, done = self.nest, self.nest.window.columns, 0
         for first, last, pixels in runs(axis, start, stop, nest.pixels):
             outputs = range(first, first + pixels)
             taps = [(axis.low(o), axis.high(o)) for o in outputs]
@@ -228,8 +227,10 @@ class _Tile:
             def one(column: SSAValue, n: int = pixels, t=taps, c=classes) -> None:  # pyright: ignore
                 self._tile(column, n, t, (), c)  # pyright: ignore
 
-            units = nest.pixel_units(first, last)
+            count = (last - first) // pixels
+            units = nest.pixel_units(done, count)
             nest._each(last, pixels, one, first, units)  # pyright: ignore
+            done += count
 
     def _tile(
         self,

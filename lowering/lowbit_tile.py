@@ -88,7 +88,7 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
         input_axes=axes[0],
         weight_axes=axes[1],
         output_axes=axes[0],
-        words=min(schedule.unroll, -(-work.inputs // kernel.channels_per_word)),
+        words=-(-work.inputs // kernel.channels_per_word),
     ).build(share, schedule.parallel)
     Rewriter.erase_op(op)
     return extent

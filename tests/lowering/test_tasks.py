@@ -69,10 +69,10 @@ def test_fewer_units_than_threads_and_tails(height: int, channels: int, parallel
 
 
 @pytest.mark.parametrize("parallel", AXES)
-@pytest.mark.parametrize("pixels", [1, 2, 3, 8, 9])
+@pytest.mark.parametrize("pixels", [1, 2, 3, 8, 9, 14, 29])
 def test_pixels_in_a_straight_line(pixels: int, parallel: str) -> None:
     case = LinearCase("dense", "uint1", "uint1", height=pixels, channels=70, outputs=40, seed=1)
-    execute(case, Schedule(pixels=2), parallel, TIERS[-1])
+    execute(case, Schedule(pixels=2 + pixels // 3), parallel, TIERS[-1])
 
 
 @pytest.mark.parametrize("part", range(2))
