@@ -9,8 +9,9 @@ without one; `s8s8` adds 128 to activations (one `vpxor` a broadcast), which `lo
   ranges of the elements decide: a lane takes `floor(32767 / max |x1 w1 + x2 w2|)` steps of two products,
   then `vpmaddwd` with ones widens it. That is 2 instructions for 4 V products with uint<4> x int<4> (136
   steps: 2 x 15 x 8 x 136 = 32640), 2.5 with uint<7> x int<7> (2 steps), 3 with uint<8> x int<7> (1 step,
-  2 x 255 x 64 = 32640); uint<8> x int<8> does not fit. Registers, 5 x 2: 10 accumulators, 2
-  weights, 1 broadcast, 1 product, ones = 15 of 16; i32 sums are spilt while i16 ones are filled.
+  2 x 255 x 64 = 32640). Two products of uint<8> x int<8> do not fit; bytes split in nibbles or in 7 + 1
+  bits take 4.6 and 5 instructions, and `vpmaddwd` on i16 takes 4 for as many. Registers, 5 x 2: 10
+  accumulators, 2 weights, 1 broadcast, 1 product, ones = 15 of 16; i32 sums are spilt while i16 ones fill up.
 * `vnni_u8s8xV` and so on: `vpdpbusd` where the target has it sums four products in i32 exactly, for
   every pair of bytes. Registers, 6 x 4: 24 accumulators + 4 weights + 1 broadcast + 1 offset = 30 of 32.
 """
