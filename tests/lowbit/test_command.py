@@ -76,7 +76,7 @@ class TestResults:
         text = output(capsys, "explain", "net.mlir", "--no-ir", "--target", "x86-64-v3")
         assert "conv2d %z\n  fused        requantize\n" in text
         assert "accumulator  -216..216 from the types (72 products)" in text
-        assert "  input        1x5x5x8 of uint2 as [d0, d1, d2, " in text
+        assert "  weights      3x3x8x9 of odd1 as [d3 by " in text
         told = json.loads(output(capsys, "explain", "net.mlir", "--json"))
         stages = ["source", "graph", "plan", "buffers", "loops", "kernels", "llvm"]
         assert list(told["stages"]) == stages

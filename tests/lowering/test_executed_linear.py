@@ -206,3 +206,22 @@ def test_sums_of_pairs_state_their_steps():
         ranges = value_range(element(activation)), value_range(element(weight))
         largest = max(abs((x + shift) * w) for x in ranges[0] for w in ranges[1])
         assert 2 * steps * largest <= 32768 < 2 * (steps + 1) * largest
+
+
+WIDE = {("i16", "i16"): (2, 3, 65), ("i16", "i8"): (512, 1023, 1030), ("uint8", "i16"): (259, 517)}
+"""Pairs of elements, and depths from that at which their sums leave i32."""
+
+
+@pytest.mark.parametrize("pair", WIDE)
+@pytest.mark.parametrize("tier", TIERS)
+def test_pairs_of_i16_that_an_i32_holds_a_few_of(tier: str, pair: tuple[str, str]):
+    """Two products of -2^15 by -2^15 are 2^31, and 256 pairs of i16 by i8 are more than 2^31."""
+    for depth in WIDE[pair]:
+        shape = LinearCase("dense", *pair, height=3, channels=depth, outputs=11, seed=depth)
+        module = program_for(shape)
+        pin_all(module, tier, "multiply_16to64")
+        ends = [
+            [fill(kind, size, element(one), depth) for kind in ("min", "max", "random")]
+            for size, one in zip((shape.input_shape, shape.weight_shape), pair)
+        ]
+        check(module, [[x, w] for x in ends[0] for w in ends[1]], tier)

@@ -30,7 +30,7 @@ func.func @pool_with_weights(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0
 
 // -----
 
-// CHECK{LITERAL}: 'lowbit.tile': multiply_16x8 reads [d0, d1 by 2, d1 in 2], i16, not memref<3x64x!lowbit.uint<1>, 
+// CHECK{LITERAL}: 'lowbit.tile': multiply_16x8 reads [d0, d1], i16, not memref<3x64x!lowbit.uint<1>, 
 func.func @other_layout(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>, %w: memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>, %y: memref<3x8xi32>, %s: i32) {
   %0 = arith.constant 0 : index
   %1 = arith.constant 1 : index

@@ -65,3 +65,29 @@ func.func @returned(%x: tensor<4xi32>) -> (tensor<4xi32>, tensor<4xi32>, tensor<
   %c = lowbit.constant dense<1> : tensor<4xi32> -> tensor<4xi32>
   func.return %x, %x, %c : tensor<4xi32>, tensor<4xi32>, tensor<4xi32>
 }
+
+// -----
+
+// Bytes without a sign are multiplied as they lie.
+
+// CHECK-LABEL: @bytes
+// CHECK-NOT:     relayout %x
+// CHECK:         lowbit.relayout %w {{.*}} #lowbit.layout<[d1 by 16, d0 by 4, d1 in 16, d0 in 4], i8>>
+// CHECK:         lowbit.dense %x, {{.*}}microkernel = dot_u8s8x8
+func.func @bytes(%x: tensor<3x64x!lowbit.uint<4>>, %w: tensor<64x16x!lowbit.int<4>>) -> tensor<3x16xi32> {
+  %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.uint<4>>, tensor<64x16x!lowbit.int<4>> -> tensor<3x16xi32>
+  func.return %y : tensor<3x16xi32>
+}
+
+// -----
+
+// Signed ones get an offset, which corrections take off.
+
+// CHECK-LABEL: @signed
+// CHECK:         [[C:%.*]] = lowbit.corrections %w {{.*}}products = "offset"
+// CHECK:         lowbit.dense %x, {{.*}} corrections([[C]] : {{.*}}products = "offset"
+// CHECK-SAME:      microkernel = dot_s8s8x8
+func.func @signed(%x: tensor<3x64x!lowbit.int<4>>, %w: tensor<64x16x!lowbit.int<4>>) -> tensor<3x16xi32> {
+  %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.int<4>>, tensor<64x16x!lowbit.int<4>> -> tensor<3x16xi32>
+  func.return %y : tensor<3x16xi32>
+}
