@@ -41,7 +41,7 @@ from lowering.preparation import (
     sum_codes,
 )
 from lowering.tasks import Share, Units, count_up
-from microkernels.block import move
+from microkernels.address import move
 from microkernels.emit import Emitter, lanes_of, vector
 
 COPY_LANES = 16

@@ -12,7 +12,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import SUMS, Chain, Layout, Term, layout_of, storage_dtype, storage_of
 from lowbit_dialect.ops.common import shaped
 from lowering.tasks import Units, count_up
-from microkernels.block import move
+from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.operand import Operand
 

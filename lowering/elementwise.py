@@ -29,7 +29,7 @@ from lowbit_dialect.ops.elementwise import (
 from lowbit_dialect.reference import clamp_bounds
 from lowering.epilogue import Epilogue, Place, is_float
 from lowering.rounding import floor, round_even, round_to
-from microkernels.block import move
+from microkernels.address import move
 from microkernels.emit import mangled, vector
 from microkernels.lanewise import load_elements
 

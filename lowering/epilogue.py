@@ -20,7 +20,7 @@ from lowbit_dialect.ops.common import array, element_of, shape_of, shaped
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
 from lowering.thresholds import fold, planes, stores_planes
-from microkernels.block import move
+from microkernels.address import move
 from microkernels.emit import Emitter, vector
 from microkernels.emit import element_of as lane_of
 from microkernels.operand import Operand

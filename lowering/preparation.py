@@ -37,7 +37,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Term
 from lowering.elements import Element, Known, nest
 from lowering.tasks import Units, count_up
-from microkernels.block import move
+from microkernels.address import move
 from microkernels.emit import Emitter, vector
 
 CACHE_LINE = 64

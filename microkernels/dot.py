@@ -127,7 +127,7 @@ class PairedDot(Dot):
         folding = 2 / self.steps(work.activation, work.weight)
         return (2.5 + folding + self.offsetting) * -(-work.inputs // 4) / self.lanes
 
-    def narrows_between(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         steps = int(self.steps(activation, weight))
         return (Narrow(steps, (vector(2 * self.lanes, i16),), self._widen),)
 

@@ -78,13 +78,9 @@ class Microkernel(ABC):
         """Bytes of one vector of weights."""
         return self.lanes * self.word_bytes
 
-    def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
-        """The narrow accumulators that products of `activation` go through, narrowest first."""
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+        """The narrow accumulators that products of two elements go through, narrowest first."""
         return ()
-
-    def narrows_between(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
-        """The narrow accumulators of a pair of elements, where the weights decide too."""
-        return self.narrows(activation)
 
     @abstractmethod
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:

@@ -16,7 +16,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import array, shaped
 from lowbit_dialect.ops.tile import TileOp
-from microkernels.block import move
+from microkernels.address import move
 from microkernels.emit import Emitter, vector
 from microkernels.operand import Operand
 from microkernels.target import Target

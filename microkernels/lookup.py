@@ -89,7 +89,7 @@ class Lookup(Microkernel):
     def cost(self, work: Contraction) -> float:
         assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
         words = -(-work.inputs // self.channels_per_word)
-        steps = self.narrows(work.activation)[0].steps
+        steps = self.narrows(work.activation, work.weight)[0].steps
         look_up = (self._slots.look_up + 3 / steps) * work.weight.planes / self.lanes
         # A table is built once a pixel, and read by every tap and output channel.
         rows, columns = work.window.rows, work.window.columns
@@ -110,7 +110,7 @@ class Lookup(Microkernel):
         words = Term(inputs, (("by", self.channels_per_word),))
         return Layout((*outer, PLANES, *map(Term, taps), words, inner), i8)
 
-    def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         assert isinstance(activation, CodeType)
         largest = self.channels_per_word * ((1 << activation.planes) - 1)
         halves = vector(self.lanes // 2, i16)

@@ -137,7 +137,7 @@ class MultiplyWidePairs(MultiplyPairs):
         widening = 6 / _steps_in_i32(work.activation, work.weight)
         return (2.5 + widening) * -(-work.inputs // 2) / self.lanes
 
-    def narrows_between(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         wraps = _largest_pair(activation, weight) >= 2**31
 
         def widen(emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:

@@ -110,7 +110,7 @@ class ScalarPopcount(Popcount):
     def block(self, registers: int) -> tuple[int, int]:
         return 4, 8
 
-    def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(2**31 // 64, (self.word,), self._truncate),)
 
     def _truncate(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
@@ -129,7 +129,7 @@ class BytePopcount(Popcount):
         # 2x2 runs C2 as fast as 4x2 (363 GMAC/s each, Zen 3, 2026-11), which spills.
         return (2, 16) if registers >= 32 else (2, 4)
 
-    def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(255 // 8, (vector(self.lanes * 4, i8),), self._widen),)
 
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
@@ -175,7 +175,7 @@ class NibblePopcount(BytePopcount):
         words, nibbles = _nibbles(inputs)
         return Layout((*outer, PLANES, *map(Term, taps), words, inner, nibbles), i8)
 
-    def narrows(self, activation: Attribute) -> tuple[Narrow, ...]:
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(255 // 4, (vector(self.lanes * 4, i8),), self._widen),)
 
     def product(

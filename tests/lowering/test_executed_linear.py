@@ -200,7 +200,7 @@ def test_sums_of_pairs_state_their_steps():
     known = {k.name: k for k in kernels(resolve_target("x86-64-v3"))}
     for (activation, weight), steps in PAIRED.items():
         kernel = known[f"{dot_of((activation, weight))}x8"]
-        (narrow,) = kernel.narrows_between(element(activation), element(weight))
+        (narrow,) = kernel.narrows(element(activation), element(weight))
         assert narrow.steps == steps
         shift = OFFSET if kernel.products == "offset" else 0
         ranges = value_range(element(activation)), value_range(element(weight))

@@ -1,0 +1,210 @@
+"""Steps over the words of a reduction, and the narrow accumulators that their products go into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.ops.common import array, element_of, shape_of
+from lowbit_dialect.ops.tile import TileOp
+from microkernels.address import Address, move
+from microkernels.emit import Emitter
+from microkernels.interface import Microkernel, Narrow
+from microkernels.operand import Operand
+
+SHORT_STEPS = 2
+"""Steps up to which a narrow accumulator is folded before the next one opens: uint<7> x int<7> takes 2."""
+
+
+class Level(IntEnum):
+    """Loops of the reduction that a narrow accumulator may span."""
+
+    PAIR = 0
+    ROW = 1
+    COLUMN = 2
+    CHUNK = 3
+
+
+Step = Callable[[Address, Address, list[SSAValue]], list[SSAValue]]
+"""Adds the products at two addresses to the accumulators."""
+
+
+class Words:
+    """The innermost loops of one tile's reduction: over the words of one tap, or of several in a row."""
+
+    def __init__(self, emit: Emitter, tile: TileOp, kernel: Microkernel):
+        self.emit, self.tile, self.kernel = emit, tile, kernel
+        self.pixels, self.vectors = tile.pixels.value.data, tile.vectors.value.data
+        self.unroll = tile.unroll.value.data
+        self.kernel_rows, self.kernel_columns = array(tile.kernel, ())
+        self.stride = array(tile.strides, ())
+        self.dilation = array(tile.dilations, ())
+        self.x_axes, self.w_axes = array(tile.input_axes, ()), array(tile.weight_axes, ())
+        assert tile.weights is not None
+        self.x, self.w = Operand(emit, tile.input), Operand(emit, tile.weights)
+        self.codes = element_of(tile.input.type), element_of(tile.weights.type)
+        shape, groups = shape_of(tile.weights), tile.groups.value.data
+        inputs, outputs = shape[self.w_axes[2]], shape[self.w_axes[3]] // groups
+        self.w_group, self.w_block, self.block = self.w.channels(self.w_axes[3], groups, outputs)
+        self.w_word, per_word = self.w.blocked(self.w_axes[2])
+        self.words = -(-inputs // per_word)
+        self.x_group, x_block, stored = self.x.channels(self.x_axes[3], groups, inputs)
+        self.x_word = x_block * per_word // stored
+        self.x_plane = self.x.stride(None) if self.x.has_planes else 0
+        self.xor = self.negative = False
+        narrows = kernel.narrows(*self.codes)
+        # Widest first, which is the order in which they open.
+        self.narrows = [(self._scope(n.steps), n) for n in reversed(narrows)]
+
+    def _scope(self, limit: int) -> Level:
+        """The outermost loop over which an accumulator of `limit` steps is carried."""
+        row = self.words * self.kernel_columns
+        spans = {
+            Level.PAIR: row * self.kernel_rows,
+            Level.ROW: row,
+            Level.COLUMN: self.words,
+        }
+        return min((at for at, span in spans.items() if span <= limit), default=Level.CHUNK)
+
+    def scoped(
+        self, level: Level, x: Address, w: Address, totals: list[SSAValue], inner: Step
+    ) -> list[SSAValue]:
+        """Run `inner` in the narrow accumulators that open at this level."""
+        for narrow in reversed([n for at, n in self.narrows if at == level]):
+            inner = self._within(narrow, inner)
+        return inner(x, w, totals)
+
+    def _within(self, narrow: Narrow, inner: Step) -> Step:
+        """`inner` in fresh accumulators of `narrow`, whose sums then go to those around."""
+
+        def run(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            emit, count = self.emit, self.pixels * self.vectors
+            negative = self.negative and narrow is self.narrows[0][1]
+            zeros = [emit.constant(0, type) for type in narrow.types]
+            sums = inner(x, w, zeros * count)
+            wide, own = (len(values) // count for values in (totals, sums))
+            folded: list[SSAValue] = []
+            for at in range(count):
+                into = tuple(totals[at * wide : (at + 1) * wide])
+                part = tuple(sums[at * own : (at + 1) * own])
+                folded += narrow.fold(emit, into, part, negative)
+            return folded
+
+        return run
+
+    def words_of(
+        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int], count: int
+    ) -> list[SSAValue]:
+        """A run of `count` words; it opens what does not span as many."""
+        levels = (Level.CHUNK, Level.COLUMN) if count > self.words else (Level.CHUNK,)
+        chunked = [narrow for at, narrow in self.narrows if at in levels]
+        return self._chunks(chunked, count, inside)(x, w, totals)
+
+    def _chunks(self, narrows: list[Narrow], words: int, inside: list[int]) -> Step:
+        """A step over `words`, cut in pieces that the narrow accumulators opened here can hold."""
+        if not narrows:
+            return self._pieces(words, self.unroll, lambda count: self._unrolled(count, inside))
+        narrow, *rest = narrows
+        if not rest and narrow.steps <= SHORT_STEPS:
+            size = max(1, self.unroll // narrow.steps) * narrow.steps
+            return self._pieces(words, size, lambda count: self._short(narrow, count, inside))
+
+        def piece(count: int) -> Step:
+            return self._within(narrow, self._chunks(rest, count, inside))
+
+        limit = narrow.steps // self.unroll * self.unroll or narrow.steps
+        pieces = -(-words // limit)
+        even = -(-words // (pieces * self.unroll)) * self.unroll
+        return self._pieces(words, min(even, limit), piece)
+
+    def _pieces(self, words: int, size: int, piece: Callable[[int], Step]) -> Step:
+        """A step over `words` in pieces of `size`: a loop over the whole ones, then the rest."""
+        emit, whole = self.emit, words // size * size
+
+        def run(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            if whole <= size:
+                totals = piece(whole)(x, w, totals) if whole else totals
+            else:
+
+                def body(word: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+                    x_word = Address(move(emit, x.pointer, [(word, self.x_word)]), x.bytes)
+                    w_word = Address(move(emit, w.pointer, [(word, self.w_word)]), w.bytes)
+                    return piece(size)(x_word, w_word, carried)
+
+                totals = emit.loop(emit.index(0), emit.index(whole), size, totals, body)
+            if rest := words - whole:
+                at = x.plus(whole * self.x_word), w.plus(whole * self.w_word)
+                totals = piece(rest)(*at, totals)
+            return totals
+
+        return run
+
+    def _unrolled(self, count: int, inside: list[int]) -> Step:
+        def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            for word in range(count):
+                at = x.plus(word * self.x_word), w.plus(word * self.w_word)
+                totals = self._step(*at, totals, inside)
+            return totals
+
+        return steps
+
+    def _short(self, narrow: Narrow, count: int, inside: list[int]) -> Step:
+        """`_unrolled` with sums so short that each is folded as soon as it is formed.
+
+        So one of them is alive at a time beside the wide accumulators, not as many as there are of these.
+        """
+
+        def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            totals = list(totals)
+            wide = len(totals) // (self.pixels * self.vectors)
+            zero = self.emit.constant(0, narrow.types[0])
+            for first in range(0, count, narrow.steps):
+                words = range(first, min(first + narrow.steps, count))
+                weights = [self._weights(w.plus(word * self.w_word)) for word in words]
+                for r in inside:
+                    inputs = [self._input(x.plus(word * self.x_word), r) for word in words]
+                    for v in range(self.vectors):
+                        part = zero
+                        for word, weight in zip(inputs, weights):
+                            part = self.kernel.product(
+                                self.emit, part, word, weight[v], xor=self.xor, negative=False
+                            )
+                        own = slice(
+                            (r * self.vectors + v) * wide, (r * self.vectors + v + 1) * wide
+                        )
+                        into = tuple(totals[own])
+                        totals[own] = narrow.fold(self.emit, into, (part,), self.negative)
+            return totals
+
+        return steps
+
+    def _step(
+        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
+    ) -> list[SSAValue]:
+        """One word: load the weights of the block, then each pixel's word, and multiply."""
+        emit, kernel, totals = self.emit, self.kernel, list(totals)
+        negative = self.negative and not self.narrows
+        weights = self._weights(w)
+        for r in inside:
+            word = self._input(x, r)
+            for v, weight in enumerate(weights):
+                at = r * self.vectors + v
+                totals[at] = kernel.product(
+                    emit, totals[at], word, weight, xor=self.xor, negative=negative
+                )
+        return totals
+
+    def _weights(self, w: Address) -> list[SSAValue]:
+        """The vectors of one word of weights."""
+        emit, kernel = self.emit, self.kernel
+        return [
+            kernel.load_weights(emit, emit.offset(w.pointer, w.bytes + v * kernel.weight_bytes))
+            for v in range(self.vectors)
+        ]
+
+    def _input(self, x: Address, r: int) -> SSAValue:
+        """One word of pixel `r`."""
+        pixel = self.stride[1] * self.x.stride(self.x_axes[2])
+        return self.kernel.load_input(self.emit, self.emit.offset(x.pointer, x.bytes + r * pixel))
