@@ -27,6 +27,7 @@ from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage
+from microkernels.choice import find_kernel
 
 ROUNDS = 31
 SAMPLE_S = 2e-3
@@ -117,8 +118,8 @@ def measure(
 
     With `skipped`, peers are timed as well, and a sentence is left there for each that is not.
     """
-    packed, program = _bind(layer, asked, ("x", "w"))
-    bytewise, _ = _bind(layer, asked, ("w",))
+    bytewise, _, kernel = _bind(layer, asked, ("w",))
+    packed, program, _ = _bind(layer, asked, **_packed_ahead(kernel))
     types = [one.type for one in inputs_of(program)], [shaped(y) for y in program.outputs]
     work = work_of(contraction_of(program), *types)
     threads = packed.team.threads if packed.team else 1
@@ -173,10 +174,25 @@ def contraction_of(program: Program) -> Contraction:
     return op.contraction
 
 
-def _bind(layer: Layer, asked: Question, constant: Sequence[str]) -> tuple[Bound, Program]:
+def _packed_ahead(kernel: Kernel) -> dict[str, Any]:
+    """How a layer is given packed activations.
+
+    They come as planes if its kernel counts bits or looks sums up: what it prepares from planes is in its
+    time. Other kernels get what they read.
+    """
+    ((_, schedule),) = kernel.schedules
+    work = contraction_of(kernel.program)
+    if find_kernel(schedule.microkernel, kernel.target).input_layout(work).encoded:
+        return {"constant": ("w",), "packed": True}
+    return {"constant": ("x", "w")}
+
+
+def _bind(
+    layer: Layer, asked: Question, constant: Sequence[str], packed: bool = False
+) -> tuple[Bound, Program, Kernel]:
     """A bound call of a layer on random data, compared once with the reference."""
     elements = asked.activation, asked.weight
-    program = program_of(layer, *elements, constant)
+    program = program_of(layer, *elements, constant, packed=packed)
     rng = np.random.default_rng(asked.seed)
     arrays = [
         random_values(tuple(one.type.get_shape()), one.type.element_type, rng)
@@ -185,7 +201,7 @@ def _bind(layer: Layer, asked: Question, constant: Sequence[str]) -> tuple[Bound
     if asked.output is not None:
         sums = compile(program, asked.target, asked.schedule)(*arrays)
         thresholds = _splitting(sums, asked.output), asked.output
-        program = program_of(layer, *elements, constant, thresholds)
+        program = program_of(layer, *elements, constant, thresholds, packed=packed)
     kernel = compile(program, asked.target, asked.schedule, asked.threads)
     bound = _bound(kernel, arrays, constant)
     bound()
@@ -194,7 +210,7 @@ def _bind(layer: Layer, asked: Question, constant: Sequence[str]) -> tuple[Bound
         wrong = first_difference(got, reference(program, *arrays), is_exact(program))
         if wrong is not None:
             raise CheckFailed(f"layer {layer.name} ({' x '.join(elements)}): {wrong}")
-    return bound, program
+    return bound, program, kernel
 
 
 def _bound(kernel: Kernel, arrays: Sequence[Array], constant: Sequence[str]) -> Bound:

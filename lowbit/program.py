@@ -23,7 +23,7 @@ from lowbit.elements import parse_element
 from lowbit.errors import USER_ERRORS, describe
 from lowbit.registry import context
 from lowbit.source import parse_source, verify
-from lowbit_dialect.layout import Array
+from lowbit_dialect.layout import Array, Layout, with_layout
 from lowbit_dialect.ops.layout import ConstantOp
 
 CONSTANT = "lowbit.constant"
@@ -75,13 +75,22 @@ class Program(Builder):
         return str(self.module)
 
     def input(
-        self, shape: Sequence[int], element: str, *, name: str = "", constant: bool = False
+        self,
+        shape: Sequence[int],
+        element: str,
+        *,
+        name: str = "",
+        constant: bool = False,
+        layout: Layout | None = None,
     ) -> SSAValue:
-        """Add an argument of decoded elements; `constant` ones are packed ahead of the call."""
+        """Add an argument of decoded elements, or stored in a layout.
+
+        `constant` ones are packed ahead of the call.
+        """
         if name and not SSAValue.is_valid_name(name):
             raise ValueError(f"'{name}' cannot name an input: use letters, digits and _")
         block = self.func.body.block
-        type = TensorType(parse_element(element), _extents(shape))
+        type = with_layout(TensorType(parse_element(element), _extents(shape)), layout)
         marks = [DictionaryAttr(attrs) for attrs in argument_attributes(self.func)]
         value = block.insert_arg(type, len(block.args))
         value.name_hint = name or "x"

@@ -82,21 +82,30 @@ def program_of(
     weight: str,
     constant: Sequence[str],
     thresholds: tuple[Array, str] | None = None,
+    *,
+    packed: bool = False,
 ) -> Program:
     """A layer as a program of `x` and `w`, of which those in `constant` are packed ahead.
 
-    Its result is the sums; with a table of thresholds, `[N, steps]`, and a code, it is that code packed
-    in words of 32 channels, as a next layer reads it.
+    A `packed` x comes as planes in words of 32 channels, as a layer before writes it. The result is the
+    sums; with a table of thresholds, `[N, steps]`, and a code, it is that code packed in such words.
     """
     program = Program()
-    x = program.input(layer.input_shape, activation, name="x", constant="x" in constant)
+    *outer, channels = (f"d{axis}" for axis in range(len(layer.input_shape)))
+    rows = Layout.of(", ".join([*outer, "planes", f"{channels} by 32"]))
+    x = program.input(
+        layer.input_shape,
+        activation,
+        name="x",
+        constant="x" in constant,
+        layout=rows if packed else None,
+    )
     w = program.input(layer.weight_shape, weight, name="w", constant="w" in constant)
     y = layer.apply(program, x, w)
     if thresholds is not None:
         table, code = thresholds
         y = program.threshold(y, program.constant(table, "i32"), code)
-        *outer, channels = (f"d{axis}" for axis in range(len(layer.input_shape)))
-        y = program.bitpack(y, Layout.of(", ".join([*outer, "planes", f"{channels} by 32"])))
+        y = program.bitpack(y, rows)
     y.name_hint = "y"
     program.output(y)
     return program

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import IntegerType, i32
+from xdsl.dialects.builtin import IntegerType, i8, i32
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
@@ -141,11 +141,29 @@ def _plane_masks(emit: Emitter, values: SSAValue, code: CodeType, lanes: int) ->
 
 
 def _copies_flat(source: Element, target: Element) -> bool:
-    """Whether both store the same elements in the same order, differing in width at most."""
+    """Whether both store the same elements in the same order, differing in width at most.
+
+    Or the same bits, as planes in rows do whose words differ in width, but not their number of bytes.
+    """
+    if source.encoded and target.encoded:
+        return _is_rows(source) and _is_rows(target) and _same_bytes(source, target)
     if source.encoded or target.encoded or source.dtype.kind == "f":
         return False
     total = prod(source.type.get_shape())
     return _in_order(source) and _in_order(target) and total == prod(storage_extents(target))
+
+
+def _is_rows(element: Element) -> bool:
+    """Whether planes lie in rows of full words along the innermost axis."""
+    layout, rank = element.layout, element.type.get_num_dims()
+    if layout is None or not layout.packed or layout.msb:
+        return False
+    word = Term(rank - 1, (("by", layout.word_width),))
+    return element.terms == (*row_major(rank - 1), PLANES, word)
+
+
+def _same_bytes(source: Element, target: Element) -> bool:
+    return storage_bytes(source.type) == storage_bytes(target.type)
 
 
 def _in_order(element: Element) -> bool:
@@ -160,13 +178,14 @@ def _in_order(element: Element) -> bool:
 
 
 def _copy_flat(emit: Emitter, source: Element, target: Element, units: Units | None) -> int:
-    total = prod(source.type.get_shape())
+    total, stored = prod(source.type.get_shape()), (source.stored, target.stored)
     sizes = source.dtype.itemsize, target.dtype.itemsize
+    if source.encoded:
+        total, stored, sizes = storage_bytes(source.type), (i8, i8), (1, 1)
 
     def move_lanes(x: SSAValue, y: SSAValue, lanes: int) -> None:
-        loaded = emit.load_some(x, vector(COPY_LANES, source.stored), sizes[0], lanes)
-        assert isinstance(target.stored, IntegerType)
-        wide = emit.widen(loaded, target.stored, signed=source.dtype.kind == "i")
+        loaded = emit.load_some(x, vector(COPY_LANES, stored[0]), sizes[0], lanes)
+        wide = emit.widen(loaded, stored[1], signed=source.dtype.kind == "i")
         emit.store_some(wide, y, sizes[1], lanes)
 
     def full(at: SSAValue) -> None:

@@ -10,7 +10,7 @@ from hypothesis.strategies import DrawFn
 from programs import Net, data, with_shape
 from sampling import sample
 from strategies import code_types, layouts, seeds, summed_codes, table_layouts
-from xdsl.dialects.builtin import IntegerType, f32, i8, i16, i32
+from xdsl.dialects.builtin import IntegerType, f32, i8, i16, i32, i64
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import parse_code
@@ -107,8 +107,8 @@ def test_tables(tier: str, kind: str):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_nibbles(tier: str):
-    """Four channels a byte, from planes in rows (whole words on both sides or not) and read again."""
+def test_rows(tier: str):
+    """Planes in rows to four channels a byte, or words of 64 bits, and read again."""
 
     def run(drawn: Any) -> None:
         shape, code = drawn.draw(shapes()), drawn.draw(code_types())
@@ -116,6 +116,8 @@ def test_nibbles(tier: str):
         rows = Layout((*leading, PLANES, Term(axis, (("by", 32),))), i32)
         nibbles = Term(axis, (("by", 16),)), Term(axis, (("in", 16), ("by", 4)))
         spread = Layout((*leading, PLANES, *nibbles), i8)
+        if drawn.draw(st.integers(0, 2)) == 0:
+            spread = Layout((*leading, PLANES, Term(axis, (("by", 64),))), i64)
         pair = (rows, spread) if drawn.draw(st.integers(0, 2)) else (spread, rows)
         convert(shape, code, *pair, drawn.draw, tier)
 
