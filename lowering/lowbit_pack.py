@@ -70,22 +70,22 @@ class Packer(Storage):
         weights = op.weights
         _replace(op, op.input, self.stored(op.input, kernel.input_layout(work)))
         _replace(op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors)))
-        block = kernel.lanes
+        groups, outputs = kernel.channels(work)
         products = "popcount" if counts else kernel.products
-        if op.corrections is None:
-            if _needs_corrections(work, products):
-                op = self._correct(op, weights, block, products)
-        else:
-            self._lay_corrections(op, op.corrections, block)
+        table = table_layout((0, 1), 2, groups, outputs, kernel.lanes)
+        if op.corrections is not None:
+            _replace(op, op.corrections, self.stored(op.corrections, table))
+        elif _needs_corrections(work, products):
+            op = self._correct(op, weights, table, products)
         if op.epilogue.blocks:
             for inner in op.epilogue.block.ops:
                 if isinstance(inner, ElementwiseOp):
-                    self._tables(inner, work.groups, work.outputs, block, op)
+                    self._tables(inner, groups, outputs, kernel.lanes, op)
                     self._residual(inner, op)
-        self.output(op, kernel.lanes, work.groups, work.input_axes)
+        self.output(op, kernel.lanes, groups, work.input_axes)
 
-    def _correct(self, op: LinearOp, weights: SSAValue, block: int, products: str) -> LinearOp:
-        """Add the `corrections` operand, computed from unpacked weights."""
+    def _correct(self, op: LinearOp, weights: SSAValue, table: Layout, products: str) -> LinearOp:
+        """Add the `corrections` operand, computed from unpacked weights and stored as `table`."""
         source = self.stored(weights, None) if layout_of(shaped(weights)) else weights
         new = CorrectionsOp.of(op, source, products)
         folded = _fold(new)
@@ -100,24 +100,17 @@ class Packer(Storage):
         Rewriter.insert_op(folded, where)
         value = folded.results[0]
         value.name_hint = "corrections"
-        work = op.contraction
-        layout = table_layout((0, 1), 2, work.groups, work.outputs, block)
         if isinstance(folded, ConstantOp):
-            value = self.stored(value, layout)
+            value = self.stored(value, table)
         else:
             type = tensor_of(value)
-            value = Rewriter.replace_value_with_new_type(value, with_layout(type, layout))
+            value = Rewriter.replace_value_with_new_type(value, with_layout(type, table))
         new_op = _with_corrections(op, value)
         # In this order whether `products` was there, as in an op that was built, or not, as in one parsed.
         schedule = new_op.properties.pop("schedule")
         new_op.properties.pop("products", None)
         new_op.properties |= {"products": StringAttr(products), "schedule": schedule}
         return new_op
-
-    def _lay_corrections(self, op: LinearOp, corrections: SSAValue, block: int) -> None:
-        work = op.contraction
-        layout = table_layout((0, 1), 2, work.groups, work.outputs, block)
-        _replace(op, corrections, self.stored(corrections, layout))
 
     def _tables(
         self, op: ElementwiseOp, groups: int, size: int, block: int, before: Operation

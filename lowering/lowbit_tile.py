@@ -67,7 +67,7 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
     window, batch = work.window, work.batch
     if flat := _flattened(window):
         window, batch = Window.of((1, batch * flat), (1, 1)), 1
-    region = op.epilogue
+    region, (groups, outputs) = op.epilogue, kernel.channels(work)
     extent = TileNest(
         emit=emit,
         microkernel=kernel.name,
@@ -78,8 +78,8 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
         epilogue=lambda: region.clone(),
         window=window,
         batch=batch,
-        groups=work.groups,
-        channels=work.outputs,
+        groups=groups,
+        channels=outputs,
         lanes=kernel.lanes,
         pixels=min(schedule.pixels, window.columns.out),
         vectors=schedule.vectors,
@@ -88,7 +88,7 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
         input_axes=axes[0],
         weight_axes=axes[1],
         output_axes=axes[0],
-        words=-(-work.inputs // kernel.channels_per_word),
+        words=min(schedule.unroll, -(-work.inputs // kernel.channels_per_word)),
     ).build(share, schedule.parallel)
     Rewriter.erase_op(op)
     return extent

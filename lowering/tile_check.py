@@ -94,6 +94,8 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
     _axes("weight_axes", tile.weights, w_axes)
     need(w_axes[2] != -1, "weight_axes name the input channels")
     groups, shape = tile.groups.value.data, shape_of(tile.weights)
+    if kernel.lanewise:
+        groups = shape[w_axes[3]]
     need(shape[w_axes[3]] % groups == 0, f"{shape[w_axes[3]]} channels do not fit {groups} groups")
     work = Contraction(
         batch=1,
@@ -138,7 +140,8 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
         corrected or inside_terms(work.activation, work.weight, "popcount") == (0, 0, 0),
         f"popcounts of {work.activation} and {work.weight} need corrections",
     )
-    return work.outputs
+    need(tile.groups.value.data == kernel.channels(work)[0], f"{kernel.name} walks 1 group")
+    return kernel.channels(work)[1]
 
 
 def _block_of(weights: SSAValue, axis: int) -> int:

@@ -53,6 +53,7 @@ class Reduction(Words):
             (row, self.x.stride(axes[1])),
             (column, self.x.stride(axes[2])),
             (tile.group, self.x_group),
+            (tile.channel, self.x_word if self.kernel.lanewise else 0),
         ]
         return move(emit, self.x.pointer, parts)
 

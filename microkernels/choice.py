@@ -13,6 +13,7 @@ from xdsl.ir import Attribute
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import Contraction
 from lowbit_dialect.schedule import Schedule
+from microkernels.depthwise import depthwise_kernels
 from microkernels.dot import dot_kernels
 from microkernels.interface import Microkernel
 from microkernels.lookup import lookup_kernels
@@ -40,6 +41,7 @@ def kernels(target: Target) -> list[Microkernel]:
         *popcount_kernels(target),
         *lookup_kernels(target),
         *dot_kernels(target),
+        *depthwise_kernels(target),
         *multiply_kernels(target),
     ]
 
@@ -105,13 +107,14 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
     planes = work.weight.planes if layout.packed and isinstance(work.weight, CodeType) else 1
     bytes = -(-work.inputs // kernel.channels_per_word) * kernel.word_bytes * planes
     pixels = _block(work, kernel, target).pixels
-    lanes = -(-work.outputs // kernel.lanes) * kernel.lanes / work.outputs
+    _, outputs = kernel.channels(work)
+    lanes = -(-outputs // kernel.lanes) * kernel.lanes / outputs
     return max(kernel.cost(work), bytes / (STREAMED_BYTES * pixels)) * lanes
 
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
-    needed = -(-work.outputs // kernel.lanes)
+    needed = -(-kernel.channels(work)[1] // kernel.lanes)
     vectors = min(vectors, needed)
     columns = work.window.columns.out
     if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):

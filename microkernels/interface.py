@@ -47,6 +47,8 @@ class Microkernel(ABC):
     """Input channels of one word of activations."""
     word_bytes: int = 4
     """Bytes of one word of activations."""
+    lanewise: bool = False
+    """Whether lanes of activations meet lanes of weights, and not one word all of them."""
     products: str = "multiply"
     """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
     unroll: tuple[int, int] = (0, 0)
@@ -68,6 +70,10 @@ class Microkernel(ABC):
     @abstractmethod
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
         """Layout that weights are read in, in blocks of `vectors` vectors of output channels."""
+
+    def channels(self, work: Contraction) -> tuple[int, int]:
+        """`(groups, output channels of a group)` as this kernel walks them."""
+        return work.groups, work.outputs
 
     def block(self, registers: int) -> tuple[int, int]:
         """`(vectors, accumulators)` of a register block at most, on a target of so many registers."""

@@ -190,6 +190,8 @@ class Words:
         for r in inside:
             word = self._input(x, r)
             for v, weight in enumerate(weights):
+                if kernel.lanewise and v:
+                    word = self._input(x.plus(v * kernel.lanes * self.x_word), r)
                 at = r * self.vectors + v
                 totals[at] = kernel.product(
                     emit, totals[at], word, weight, xor=self.xor, negative=negative

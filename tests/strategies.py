@@ -8,7 +8,7 @@ which a byte of popcounts is full.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -287,6 +287,14 @@ def look_up_pairs(draw: DrawFn) -> tuple[str, str]:
     """A pair of codes that look-up kernels multiply, of few weight planes."""
     weights = [s for s in CODE_SPELLINGS if parse_code(s).planes <= 3]
     return draw(summed_codes()).spelling, draw(st.sampled_from(weights))
+
+
+def depthwise_cases(
+    pairs: SearchStrategy[tuple[str, str]] | None = None,
+) -> SearchStrategy[LinearCase]:
+    """Convolutions of as many groups as channels."""
+    cases = linear_cases(pairs, ops=("conv2d",), largest=7)
+    return cases.map(lambda case: replace(case, groups=case.channels, outputs=case.channels))
 
 
 @st.composite

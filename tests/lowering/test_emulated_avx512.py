@@ -21,6 +21,7 @@ from schedules import linear_of, pin, schedules
 from strategies import (
     LinearCase,
     code_types,
+    depthwise_cases,
     element,
     fill,
     layouts,
@@ -135,6 +136,16 @@ def test_look_ups(tier: str):
         pair = (("uint4", "odd1"), ("odd2", "uint2"), ("uint1", "int2"))[number % 3]
         case = LinearCase("dense", *pair, height=2, channels=depth, outputs=65, seed=number)
         add_linear(emulation, case, forced(case, "lookup", tier, number))
+    emulation.run()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_depthwise(tier: str):
+    emulation = Emulation(tier)
+    cases = sample(depthwise_cases(), 10, 8) + sample(depthwise_cases(plain_pairs()), 8, 9)
+    for number, case in enumerate(cases):
+        case = replace(case, pad_value=0) if case.accumulator == i64 else case
+        add_linear(emulation, case, forced(case, "depthwise", tier, number))
     emulation.run()
 
 

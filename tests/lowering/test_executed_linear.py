@@ -10,6 +10,7 @@ from sampling import sample
 from schedules import linear_of, pin, pin_all, schedules
 from strategies import (
     LinearCase,
+    depthwise_cases,
     element,
     fill,
     linear_cases,
@@ -27,6 +28,7 @@ from lowbit_dialect.reference import Array
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.choice import kernels
+from microkernels.depthwise import depthwise_kernels
 from microkernels.lookup import lookup_kernels
 from microkernels.popcount import popcount_kernels
 
@@ -107,6 +109,23 @@ def test_depths_at_which_look_ups_are_full(tier: str, pair: tuple[str, str]):
         module = program_for(case)
         pin_all(module, tier, "lookup", unroll=5)
         check(module, data_of(case), tier)
+
+
+@pytest.mark.parametrize("kind", ["codes", "plain"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_depthwise(tier: str, kind: str):
+    def run(case: LinearCase, block: tuple[int, int]) -> None:
+        case = replace(case, pad_value=0) if case.accumulator == i64 else case
+        pixels, vectors = block
+        work = linear_of(program_for(case))
+        named = depthwise_kernels(resolve_target(tier))
+        legal = [k.name for k in named if k.accepts(work.contraction, work.accumulator)]
+        pinned = Schedule(microkernel=legal[0], pixels=pixels, vectors=vectors) if legal else None
+        execute(case, pinned, tier)
+
+    blocks = st.tuples(st.integers(1, 5), st.integers(1, 3))
+    cases = depthwise_cases() if kind == "codes" else depthwise_cases(plain_pairs())
+    sample(run, 6000 + len(kind) + TIERS.index(tier), cases, blocks)
 
 
 @pytest.mark.parametrize("part", range(3))

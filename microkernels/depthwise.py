@@ -1,0 +1,87 @@
+"""Depthwise kernels: each output channel reads one input channel, so channels are lanes on both sides.
+
+Activations `[.., channels by V, channels in V]` (as they lie where V divides their number), a vector a pixel
+and tap; weights `[outputs by B, taps, 1, outputs in B]`; i16, or f32. Integers are widened by the load and
+multiplied by `pmaddwd` with zeros above: four instructions for V products with the widening of activations.
+Registers, 4 x 2: 8 accumulators, 2 weights, 1 vector of activations, 1 product = 12 of 16.
+"""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import Float32Type, f32, i16, i32
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.layout import Layout, Term
+from lowbit_dialect.ops.common import value_range
+from lowbit_dialect.ops.linear import Contraction
+from microkernels.emit import Emitter, vector
+from microkernels.interface import Microkernel, block_terms
+from microkernels.multiply import MADD
+from microkernels.target import Target
+
+
+class Depthwise(Microkernel):
+    """Products of neighbouring channels in lanes of i32 or f32."""
+
+    lanewise = True
+
+    def __init__(self, element: Attribute, lanes: int, *, fused: bool = False):
+        self.name, self.lanes = f"depthwise_{element}x{lanes}", lanes
+        self.accumulator, self._fused = element, fused
+        self.stored = f32 if element == f32 else i16
+        self.word_bytes = 4 if element == f32 else 2
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        if accumulator != self.accumulator or (work.inputs, work.outputs) != (1, 1):
+            return False
+        floats = isinstance(work.activation, Float32Type)
+        ends = () if floats else (*value_range(work.activation), *value_range(work.weight))
+        return work.groups > 1 and all(-(2**15) <= end < 2**15 for end in ends)
+
+    def channels(self, work: Contraction) -> tuple[int, int]:
+        return 1, work.groups
+
+    def cost(self, work: Contraction) -> float:
+        return 4 / self.lanes
+
+    def input_layout(self, work: Contraction) -> Layout:
+        *leading, channels = work.input_axes
+        if work.groups % self.lanes == 0:
+            return Layout(tuple(map(Term, work.input_axes)), self.stored)
+        outer, inner = block_terms(channels, 1, work.groups, self.lanes)
+        return Layout((*map(Term, leading), *outer, inner), self.stored)
+
+    def weight_layout(self, work: Contraction, vectors: int) -> Layout:
+        *taps, inputs, outputs = work.weight_axes
+        outer, inner = block_terms(outputs, 1, work.groups, self.lanes * vectors)
+        return Layout((*outer, *map(Term, taps), Term(inputs), inner), self.stored)
+
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return self._load(emit, pointer)
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return self._load(emit, pointer)
+
+    def _load(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        loaded = emit.load(pointer, vector(self.lanes, self.stored), self.word_bytes)
+        return loaded if self.stored == f32 else emit.widen(loaded, i32, signed=False)
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        if self.stored == f32:
+            if self._fused:
+                return emit.intrinsic("fma", x, w, total)
+            return emit.binary("fadd", total, emit.binary("fmul", x, w))
+        pairs = vector(2 * self.lanes, i16)
+        products = emit.call(
+            MADD[self.lanes], [emit.bitcast(x, pairs), emit.bitcast(w, pairs)], total.type
+        )
+        assert products is not None
+        return emit.binary("add", total, products)
+
+
+def depthwise_kernels(target: Target) -> list[Depthwise]:
+    """The depthwise kernels that a target can run."""
+    lanes = max(128, target.vector_bits) // 32
+    return [Depthwise(i32, lanes), Depthwise(f32, lanes, fused=target.has("fma"))]
