@@ -19,7 +19,7 @@ from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import array, element_of, shape_of, shaped
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
-from lowering.thresholds import fold, planes, stores_planes
+from lowering.thresholds import LARGEST_RAW, fold, planes, stores_planes
 from microkernels.address import move
 from microkernels.emit import Emitter, vector
 from microkernels.emit import element_of as lane_of
@@ -91,12 +91,10 @@ class Epilogue:
 
     def _folds(self, op: ThresholdOp) -> bool:
         """Whether comparisons may be made on raw sums."""
-        if op.flip or self.tile.corrections is None or self.tile.divisor.value.data != 1:
+        plain = op.flip is None and self.tile.divisor.value.data == 1
+        if not plain or op.bounded is None or self.tile.corrections is None:
             return False
-        if abs(self._factor()) == 1:
-            return True
-        # Differences are halved, so raw sums must stay far from where the difference saturates.
-        return self._largest_raw < 2**29
+        return self._largest_raw < LARGEST_RAW
 
     @property
     def _largest_raw(self) -> int:
@@ -120,7 +118,7 @@ class Epilogue:
         emit, code, factor = self.emit, op.output_element, self._factor()
         assert isinstance(code, CodeType)
         limits = [self._folded(op, place, step, factor) for step in range(code.steps)]
-        order = "sge" if factor > 0 else "sle"
+        order = "sgt" if factor > 0 else "slt"
         return planes(emit, op, limits, lambda limit: emit.compare(order, raw, limit))
 
     def _folded(self, op: ThresholdOp, place: Place, step: int, factor: int) -> SSAValue:

@@ -35,7 +35,12 @@ from lowbit_dialect.ops.layout import (
     ReshapeOp,
     TransposeOp,
 )
-from lowbit_dialect.ops.linear import Contraction, CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import (
+    Contraction,
+    CorrectionsOp,
+    LinearOp,
+    accumulator_bound,
+)
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
@@ -44,6 +49,7 @@ from lowering.inputs import block_of, return_of, target_of
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
 from lowering.stored import Storage
+from lowering.thresholds import FURTHEST
 from microkernels import lanewise
 from microkernels.choice import default_schedule, find_kernel
 from microkernels.interface import table_layout
@@ -78,6 +84,7 @@ class Packer(Storage):
         elif _needs_corrections(work, products):
             op = self._correct(op, weights, table, products)
         if op.epilogue.blocks:
+            _bound(op)
             for inner in op.epilogue.block.ops:
                 if isinstance(inner, ElementwiseOp):
                     self._tables(inner, groups, outputs, kernel.lanes, op)
@@ -167,6 +174,21 @@ class Packer(Storage):
             folded = _fold(op)
             if folded is not op:
                 Rewriter.replace_op(op, folded)
+
+
+def _bound(op: LinearOp) -> None:
+    """Move thresholds that no sum comes near to where differences with them cannot wrap."""
+    first = op.epilogue.block.first_op
+    if not isinstance(first, ThresholdOp) or first.flip:
+        return
+    owner, reach = first.thresholds.owner, max(map(abs, accumulator_bound(op, op.contraction)))
+    if isinstance(owner, ConstantOp) and reach < FURTHEST:
+        table = np.clip(owner.array(), -FURTHEST, FURTHEST)
+        moved = ConstantOp.of(table, shaped(owner.result).element_type)
+        Rewriter.insert_op(moved, InsertPoint.before(owner))
+        moved.result.name_hint = owner.result.name_hint
+        first.operands[1] = moved.result
+        first.properties["bounded"] = UnitAttr()
 
 
 def _ascends(table: SSAValue) -> bool:

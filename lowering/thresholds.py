@@ -4,12 +4,13 @@ Codes are never formed. Where a row of thresholds ascends, the planes come from 
 search, `n` comparisons and `2^n - 1 - n` selections for `n` bits; else all comparisons are counted by
 carry-save adders on masks. Corrections and the factor of raw sums go into the thresholds, once a tile:
 
-    correction + factor * raw >= t   <=>   raw >= t - correction           (factor 1)
-                                     <=>   raw <= correction - t           (factor -1)
-                                     <=>   raw >= -((correction - t) >> 1) (factor 2)
-                                     <=>   raw <= (correction - t) >> 1    (factor -2)
+    correction + factor * raw >= t   <=>   raw > t - correction - 1            (factor 1)
+                                     <=>   raw < correction - t + 1            (factor -1)
+                                     <=>   raw > ~((correction - t) >> 1)      (factor 2)
+                                     <=>   raw < ((correction - t) >> 1) + 1   (factor -2)
 
-with differences that saturate, so that thresholds nothing or everything reaches stay such.
+Nothing wraps: |t| <= 2^30, and with |raw| < 2^28 and the sums that small too, |correction| < 3 * 2^28.
+Before AVX-512 only `>` is an instruction.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CodeType, TernaryType
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from microkernels.emit import Emitter
+
+FURTHEST = 2**30
+"""How far from 0 a bounded threshold lies at most."""
+
+LARGEST_RAW = 2**28
+"""What raw sums stay below that are compared with thresholds themselves."""
 
 MOST_STEPS = 15
 """Thresholds up to which they are unrolled."""
@@ -53,14 +60,18 @@ def planes(
 
 
 def fold(emit: Emitter, limit: SSAValue, correction: SSAValue, factor: int) -> SSAValue:
-    """What raw sums are compared with in place of `limit`; see the table above."""
+    """What raw sums are above, or below if the factor is negative; see the table above."""
+    one = emit.constant(1, limit.type)
     if factor == 1:
-        return emit.intrinsic("ssub.sat", limit, correction)
-    gap = emit.intrinsic("ssub.sat", correction, limit)
-    if factor == -1:
-        return gap
-    half = emit.binary("ashr", gap, emit.constant(1, gap.type))
-    return half if factor == -2 else emit.binary("sub", emit.constant(0, gap.type), half)
+        return emit.binary("sub", emit.binary("sub", limit, correction), one)
+    gap = emit.binary("sub", correction, limit)
+    if abs(factor) == 2:
+        gap = emit.binary("ashr", gap, one)
+    return (
+        emit.binary("add", gap, one)
+        if factor < 0
+        else emit.binary("xor", gap, emit.constant(-1, gap.type))
+    )
 
 
 def _search(emit: Emitter, limits: list[SSAValue], reached: Compare) -> list[SSAValue]:

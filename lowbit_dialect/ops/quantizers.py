@@ -39,8 +39,8 @@ class ThresholdOp(ElementwiseOp):
     """Count thresholds: `code = minimum + step * #{i : (x ^ flip[c]) >= thresholds[c, i]}`.
 
     `x` is i32; a row of thresholds has as many entries as the code type has steps; `ascending` says that
-    none is below the one before it. `flip` (0 or -1 for each channel) makes a channel descend, since
-    `~x >= t` is `x <= ~t`.
+    none is below the one before it, `bounded` that none is further from 0 than 2^30. `flip` (0 or -1 for
+    each channel) makes a channel descend, since `~x >= t` is `x <= ~t`.
     """
 
     name = "lowbit.threshold"
@@ -51,6 +51,7 @@ class ThresholdOp(ElementwiseOp):
     result = opt_result_def()
     axis = prop_def(integer("axis"), default_value=LAST)
     ascending = opt_prop_def(UnitAttr)
+    bounded = opt_prop_def(UnitAttr)
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "$input `,` $thresholds (`flip` `(` $flip^ `:` type($flip) `)`)? "
