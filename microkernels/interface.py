@@ -61,7 +61,7 @@ class Microkernel(ABC):
 
     @abstractmethod
     def cost(self, work: Contraction) -> float:
-        """Instructions for one word-step of one output, times word-steps: what the choice compares."""
+        """Issue slots of vector instructions for one tap of one output: what the choice compares."""
 
     @abstractmethod
     def input_layout(self, work: Contraction) -> Layout:
