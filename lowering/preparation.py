@@ -98,9 +98,8 @@ def spread_nibbles(
         words = halves // 2
         x = move(emit, source.operand.pointer, [(at[0], (words + 1) * 4)])
         y = move(emit, target.operand.pointer, [(at[0], halves * 4)])
-        nest(
-            emit, [words], lambda a: spread(*_both(emit, x, y, a[0], 1), 1, i32)
-        ) if words else None
+        if words:
+            nest(emit, [words], lambda a: spread(*_both(emit, x, y, a[0], 1), 1, i32))
         spread(emit.offset(x, words * 4), emit.offset(y, words * 8), 1, i16)
 
     nest(emit, [rows], row, units)
@@ -108,6 +107,7 @@ def spread_nibbles(
 
 
 SPREAD_WORDS = 8
+"""Words spread at a time: two vectors of AVX2, twice as wide then."""
 
 
 def _spread_flat(
@@ -139,6 +139,7 @@ def _spread_flat(
 def _both(
     emit: Emitter, x: SSAValue, y: SSAValue, index: SSAValue, words: int
 ) -> tuple[SSAValue, SSAValue]:
+    """The addresses of the `index`th run of `words` words, and of what they are spread to."""
     return move(emit, x, [(index, words * 4)]), move(emit, y, [(index, words * 8)])
 
 
