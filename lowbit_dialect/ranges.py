@@ -36,9 +36,8 @@ def accumulator_range(op: LinearOp) -> Bounds | None:
     low, high = value_range(work.activation)
     low, high = min(low, work.pad_value), max(high, work.pad_value)
     axes = tuple(axis for axis in work.weight_axes if axis != work.weight_axes[-1])
-    wide = weights.astype(np.int64)
-    positive = np.maximum(wide, 0).sum(axis=axes)
-    negative = np.minimum(wide, 0).sum(axis=axes)
+    positive = np.maximum(weights, 0).sum(axis=axes, dtype=np.int64)
+    negative = np.minimum(weights, 0).sum(axis=axes, dtype=np.int64)
     return low * positive + high * negative, high * positive + low * negative
 
 

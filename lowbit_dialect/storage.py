@@ -49,14 +49,19 @@ def pack(layout: Layout, values: Array, element: Attribute) -> Array:
     codes = element.encode(values)
     if layout.table:
         return _pack_tables(layout, codes, element, dtype)
-    bits = (codes[None] >> np.arange(element.planes).reshape(-1, *[1] * values.ndim)) & 1
-    digits = np.stack([_digits(layout, plane)[0] for plane in bits])
-    names: list[Name] = [(None, ()), *_digits(layout, codes)[1]]
+    cut, parts = _digits(layout, codes)
+    digits = (
+        cut[None] >> np.arange(element.planes, dtype=np.uint8).reshape(-1, *[1] * cut.ndim)
+    ) & 1
+    names: list[Name] = [(None, ()), *parts]
     inner = inner_of(layout)
     order = [names.index((t.axis, t.chain)) for t in layout.terms] + [names.index(inner)]
-    rows = np.zeros((*(digits.shape[i] for i in order[:-1]), layout.word_width), np.uint8)
-    rows[..., : inner[1][-1][1]] = digits.transpose(order)
+    rows = digits.transpose(order)
+    if rows.shape[-1] < layout.word_width:
+        rows = np.zeros((*rows.shape[:-1], layout.word_width), np.uint8)
+        rows[..., : inner[1][-1][1]] = digits.transpose(order)
     packed = np.packbits(rows, axis=-1, bitorder="big" if layout.msb else "little")
+    packed = np.ascontiguousarray(packed)
     return packed.view(dtype.newbyteorder(">" if layout.msb else "<"))[..., 0].astype(dtype)
 
 
