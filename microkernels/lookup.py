@@ -54,9 +54,9 @@ class Slots:
 
 SLOTS = {4: Slots(2.9, 4.5, 1.3), 6: Slots(3.3, 2.0, 4.0)}
 """By channels of a table, fitted to measured times rather than counted: by 4 on Zen 3 (AVX2, 2026-11: 0.73
-cycles a look-up of 32 lanes, 1.05 cycles a table of one plane, 1.4 of two, and as much again to read those
-that do not fit L2), by 6 on Zen 5 (1.73 look-ups a
-cycle before widening, 2.5 cycles a table of two planes)."""
+cycles a look-up of 32 lanes, 1.05 cycles a table of one plane, 1.4 of two, and half as much again to read
+those that do not fit L2), by 6 on Zen 5 (1.73 look-ups a cycle before widening, 2.5 cycles a table of two
+planes)."""
 
 MOST_BITS = 4
 """Activation bits above which bytes hold too few look-ups."""
