@@ -17,6 +17,7 @@ So `x . w = factor * raw + corrections` with `raw = sum c_i d_j popcount(b_i OP 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from xdsl.ir import Attribute
 
@@ -27,6 +28,19 @@ OFFSET = 128
 
 ShiftClasses = tuple[tuple[tuple[int, int, int], ...], ...]
 """`(activation plane, weight plane, sign)` of pairs, grouped by shift, highest first."""
+
+
+class Sum(NamedTuple):
+    """Pairs of planes whose products have one weight."""
+
+    place: int
+    """Number of the shift class, from the highest on."""
+    sign: int
+    pairs: tuple[tuple[int, int], ...]
+
+
+ONE_SUM = (Sum(0, 1, ((0, 0),)),)
+"""A sum of one pair, or of operands without planes."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,18 @@ class PairAlgebra:
     def needs_corrections(self, pad_value: int) -> bool:
         """Whether any correction can differ from zero."""
         return self.inside != (0, 0, 0) or pad_value != 0
+
+
+def pair_sums(activation: Attribute, weight: Attribute, *, tables: bool) -> tuple[Sum, ...]:
+    """What is summed apart if all pairs of planes are multiplied in one pass; `tables` hold all planes."""
+    assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
+    algebra = PairAlgebra(activation, weight)
+    return tuple(
+        Sum(place, sign, pairs)
+        for place, signed in enumerate(algebra.weight_classes if tables else algebra.shift_classes)
+        for sign in (1, -1)
+        if (pairs := tuple((i, j) for i, j, one in signed if one == sign))
+    )
 
 
 def inside_terms(activation: Attribute, weight: Attribute, products: str) -> tuple[int, int, int]:

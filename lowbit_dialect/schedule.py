@@ -18,9 +18,14 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
-ALGORITHMS = ("direct",)
-TAPS = ("none", "columns", "all")
-PARALLEL = ("none", "rows", "channels")
+CHOICES = {
+    "algorithm": ("direct",),
+    "taps": ("none", "columns", "all"),
+    "order": ("channels", "rows", "pixels"),
+    "planes": ("outer", "inner"),
+    "parallel": ("none", "rows", "channels"),
+}
+"""Values of the fields that are names of a few."""
 
 
 @dataclass(frozen=True, order=True)
@@ -39,17 +44,22 @@ class Schedule:
     """Words of the reduction unrolled in the innermost loop."""
     taps: str = ""
     """Which loops over kernel taps are unrolled: `none`, `columns` or `all`."""
+    order: str = ""
+    """The outermost loop: over blocks of output `channels`, whose weights then stay near; over `rows`, so
+    that the inputs they read do; or within rows over tiles of `pixels`, whose inputs stay nearest."""
+    planes: str = ""
+    """Where the loop over pairs of bit planes stands: `outer`, around those over the taps, or `inner`: every
+    operand is read once, into sums of their own for each shift."""
+    prefetch: int = 0
+    """Words of the reduction that weights are prefetched ahead."""
     parallel: str = ""
     """What several threads share out: `none`, `rows` (of all images; blocks of pixels where a window walks
     in a straight line) or blocks of output `channels`. One thread does not look at it."""
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ("", *ALGORITHMS):
-            raise ValueError(f"algorithm is one of {', '.join(ALGORITHMS)}, not '{self.algorithm}'")
-        if self.taps not in ("", *TAPS):
-            raise ValueError(f"taps is one of {', '.join(TAPS)}, not '{self.taps}'")
-        if self.parallel not in ("", *PARALLEL):
-            raise ValueError(f"parallel is one of {', '.join(PARALLEL)}, not '{self.parallel}'")
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in ("", *choices):
+                raise ValueError(f"{name} is one of {', '.join(choices)}, not '{value}'")
 
     def completed(self, default: Schedule) -> Schedule:
         """Fill the open fields from `default`."""

@@ -22,6 +22,7 @@ from lowbit_dialect.layout import PLANES, Term, storage_bytes
 from lowbit_dialect.ops.common import array, shaped
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
+from lowering.borders import tap_bounds
 from lowering.elements import (
     Element,
     Known,
@@ -32,7 +33,6 @@ from lowering.elements import (
     row_major,
     storage_extents,
 )
-from lowering.loops import tap_bounds
 from lowering.preparation import (
     build_tables,
     builds_tables,

@@ -1,21 +1,54 @@
-"""Loops around tiles: rows, borders and tails of a window, channel blocks, batches and groups."""
+"""Loops around tiles: batches, groups, channel blocks, rows and columns, in the order of the schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from xdsl.ir import Region, SSAValue
 
-from lowbit_dialect.geometry import Window, WindowAxis
+from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import layout_of, storage_bytes
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.tile import TileOp
+from lowering.borders import border_class, runs, tap_bounds
 from lowering.tasks import Share, Units, count_up
 from microkernels.emit import Emitter
 
 PEELED_PRODUCTS = 512
 """Unrolled products of a border tile up to which it is peeled; above it border pixels share a loop."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tile stands, as far as the loops around it have settled."""
+
+    batch: SSAValue
+    group: SSAValue
+    channel: SSAValue | None = None
+    row: SSAValue | None = None
+    column: SSAValue | None = None
+    vectors: int = 0
+    channels: int = 0
+    pixels: int = 1
+    row_bounds: tuple[SSAValue, ...] = ()
+    row_class: SSAValue | None = None
+    taps: tuple[int, ...] = ()
+    """`low, high` of the kernel columns inside for each pixel."""
+    column_classes: tuple[int, ...] = ()
+    """Border class of each pixel."""
+    column_bounds: tuple[SSAValue, ...] = ()
+    """Of a single pixel, where `taps` are not known beforehand; its class likewise."""
+    column_class: SSAValue | None = None
+
+    @property
+    def position(self) -> tuple[SSAValue, ...]:
+        """Batch, group, channel, row and column."""
+        assert self.channel is not None and self.row is not None and self.column is not None
+        return self.batch, self.group, self.channel, self.row, self.column
+
+
+Body = Callable[[Place], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +78,10 @@ class TileNest:
     divisor: int = 1
     words: int = 1
     """Words of the reduction at one tap."""
-    position: tuple[SSAValue, ...] = field(default=())
+    planes: str = "outer"
+    prefetch: int = 0
+    order: str = "channels"
+    """The outermost loop: over blocks of `channels`, `rows`, or tiles of `pixels` within rows."""
     units: Units | None = None
     """Which units of the parallel axis to compute; None for all."""
     parallel: str = "none"
@@ -121,7 +157,7 @@ class TileNest:
         return self.units.within(self.emit, first, count)
 
     def build(self, share: Share | None = None, pinned: str = "") -> int:
-        """Emit the loops: batch, group, channel block, row, column.
+        """Emit the loops.
 
         Returns the extent of the parallel axis, `pinned` or chosen, of which a `share` is a part.
         """
@@ -133,10 +169,21 @@ class TileNest:
         return 1
 
     def _loops(self) -> None:
+        """Batch, group, then the loops of `order`."""
+        first, second, third = {
+            "channels": (self._blocks, self._rows, self._columns),
+            "rows": (self._rows, self._blocks, self._columns),
+            "pixels": (self._rows, self._columns, self._blocks),
+        }[self.order]
+
+        def inside(batch: SSAValue, group: SSAValue) -> None:
+            place = Place(batch, group)
+            first(place, lambda at: second(at, lambda at: third(at, self._tile)))
+
         self._each(
             self.batch,
             1,
-            lambda batch: self._each(self.groups, 1, lambda group: self._blocks(batch, group)),
+            lambda batch: self._each(self.groups, 1, lambda group: inside(batch, group)),
         )
 
     def _each(
@@ -152,134 +199,123 @@ class TileNest:
         if count > 0:
             count_up(self.emit, count, body, units, start=start, step=step)
 
-    def _blocks(self, batch: SSAValue, group: SSAValue) -> None:
+    def _blocks(self, place: Place, inner: Body) -> None:
+        """Blocks of output channels, the last one with what is left."""
         block = self.vectors * self.lanes
         count = self.channels // block
         whole = count * block
-        units = self._units_of("channels", group, self._blocks_of_a_group)
+        units = self._units_of("channels", place.group, self._blocks_of_a_group)
 
         def full(channel: SSAValue) -> None:
-            self._rows((batch, group, channel), self.vectors, block)
+            inner(replace(place, channel=channel, vectors=self.vectors, channels=block))
 
         self._each(whole, block, full, units=units and units.within(self.emit, 0, count))
         if rest := self.channels - whole:
+            vectors = -(-rest // self.lanes)
 
             def short(channel: SSAValue) -> None:
-                self._rows((batch, group, channel), -(-rest // self.lanes), rest)
+                inner(replace(place, channel=channel, vectors=vectors, channels=rest))
 
             last = units and units.within(self.emit, count, 1)
             self._each(self.channels, block, short, whole, last)
 
-    def _rows(self, position: tuple[SSAValue, ...], vectors: int, channels: int) -> None:
+    def _rows(self, place: Place, inner: Body) -> None:
+        """Rows of outputs, each with the bounds of its taps."""
         axis = self.window.rows
 
         def one(row: SSAValue) -> None:
             bounds = tap_bounds(self.emit, axis, row)
             border = border_class(self.emit, axis, row) if self.corrections else None
-            tile = _Tile(replace(self, position=position), row, bounds, border, vectors, channels)
-            tile.columns()
+            inner(replace(place, row=row, row_bounds=bounds, row_class=border))
 
-        units = None if self._straight else self._units_of("rows", position[0], axis.out)
+        units = None if self._straight else self._units_of("rows", place.batch, axis.out)
         self._each(axis.out, 1, one, units=units)
 
-
-@dataclass(frozen=True)
-class _Tile:
-    """The tiles of one row."""
-
-    nest: TileNest
-    row: SSAValue
-    row_bounds: tuple[SSAValue, SSAValue]
-    row_class: SSAValue | None
-    vectors: int
-    channels: int
-
-    def columns(self) -> None:
-        """Emit the tiles of the row: peeled borders, a loop over the interior, a tail."""
-        nest, axis = self.nest, self.nest.window.columns
-        products = nest.pixels * self.vectors * nest.words * axis.kernel
+    def _columns(self, place: Place, inner: Body) -> None:
+        """Tiles of one row: peeled borders, a loop over the interior, a tail."""
+        axis = self.window.columns
+        products = self.pixels * (place.vectors or self.vectors) * self.words * axis.kernel
         if (axis.head or axis.tail) and products > PEELED_PRODUCTS:
-            self._loop_border(0, axis.head)
-            self._interior(axis.head, axis.out - axis.tail)
-            self._loop_border(axis.out - axis.tail, axis.out)
+            self._loop_border(0, axis.head, place, inner)
+            self._interior(axis.head, axis.out - axis.tail, place, inner)
+            self._loop_border(axis.out - axis.tail, axis.out, place, inner)
         else:
-            self._interior(0, axis.out)
+            self._interior(0, axis.out, place, inner)
 
-    def _loop_border(self, start: int, stop: int) -> None:
+    def _loop_border(self, start: int, stop: int, place: Place, inner: Body) -> None:
         """Border pixels one at a time in a loop, with bounds computed for each."""
-        nest, emit, axis = self.nest, self.nest.emit, self.nest.window.columns
+        axis = self.window.columns
 
         def one(column: SSAValue) -> None:
-            bounds = tap_bounds(emit, axis, column)
-            border = border_class(emit, axis, column)
-            self._tile(column, 1, [], bounds, border)
+            bounds = tap_bounds(self.emit, axis, column)
+            border = border_class(self.emit, axis, column)
+            inner(replace(place, column=column, column_bounds=bounds, column_class=border))
 
-        nest._each(stop, 1, one, start)  # pyright: ignore
+        self._each(stop, 1, one, start)
 
-    def _interior(self, start: int, stop: int) -> None:
+    def _interior(self, start: int, stop: int, place: Place, inner: Body) -> None:
         """Tiles of `pixels` outputs; runs of tiles without taps on padding become loops."""
-        nest, axis, done = self.nest, self.nest.window.columns, 0
-        for first, last, pixels in runs(axis, start, stop, nest.pixels):
+        axis, done = self.window.columns, 0
+        for first, last, pixels in runs(axis, start, stop, self.pixels):
             outputs = range(first, first + pixels)
-            taps = [(axis.low(o), axis.high(o)) for o in outputs]
-            classes = [axis.class_of(o) for o in outputs]
-
-            def one(column: SSAValue, n: int = pixels, t=taps, c=classes) -> None:  # pyright: ignore
-                self._tile(column, n, t, (), c)  # pyright: ignore
-
+            tile = replace(
+                place,
+                pixels=pixels,
+                taps=tuple(bound for o in outputs for bound in (axis.low(o), axis.high(o))),
+                column_classes=tuple(axis.class_of(o) for o in outputs),
+            )
             count = (last - first) // pixels
-            units = nest.pixel_units(done, count)
-            nest._each(last, pixels, one, first, units)  # pyright: ignore
+            units = self.pixel_units(done, count)
+            self._each(
+                last,
+                pixels,
+                lambda column, at=tile: inner(replace(at, column=column)),
+                first,
+                units,
+            )
             done += count
 
-    def _tile(
-        self,
-        column: SSAValue,
-        pixels: int,
-        taps: Sequence[tuple[int, int]],
-        column_bounds: Sequence[SSAValue],
-        border: SSAValue | Sequence[int],
-    ) -> None:
-        nest, window = self.nest, self.nest.window
-        classes: list[SSAValue] = [self.row_class] if self.row_class else []
-        if isinstance(border, SSAValue):
-            classes += [border] if self.row_class else []
-            border = ()
-        rows, columns = window.rows, window.columns
+    def _tile(self, place: Place) -> None:
+        """The tile at a place."""
+        rows, columns = self.window.rows, self.window.columns
+        classes: list[SSAValue] = []
+        if place.row_class:
+            classes = [one for one in (place.row_class, place.column_class) if one]
         numbers = {
-            "pixels": pixels,
-            "vectors": self.vectors,
-            "channels": self.channels,
-            "groups": nest.groups,
-            "unroll": nest.unroll,
-            "divisor": nest.divisor,
+            "pixels": place.pixels,
+            "vectors": place.vectors,
+            "channels": place.channels,
+            "groups": self.groups,
+            "unroll": self.unroll,
+            "divisor": self.divisor,
+            "prefetch": self.prefetch,
         }
         arrays: dict[str, Sequence[int]] = {
-            "columns": [bound for pair in taps for bound in pair],
-            "column_classes": border if self.row_class else (),
+            "columns": place.taps,
+            "column_classes": place.column_classes if place.row_class else (),
             "kernel": (rows.kernel, columns.kernel),
             "strides": (rows.stride, columns.stride),
             "padding": (rows.before, columns.before),
             "dilations": (rows.dilation, columns.dilation),
-            "input_axes": nest.input_axes,
-            "weight_axes": nest.weight_axes,
-            "output_axes": nest.output_axes,
+            "input_axes": self.input_axes,
+            "weight_axes": self.weight_axes,
+            "output_axes": self.output_axes,
         }
-        nest.emit.run(
+        self.emit.run(
             TileOp(
-                nest.microkernel,
-                nest.input,
-                nest.weights,
-                nest.corrections,
-                nest.outs,
-                (*nest.position, self.row, column),
-                self.row_bounds,
-                column_bounds,
+                self.microkernel,
+                self.input,
+                self.weights,
+                self.corrections,
+                self.outs,
+                place.position,
+                place.row_bounds,
+                place.column_bounds,
                 classes,
                 numbers,
                 arrays,
-                nest.taps,
-                nest.epilogue(),
+                {"taps": self.taps, "planes": self.planes},
+                self.epilogue(),
             )
         )
 
@@ -290,61 +326,3 @@ def fairness(extent: int, threads: int) -> float:
     0.9 is as good as 1: that much differs from run to run anyway.
     """
     return min(0.9, extent / threads / -(-extent // threads))
-
-
-def runs(axis: WindowAxis, start: int, stop: int, pixels: int) -> Iterator[tuple[int, int, int]]:
-    """Cut outputs `[start, stop)` in tiles; yield `(first, last, pixels)` of runs of equal ones.
-
-    Neighbouring tiles of one size join into a run if every tap of them is inside.
-    """
-    first = start
-    inside = range(axis.head, axis.out - axis.tail + 1)
-    sizes = tile_sizes(
-        stop - start, pixels, max(axis.head - start, stop + axis.tail - axis.out) > 0
-    )
-    while sizes:
-        size = sizes.pop(0)
-        last = first + size
-        while first in inside and sizes and sizes[0] == size and last + size in inside:
-            last += sizes.pop(0)
-        yield first, last, size
-        first = last
-
-
-def tile_sizes(total: int, most: int, borders: bool) -> list[int]:
-    """The fewest tiles of at most `most` outputs, none much smaller than the others.
-
-    A register block of few pixels waits for its own sums: 14 outputs by 6 are 5 + 5 + 4, not 6 + 6 + 2. Tiles
-    on borders have code of their own anyway, so both take what the others leave: 56 by 6 are 4 + 8 x 6 + 4.
-    """
-    if total <= 0:
-        return []
-    count = -(-total // most)
-    size = -(-total // count)
-    if not borders or count == 1:
-        return [size] * (count - 1) + [total - size * (count - 1)]
-    ends = total - size * (count - 2)
-    return [ends - ends // 2, *[size] * (count - 2), ends // 2]
-
-
-def tap_bounds(emit: Emitter, axis: WindowAxis, output: SSAValue) -> tuple[SSAValue, SSAValue]:
-    """`[low, high)` of the taps of `output` inside the input, as index values."""
-    low, high = emit.index(0), emit.index(axis.kernel)
-    start = emit.at("mul", output, axis.stride)
-    step = axis.dilation
-    if axis.head:
-        outside = emit.at("max", emit.at("sub", emit.index(axis.before), start), 0)
-        low = emit.at("div", emit.at("add", outside, step - 1), step)
-    if axis.head == axis.out or axis.tail:
-        inside = emit.at("sub", emit.index(axis.size - 1 + axis.before + step), start)
-        high = emit.at("min", emit.at("div", emit.at("max", inside, 0), step), axis.kernel)
-    return low, high
-
-
-def border_class(emit: Emitter, axis: WindowAxis, output: SSAValue) -> SSAValue:
-    """Border class of an output, `min(o, head) + max(0, o - (out - tail - 1))`."""
-    first = emit.at("min", output, axis.head)
-    if not axis.tail:
-        return first
-    last = emit.at("max", emit.at("sub", output, axis.out - axis.tail - 1), 0)
-    return emit.at("add", first, last)

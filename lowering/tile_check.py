@@ -132,6 +132,7 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
         vectors=tile.vectors.value.data,
         unroll=tile.unroll.value.data,
         taps=tile.taps.data,
+        planes=tile.planes.data,
     )
     error = too_large(schedule, work, kernel)
     need(error is None, error or "")

@@ -3,7 +3,8 @@
 Loops, outermost first: plane pairs, kernel rows, kernel columns, words. Kernel rows run over the bounds
 that the tile gives, so that work on padding is skipped without a branch; columns and words are unrolled
 as the schedule says. Pairs of planes are folded by Horner's rule over shift classes (one doubling a class),
-or, where they are many, by a loop that shifts each pair's count.
+or, where they are many, by a loop that shifts each pair's count. Where the schedule has pairs innermost,
+each class has sums of its own, and every word is read once.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Reduction(Words):
         activation, weight = self.codes
         assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
         algebra = PairAlgebra(activation, weight)
+        if self.tile.planes.data == "inner":
+            return self._together(algebra, x, w, zeros)
         classes = algebra.shift_classes if self.x.has_planes else algebra.weight_classes
         if sum(map(len, classes)) <= UNROLLED_PAIRS:
             return self._horner(algebra, classes, x, w, zeros)
@@ -74,8 +77,23 @@ class Reduction(Words):
             if place:
                 totals = [self.emit.binary("add", total, total) for total in totals]
             for i, j, sign in pairs:
-                x_plane, w_plane = x.plus(i * self.x_plane), w.plus(j * self.w.stride(None))
+                x_plane, w_plane = x.plus(i * self.x_plane), w.plus(j * self.w_plane)
                 totals = self._pair(x_plane, w_plane, totals, xor=algebra.xor, negative=sign < 0)
+        return totals
+
+    def _together(
+        self, algebra: PairAlgebra, x: Address, w: Address, zeros: list[SSAValue]
+    ) -> list[SSAValue]:
+        """All pairs in one pass over the operands, then Horner's rule over their sums."""
+        emit, count = self.emit, len(zeros)
+        sums = self._pair(x, w, zeros * len(self.sums), xor=algebra.xor, negative=False)
+        totals, place = zeros, 0
+        for n, one in enumerate(self.sums):
+            if one.place > place:
+                totals, place = [emit.binary("add", total, total) for total in totals], one.place
+            name = "add" if one.sign > 0 else "sub"
+            parts = sums[n * count : (n + 1) * count]
+            totals = [emit.binary(name, *both) for both in zip(totals, parts)]
         return totals
 
     def _all_pairs(
@@ -93,7 +111,7 @@ class Reduction(Words):
         def body(pair: SSAValue, totals: list[SSAValue]) -> Sequence[SSAValue]:
             i, j = emit.at("div", pair, planes), emit.at("rem", pair, planes)
             x_plane = Address(move(emit, x.pointer, [(i, self.x_plane)]))
-            w_plane = Address(move(emit, w.pointer, [(j, self.w.stride(None))]))
+            w_plane = Address(move(emit, w.pointer, [(j, self.w_plane)]))
             counts = self._pair(x_plane, w_plane, zeros, xor=algebra.xor, negative=False)
             shift = self._lanes(emit.at("add", i, j))
             flips = [

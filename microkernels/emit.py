@@ -231,6 +231,11 @@ class Emitter:
         """Load a value with the alignment that its address is known to have."""
         return self.op(llvm.LoadOp(pointer, type, align))
 
+    def prefetch(self, pointer: SSAValue) -> None:
+        """Ask for the cache line at an address, which need not be there."""
+        hints = [self.constant(one, i32) for one in (0, 3, 1)]  # to read, keep, data
+        self.call("llvm.prefetch.p0", [pointer, *hints], None)
+
     def store(self, value: SSAValue, pointer: SSAValue, align: int) -> None:
         """Store a value with the alignment that its address is known to have."""
         self.run(llvm.StoreOp(value, pointer, align))

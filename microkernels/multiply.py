@@ -53,7 +53,7 @@ class MultiplyPairs(Microkernel):
             return False
         bounds = [max(map(abs, value_range(e))) for e in (work.activation, work.weight)]
         # pmaddwd wraps only for four times -2^15
-        return 2 * bounds[0] * bounds[1] < 2**31
+        return min(2, work.inputs) * bounds[0] * bounds[1] < 2**31
 
     def block(self, registers: int) -> tuple[int, int]:
         return (4, 24) if registers >= 32 else (2, 10)

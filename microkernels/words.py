@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import IntEnum
 
 from xdsl.ir import SSAValue
 
+from lowbit_dialect.algebra import ONE_SUM, pair_sums
 from lowbit_dialect.ops.common import array, element_of, shape_of
 from lowbit_dialect.ops.tile import TileOp
 from microkernels.address import Address, move
@@ -14,6 +16,7 @@ from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow
 from microkernels.operand import Operand
 
+CACHE_LINE = 64
 SHORT_STEPS = 2
 """Steps up to which a narrow accumulator is folded before the next one opens: uint<7> x int<7> takes 2."""
 
@@ -54,7 +57,12 @@ class Words:
         self.x_word = x_block * per_word // stored
         self.x_plane = self.x.stride(None) if self.x.has_planes else 0
         self.xor = self.negative = False
-        narrows = kernel.narrows(*self.codes)
+        self.w_plane = self.w.stride(None) if self.w.has_planes else 0
+        self.sums = ONE_SUM
+        if self.w.has_planes and tile.planes.data == "inner":
+            self.sums = pair_sums(*self.codes, tables=not self.x.has_planes)
+        together = max(len(pairs) for _, _, pairs in self.sums)
+        narrows = [replace(n, steps=n.steps // together) for n in kernel.narrows(*self.codes)]
         # Widest first, which is the order in which they open.
         self.narrows = [(self._scope(n.steps), n) for n in reversed(narrows)]
 
@@ -80,7 +88,7 @@ class Words:
         """`inner` in fresh accumulators of `narrow`, whose sums then go to those around."""
 
         def run(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
-            emit, count = self.emit, self.pixels * self.vectors
+            emit, count = self.emit, len(self.sums) * self.pixels * self.vectors
             negative = self.negative and narrow is self.narrows[0][1]
             zeros = [emit.constant(0, type) for type in narrow.types]
             sums = inner(x, w, zeros * count)
@@ -186,25 +194,36 @@ class Words:
         """One word: load the weights of the block, then each pixel's word, and multiply."""
         emit, kernel, totals = self.emit, self.kernel, list(totals)
         negative = self.negative and not self.narrows
-        weights = self._weights(w)
+        pairs = [(n, pair) for n, one in enumerate(self.sums) for pair in one.pairs]
+        weights = {j: self._weights(w.plus(j * self.w_plane)) for j in {j for _, (_, j) in pairs}}
         for r in inside:
-            word = self._input(x, r)
-            for v, weight in enumerate(weights):
+            words = {
+                i: self._input(x.plus(i * self.x_plane), r) for i in {i for _, (i, _) in pairs}
+            }
+            for v in range(self.vectors):
                 if kernel.lanewise and v:
-                    word = self._input(x.plus(v * kernel.lanes * self.x_word), r)
-                at = r * self.vectors + v
-                totals[at] = kernel.product(
-                    emit, totals[at], word, weight, xor=self.xor, negative=negative
-                )
+                    words[0] = self._input(x.plus(v * kernel.lanes * self.x_word), r)
+                for n, (i, j) in pairs:
+                    at = (n * self.pixels + r) * self.vectors + v
+                    totals[at] = kernel.product(
+                        emit, totals[at], words[i], weights[j][v], xor=self.xor, negative=negative
+                    )
         return totals
 
     def _weights(self, w: Address) -> list[SSAValue]:
         """The vectors of one word of weights."""
         emit, kernel = self.emit, self.kernel
+        self._prefetch(w)
         return [
             kernel.load_weights(emit, emit.offset(w.pointer, w.bytes + v * kernel.weight_bytes))
             for v in range(self.vectors)
         ]
+
+    def _prefetch(self, w: Address) -> None:
+        """Ask for the weights that come some words later."""
+        if ahead := self.tile.prefetch.value.data:
+            for v in range(0, self.vectors * self.kernel.weight_bytes, CACHE_LINE):
+                self.emit.prefetch(self.emit.offset(w.pointer, w.bytes + ahead * self.w_word + v))
 
     def _input(self, x: Address, r: int) -> SSAValue:
         """One word of pixel `r`."""

@@ -92,6 +92,8 @@ class TileOp(IRDLOperation):
     output_axes = prop_def(integers("output_axes", 4))
     column_classes = prop_def(integers("column_classes"), default_value=ints(()))
     divisor = prop_def(integer("divisor"), default_value=IntegerAttr(1, i64))
+    planes = prop_def(string("planes"), default_value=StringAttr("outer"))
+    prefetch = prop_def(integer("prefetch"), default_value=IntegerAttr(0, i64))
 
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     traits = traits_def(NoTerminator(), WritesOuts())
@@ -116,12 +118,13 @@ class TileOp(IRDLOperation):
         classes: Sequence[SSAValue],
         numbers: dict[str, int],
         arrays: dict[str, Sequence[int]],
-        taps: str,
+        names: dict[str, str],
         epilogue: Region,
     ):
         properties: dict[str, Any] = {k: IntegerAttr(v, i64) for k, v in numbers.items()}
         properties |= {k: ints(v) for k, v in arrays.items()}
-        properties |= {"microkernel": StringAttr(microkernel), "taps": StringAttr(taps)}
+        properties |= {k: StringAttr(v) for k, v in names.items()}
+        properties["microkernel"] = StringAttr(microkernel)
         super().__init__(
             operands=[
                 input,

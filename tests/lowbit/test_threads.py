@@ -12,7 +12,7 @@ import lowbit
 from lowbit.command import main
 from lowbit.data import random_values
 from lowbit.signature import inputs_of
-from lowbit_dialect.schedule import PARALLEL
+from lowbit_dialect.schedule import CHOICES
 from lowering.backend import pool as pools
 
 
@@ -55,7 +55,7 @@ def test_the_same_bits(threads: int) -> None:
             assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("parallel", PARALLEL)
+@pytest.mark.parametrize("parallel", CHOICES["parallel"])
 def test_a_pinned_axis(parallel: str) -> None:
     program = lowbit.conv2d((1, 6, 5, 40), (3, 3, 40, 70), "uint2", "ternary", padding=1)
     schedule = lowbit.Schedule(parallel=parallel)

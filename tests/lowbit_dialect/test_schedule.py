@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from dialect_text import context
 from hypothesis import given
@@ -9,17 +11,16 @@ from hypothesis import strategies as st
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError
 
-from lowbit_dialect.schedule import ALGORITHMS, PARALLEL, TAPS, Schedule, ScheduleAttr
+from lowbit_dialect.schedule import CHOICES, Schedule, ScheduleAttr
 
 SCHEDULES = st.builds(
     Schedule,
-    algorithm=st.sampled_from(("", *ALGORITHMS)),
     microkernel=st.sampled_from(("", "popcount_xor_i32x8", "multiply_f32x8")),
     pixels=st.integers(0, 8),
     vectors=st.integers(0, 4),
     unroll=st.integers(0, 31),
-    taps=st.sampled_from(("", *TAPS)),
-    parallel=st.sampled_from(("", *PARALLEL)),
+    prefetch=st.integers(0, 9),
+    **{name: st.sampled_from(("", *values)) for name, values in CHOICES.items()},
 )
 
 
@@ -33,8 +34,9 @@ def test_text(schedule: Schedule):
 @given(SCHEDULES, SCHEDULES)
 def test_completion_keeps_what_is_pinned(pinned: Schedule, default: Schedule):
     done = pinned.completed(default)
-    for field in ("algorithm", "microkernel", "pixels", "vectors", "unroll", "taps", "parallel"):
-        assert getattr(done, field) == (getattr(pinned, field) or getattr(default, field))
+    for field in fields(Schedule):
+        one, other = getattr(pinned, field.name), getattr(default, field.name)
+        assert getattr(done, field.name) == (one or other)
     assert pinned.completed(Schedule()) == pinned == Schedule().completed(pinned)
 
 
@@ -48,6 +50,9 @@ def test_schedules_are_ordered_values(several: list[Schedule]):
 REFUSED = [
     ("algorithm = winograd", "algorithm is one of direct"),
     ("taps = some", "taps is one of none, columns, all, not 'some'"),
+    ("order = columns", "order is one of channels, rows, pixels, not 'columns'"),
+    ("planes = both", "planes is one of outer, inner, not 'both'"),
+    ("prefetch = 0", "prefetch of a schedule is at least 1"),
     ("parallel = columns", "parallel is one of none, rows, channels, not 'columns'"),
     ("pixel = 4", "a schedule has no 'pixel': it has algorithm, microkernel, pixels"),
     ("pixels = many", "pixels of a schedule is of type int"),

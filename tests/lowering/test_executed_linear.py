@@ -139,6 +139,14 @@ def _padded_legally(case: LinearCase) -> LinearCase:
     return replace(case, pad_value=0) if case.accumulator == i64 else case
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_single_products_of_i16_fit_i32(tier: str):
+    case = LinearCase(
+        "conv2d", "i16", "i16", height=2, width=5, channels=3, outputs=6, groups=3, pad_value=121
+    )
+    execute(replace(case, padding=(1, 3, 1, 2), fills=("min", "min")), None, tier)
+
+
 def test_sums_in_i64_pad_with_zero_alone():
     case = LinearCase(
         "conv2d", "i16", "i16", height=1, channels=3, padding=(0, 1, 0, 0), pad_value=-32768

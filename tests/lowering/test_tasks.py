@@ -19,10 +19,10 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit.registry import context
 from lowbit_dialect.codes import CodeType, parse_code
 from lowbit_dialect.ops.elementwise import ThresholdOp
-from lowbit_dialect.schedule import PARALLEL, Schedule
+from lowbit_dialect.schedule import CHOICES, Schedule
 from lowering.lowbit_tile import LowbitTilePass
 
-AXES = ("", *PARALLEL)
+AXES = ("", *CHOICES["parallel"])
 
 
 def rounding(case: LinearCase, x: Any, w: Any) -> Any:

@@ -9,12 +9,13 @@ from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.choice import default_schedule
 
-C2, C3, C4, C6 = (56, 64, 64, 3, 1), (56, 64, 64, 1, 1), (56, 64, 128, 3, 2), (28, 128, 128, 3, 1)
+C2, C3, C4 = (56, 64, 64, 3, 1), (56, 64, 64, 1, 1), (56, 64, 128, 3, 2)
+C6, C7, C12 = (28, 128, 128, 3, 1), (28, 128, 256, 3, 2), (7, 512, 512, 3, 1)
 
 
-def default(program: lowbit.Program, target: str) -> Schedule:
+def default(program: lowbit.Program, target: str, pinned: Schedule | None = None) -> Schedule:
     (op,) = [op for op in program.module.walk() if isinstance(op, LinearOp)]
-    return default_schedule(op.contraction, i32, resolve_target(target))
+    return default_schedule(op.contraction, i32, resolve_target(target), pinned)
 
 
 def convolution(layer: tuple[int, ...], activation: str, weight: str) -> lowbit.Program:
@@ -51,6 +52,29 @@ def test_kernels_of_convolutions(
 ):
     chosen = default(convolution(layer, activation, weight), target)
     assert chosen.microkernel.startswith(family)
+
+
+def test_planes_and_order():
+    """One pixel reads the weights once for all planes; rows come first where weights are small."""
+    one, many = (lowbit.dense((rows, 4096), (4096, 4096), "uint2", "ternary") for rows in (1, 64))
+    assert default(one, "x86-64-v4-vpopcntdq").planes == "inner"
+    assert default(many, "x86-64-v4-vpopcntdq").planes == "outer"
+    assert default(convolution(C7, "uint2", "odd1"), "x86-64-v3").order == "rows"
+    assert default(convolution(C12, "uint2", "odd1"), "x86-64-v3").order == "channels"
+
+
+def test_short_sums_store_all_channels_of_a_pixel():
+    chosen = default(convolution(C3, "uint1", "odd1"), "x86-64-v4-vpopcntdq")
+    assert (chosen.pixels, chosen.vectors) == (4, 4)
+
+
+def test_look_ups_too_full_for_all_planes():
+    program = lowbit.conv2d((1, 4, 4, 64), (3, 3, 64, 64), "uint4", "uint2")
+    pinned = Schedule(microkernel="lookup_6x64", planes="inner")
+    with pytest.raises(
+        ValueError, match="planes = inner adds 1 products a word: lookup_6x64 holds 2"
+    ):
+        default(program, "x86-64-v4-vpopcntdq", pinned)
 
 
 def test_kernels_where_one_pixel_streams_the_weights():

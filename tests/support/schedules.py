@@ -1,14 +1,16 @@
 """Schedules to draw: any kernel that can form the products, any block, any unrolling."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from xdsl.dialects.builtin import ModuleOp
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.schedule import Schedule, ScheduleAttr
+from lowbit_dialect.schedule import CHOICES, Schedule, ScheduleAttr
 from lowering.backend.host import resolve_target
-from microkernels.choice import kernels
+from microkernels.choice import find_kernel, kernels, too_large
 
 MOST_PRODUCTS = 600
 """Unrolled products of one tile that a test can afford to build: a few hundred ms."""
@@ -44,7 +46,19 @@ def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
     unroll = draw(
         st.sampled_from([u for u in (0, 1, 2, 3, 4, 5, 8, 31) if u * taps <= room] or [1])
     )
-    return Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll, taps=order)
+    schedule = Schedule(
+        microkernel=name,
+        pixels=pixels,
+        vectors=vectors,
+        unroll=unroll,
+        taps=order,
+        order=draw(st.sampled_from(("", *CHOICES["order"]))),
+        prefetch=draw(st.sampled_from((0, 0, 1, 9))),
+    )
+    inner = replace(schedule, planes="inner", pixels=pixels or 4, vectors=vectors or 2)
+    if pairs <= 6 and not too_large(inner, work, find_kernel(name, target)):
+        return draw(st.sampled_from((schedule, inner)))
+    return schedule
 
 
 def linear_of(module: ModuleOp) -> LinearOp:

@@ -29,3 +29,41 @@ func.func @borders(%x: memref<1x3x4x8xi32>, %y: memref<1x3x4x8xi32>) {
   lowbit.max_pool %x outs(%y : memref<1x3x4x8xi32>) {kernel = array<i64: 1, 3>, padding = array<i64: 0, 1, 0, 1>} : memref<1x3x4x8xi32>
   func.return
 }
+
+// -----
+
+// Two blocks of channels, two rows, two tiles a row: the schedule says which loop is outermost.
+
+// CHECK-LABEL: @channels
+// CHECK:         scf.for [[CHANNEL:%.*]] =
+// CHECK:           scf.for [[ROW:%.*]] =
+// CHECK:             scf.for [[COLUMN:%.*]] =
+// CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
+func.func @channels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, order = channels>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  func.return
+}
+
+// -----
+
+// CHECK-LABEL: @rows
+// CHECK:         scf.for [[ROW:%.*]] =
+// CHECK:           scf.for [[CHANNEL:%.*]] =
+// CHECK:             scf.for [[COLUMN:%.*]] =
+// CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
+func.func @rows(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, order = rows>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  func.return
+}
+
+// -----
+
+// CHECK-LABEL: @pixels
+// CHECK:         scf.for [[ROW:%.*]] =
+// CHECK:           scf.for [[COLUMN:%.*]] =
+// CHECK:             scf.for [[CHANNEL:%.*]] =
+// CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
+func.func @pixels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, order = pixels>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  func.return
+}

@@ -3,7 +3,7 @@
 import pytest
 
 from lowbit_dialect.geometry import WindowAxis
-from lowering.loops import runs, tile_sizes
+from lowering.borders import runs, tile_sizes
 
 
 @pytest.mark.parametrize(
