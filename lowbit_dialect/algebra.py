@@ -104,10 +104,17 @@ class PairAlgebra:
         return self.inside != (0, 0, 0) or pad_value != 0
 
 
-def pair_sums(activation: Attribute, weight: Attribute, *, tables: bool) -> tuple[Sum, ...]:
-    """What is summed apart if all pairs of planes are multiplied in one pass; `tables` hold all planes."""
+def pair_sums(
+    activation: Attribute, weight: Attribute, *, tables: bool, weighed: bool = False
+) -> tuple[Sum, ...]:
+    """What is summed apart if all pairs of planes are multiplied in one pass.
+
+    `tables` hold all planes; products that are `weighed` have one sum.
+    """
     assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
     algebra = PairAlgebra(activation, weight)
+    if weighed:
+        return (Sum(0, 1, tuple((i, j) for i, j, _ in algebra.pairs)),)
     return tuple(
         Sum(place, sign, pairs)
         for place, signed in enumerate(algebra.weight_classes if tables else algebra.shift_classes)

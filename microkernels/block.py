@@ -4,7 +4,7 @@ Loops, outermost first: plane pairs, kernel rows, kernel columns, words. Kernel 
 that the tile gives, so that work on padding is skipped without a branch; columns and words are unrolled
 as the schedule says. Pairs of planes are folded by Horner's rule over shift classes (one doubling a class),
 or, where they are many, by a loop that shifts each pair's count. Where the schedule has pairs innermost,
-each class has sums of its own, and every word is read once.
+each class has sums of its own, and every word is read once. A kernel that `weighs` needs one sum either way.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Reduction(Words):
         algebra = PairAlgebra(activation, weight)
         if self.tile.planes.data == "inner":
             return self._together(algebra, x, w, zeros)
+        if self.kernel.weighs:
+            return self._weighed(algebra, x, w, zeros)
         classes = algebra.shift_classes if self.x.has_planes else algebra.weight_classes
         if sum(map(len, classes)) <= UNROLLED_PAIRS:
             return self._horner(algebra, classes, x, w, zeros)
@@ -94,6 +96,16 @@ class Reduction(Words):
             name = "add" if one.sign > 0 else "sub"
             parts = sums[n * count : (n + 1) * count]
             totals = [emit.binary(name, *both) for both in zip(totals, parts)]
+        return totals
+
+    def _weighed(
+        self, algebra: PairAlgebra, x: Address, w: Address, totals: list[SSAValue]
+    ) -> list[SSAValue]:
+        """All pairs in the same sums, for a kernel that multiplies by their weights."""
+        for i, j, weight in algebra.pairs:
+            x_plane, w_plane = x.plus(i * self.x_plane), w.plus(j * self.w_plane)
+            self.weight = abs(weight)
+            totals = self._pair(x_plane, w_plane, totals, xor=algebra.xor, negative=weight < 0)
         return totals
 
     def _all_pairs(

@@ -24,6 +24,7 @@ from lowbit_dialect.ops.linear import Contraction
 from lowbit_dialect.schedule import Schedule
 from microkernels.depthwise import depthwise_kernels
 from microkernels.dot import dot_kernels
+from microkernels.harley_seal import harley_seal_kernels
 from microkernels.interface import Microkernel
 from microkernels.lookup import lookup_kernels
 from microkernels.multiply import multiply_kernels
@@ -56,6 +57,7 @@ def kernels(target: Target) -> list[Microkernel]:
     """Every kernel that a target can run."""
     return [
         *popcount_kernels(target),
+        *harley_seal_kernels(target),
         *lookup_kernels(target),
         *dot_kernels(target),
         *depthwise_kernels(target),
@@ -129,7 +131,7 @@ def _sums(work: Contraction, kernel: Microkernel) -> tuple[Sum, ...]:
     if PLANES not in kernel.weight_layout(work, 1).terms:
         return ONE_SUM
     tables = PLANES not in kernel.input_layout(work).terms
-    return pair_sums(work.activation, work.weight, tables=tables)
+    return pair_sums(work.activation, work.weight, tables=tables, weighed=kernel.weighs)
 
 
 def _overfull(sums: tuple[Sum, ...], work: Contraction, kernel: Microkernel) -> str | None:
@@ -147,10 +149,9 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
     layout = kernel.weight_layout(work, 1)
     planes = work.weight.planes if layout.packed and isinstance(work.weight, CodeType) else 1
     bytes = -(-work.inputs // kernel.channels_per_word) * kernel.word_bytes * planes
-    pixels = _block(work, kernel, target).pixels
     _, outputs = kernel.channels(work)
     lanes = -(-outputs // kernel.lanes) * kernel.lanes / outputs
-    return max(kernel.cost(work), bytes / (STREAMED_BYTES * pixels)) * lanes
+    return max(kernel.cost(work), bytes / (STREAMED_BYTES * work.pixels)) * lanes
 
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
@@ -171,8 +172,11 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors = min(needed, accumulators // pixels)
     taps = work.window.columns.kernel
     words = -(-work.inputs // kernel.channels_per_word)
-    # Products of a loop body over words; border tiles of a window repeat it for each column. 128 hold all words of
-    # C11 (1x1) with AVX-512: without a loop its first additions fold away, 17 % of what bounds it (counted).
+    # A kernel that takes groups of words finds whole ones across the taps of a row.
+    run = words * taps if kernel.group > 1 else words
+    # Products of a loop body over words; border tiles of a window repeat it for each column. 128 hold all
+    # words of C11 (1x1) with AVX-512: without a loop its first additions fold away, 17 % of what bounds it
+    # (counted).
     alone = 128 if target.vector_registers >= 32 else 32
     body = target.vector_registers if taps > 1 else alone
     return Schedule(
@@ -180,8 +184,8 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=max(1, min(words, kernel.unroll[taps == 1] or body // (pixels * vectors))),
-        taps="columns" if words * taps <= UNROLLED_STEPS else "none",
+        unroll=max(1, min(run, kernel.unroll[taps == 1] or body // (pixels * vectors))),
+        taps="columns" if words * taps <= UNROLLED_STEPS and kernel.group == 1 else "none",
         planes="inner" if len(sums) > 1 else "outer",
     )
 

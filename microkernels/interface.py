@@ -21,6 +21,8 @@ from microkernels.emit import Emitter
 from microkernels.target import Target
 
 Values = tuple[SSAValue, ...]
+Word = tuple[SSAValue, SSAValue]
+"""Loaded words of activations and of weights that belong together."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Narrow:
     steps: int
     """Words whose products it holds without wrapping."""
     types: tuple[Attribute, ...]
-    """What it consists of, each zero at first; the narrowest of a kernel is one vector."""
+    """What it consists of, each zero at first."""
     fold: Callable[[Emitter, Values, Values, bool], Values]
     """`(emit, wide, narrow, negative)`: the wide accumulator with the narrow sum added or subtracted."""
 
@@ -54,6 +56,11 @@ class Microkernel(ABC):
     unroll: tuple[int, int] = (0, 0)
     """Words unrolled in the innermost loop: where it stands in others over taps, and where alone; 0 for as
     many as make a product for each register."""
+
+    group: int = 1
+    """Words that `accumulate` takes at once, at most."""
+    weighs: bool = False
+    """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
 
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
@@ -104,6 +111,18 @@ class Microkernel(ABC):
 
         They are subtracted if `negative`, which only a kernel without narrow accumulators is asked for.
         """
+
+    def accumulate(
+        self, emit: Emitter, total: Values, words: Sequence[Word], *, xor: bool, weight: int
+    ) -> Values:
+        """Add `weight` times the products of up to `group` words to the narrowest accumulator.
+
+        Here one after the other, and `weight` is 1 or -1, as it is unless a kernel `weighs`.
+        """
+        (sum,) = total
+        for x, w in words:
+            sum = self.product(emit, sum, x, w, xor=xor, negative=weight < 0)
+        return (sum,)
 
 
 def block_terms(axis: int, groups: int, size: int, block: int) -> tuple[list[Term], Term]:

@@ -8,12 +8,13 @@ from enum import IntEnum
 
 from xdsl.ir import SSAValue
 
-from lowbit_dialect.algebra import ONE_SUM, pair_sums
+from lowbit_dialect.algebra import ONE_SUM, PairAlgebra, pair_sums
+from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.common import array, element_of, shape_of
 from lowbit_dialect.ops.tile import TileOp
 from microkernels.address import Address, move
 from microkernels.emit import Emitter
-from microkernels.interface import Microkernel, Narrow
+from microkernels.interface import Microkernel, Narrow, Values, Word
 from microkernels.operand import Operand
 
 CACHE_LINE = 64
@@ -59,12 +60,22 @@ class Words:
         self.xor = self.negative = False
         self.w_plane = self.w.stride(None) if self.w.has_planes else 0
         self.sums = ONE_SUM
+        self.weight = 1
+        self.weights: dict[tuple[int, int], int] = {}
         if self.w.has_planes and tile.planes.data == "inner":
-            self.sums = pair_sums(*self.codes, tables=not self.x.has_planes)
+            tables = not self.x.has_planes
+            self.sums = pair_sums(*self.codes, tables=tables, weighed=kernel.weighs)
+            self.weights = self._pair_weights() if kernel.weighs else {}
         together = max(len(pairs) for _, _, pairs in self.sums)
         narrows = [replace(n, steps=n.steps // together) for n in kernel.narrows(*self.codes)]
         # Widest first, which is the order in which they open.
         self.narrows = [(self._scope(n.steps), n) for n in reversed(narrows)]
+
+    def _pair_weights(self) -> dict[tuple[int, int], int]:
+        """What a kernel that weighs multiplies the products of each pair of planes by."""
+        activation, weight = self.codes
+        assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
+        return {(i, j): weight for i, j, weight in PairAlgebra(activation, weight).pairs}
 
     def _scope(self, limit: int) -> Level:
         """The outermost loop over which an accumulator of `limit` steps is carried."""
@@ -150,10 +161,12 @@ class Words:
         return run
 
     def _unrolled(self, count: int, inside: list[int]) -> Step:
+        group = self.kernel.group
+
         def steps(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
-            for word in range(count):
-                at = x.plus(word * self.x_word), w.plus(word * self.w_word)
-                totals = self._step(*at, totals, inside)
+            for first in range(0, count, group):
+                words = range(first, min(first + group, count))
+                totals = self._step(x, w, totals, inside, words)
             return totals
 
         return steps
@@ -189,26 +202,52 @@ class Words:
         return steps
 
     def _step(
-        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int]
+        self, x: Address, w: Address, totals: list[SSAValue], inside: list[int], words: range
     ) -> list[SSAValue]:
-        """One word: load the weights of the block, then each pixel's word, and multiply."""
-        emit, kernel, totals = self.emit, self.kernel, list(totals)
-        negative = self.negative and not self.narrows
-        pairs = [(n, pair) for n, one in enumerate(self.sums) for pair in one.pairs]
-        weights = {j: self._weights(w.plus(j * self.w_plane)) for j in {j for _, (_, j) in pairs}}
+        """A group of words: load the weights of the block, then each pixel's words, and multiply."""
+        kernel, totals = self.kernel, list(totals)
+        size = len(totals) // (len(self.sums) * self.pixels * self.vectors)
+        planes = [set(one) for one in zip(*(pair for _, _, pairs in self.sums for pair in pairs))]
+        weights = {
+            (word, j): self._weights(w.plus(word * self.w_word + j * self.w_plane))
+            for word in words
+            for j in planes[1]
+        }
         for r in inside:
-            words = {
-                i: self._input(x.plus(i * self.x_plane), r) for i in {i for _, (i, _) in pairs}
-            }
+            inputs = self._inputs(x, r, words, planes[0])
             for v in range(self.vectors):
                 if kernel.lanewise and v:
-                    words[0] = self._input(x.plus(v * kernel.lanes * self.x_word), r)
-                for n, (i, j) in pairs:
-                    at = (n * self.pixels + r) * self.vectors + v
-                    totals[at] = kernel.product(
-                        emit, totals[at], words[i], weights[j][v], xor=self.xor, negative=negative
-                    )
+                    lanes = x.plus(v * kernel.lanes * self.x_word)
+                    inputs = self._inputs(lanes, r, words, planes[0])
+                for n, one in enumerate(self.sums):
+                    at = ((n * self.pixels + r) * self.vectors + v) * size
+                    products = [
+                        ((i, j), (inputs[word, i], weights[word, j][v]))
+                        for word in words
+                        for i, j in one.pairs
+                    ]
+                    own = slice(at, at + size)
+                    totals[own] = self._accumulate(tuple(totals[own]), products)
         return totals
+
+    def _accumulate(self, total: Values, products: list[tuple[tuple[int, int], Word]]) -> Values:
+        """Add the products of words of planes `(i, j)`, as many at a time as the kernel takes."""
+        sign = -1 if self.negative and not self.narrows else 1
+        for first in range(0, len(products), self.kernel.group):
+            pairs, words = zip(*products[first : first + self.kernel.group])
+            weight = self.weights.get(pairs[0], sign * self.weight)
+            total = self.kernel.accumulate(self.emit, total, words, xor=self.xor, weight=weight)
+        return total
+
+    def _inputs(
+        self, x: Address, r: int, words: range, planes: set[int]
+    ) -> dict[tuple[int, int], SSAValue]:
+        """Words of pixel `r` by number and plane."""
+        return {
+            (word, i): self._input(x.plus(word * self.x_word + i * self.x_plane), r)
+            for word in words
+            for i in planes
+        }
 
     def _weights(self, w: Address) -> list[SSAValue]:
         """The vectors of one word of weights."""

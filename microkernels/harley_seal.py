@@ -1,0 +1,179 @@
+"""Popcounts by carry-save adders (Harley and Seal), for AVX-512 without a vector popcount.
+
+A column of bits is added up as written numbers are: registers `ones`, `twos` and `fours` hold, in each
+bit, the digits of weight 1, 2 and 4 of the count of that bit's column. Two words enter by three
+instructions (Warren, Hacker's Delight, 2nd ed., 5-1 has the adder; Mula, Kurz and Lemire, "Faster Population
+Counts Using AVX2 Instructions", 2016, the tree): with `u = x1 OP w1` and `v = x2 OP w2`
+
+    p = ones ^ u        s = p ^ v        carry = p ? ~s : ones        (majority of ones, u and v)
+
+each one `vpternlogd` that does the AND or XOR of the operands too. Carries are added in the same way, two
+instructions for two, and what leaves `fours` is popcounted as bytes. A group of 8 words is 12 + 4 + 2 of
+`vpternlogd` and 6 + 1 to popcount and add bytes: 25 instructions, 3.1 a word, where six of the nibble shuffle
+do as much. Of less than 8 words, a digit without a partner takes two: 14, 17 and 22 for groups of 2, 4 and 6.
+
+`ones`, `twos`, `fours` and bytes hold 255 words: bytes gain one for each eight bits of a column of 8 bits,
+and a word has 8. At the end 3 x 6 popcount, 4 add up the digits, 5 widen them and the bytes (times 8): 27.
+
+Registers, 1 x 4: 4 x 4 accumulators, 8 inputs, 2 constants, 3 carries, 3 temporaries = 32 of 32: no spills,
+16 copies that cost no slot and 32 loads in the loop of 4 x 25 instructions (LLVM 22), while 2 x 2, which
+keeps 16 weights, spills 7. Layouts as for `popcount_32xV`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from xdsl.dialects.builtin import i8, i16, i32
+from xdsl.ir import Attribute, SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.linear import Contraction
+from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.interface import Microkernel, Narrow, Values, Word
+from microkernels.popcount import WIDENING, Popcount, word_channels
+from microkernels.target import Target
+
+TERNARY = {8: "llvm.x86.avx512.pternlog.d.256", 16: "llvm.x86.avx512.pternlog.d.512"}
+"""Any function of three bits, by lanes of i32: written with and, or and xor it becomes more instructions."""
+
+# Bit 4 a + 2 b + c of these is the function of a, b and c.
+XOR3, MAJORITY = 0x96, 0xE8
+CARRY = 0x3A
+"""`a ? ~b : c`"""
+ENTERING = {True: (XOR3, 0x60), False: (0x78, 0x80)}
+"""`a ^ (b OP c)` and `a & (b OP c)`, by whether OP is XOR."""
+
+GROUP = 8
+"""Words that carry into the bytes at most once: 7 of the digits and 8 new ones are less than 16."""
+
+TERNARY_SLOTS = 1.3
+"""Issue slots of an adder's instruction: with three sources 3.1 run in a cycle where 4 others do (Zen 5)."""
+
+BYTE_SLOTS = 7
+"""To popcount bytes and add them."""
+
+FOLDING_SLOTS = 27
+
+
+class HarleySeal(Popcount):
+    """Popcounts by carry-save adders in lanes of 32 bits."""
+
+    group = GROUP
+    unroll = GROUP, GROUP
+
+    def __init__(self, lanes: int):
+        super().__init__(32, lanes, 0)
+        self.name = f"popcount_harley_seal_32x{lanes}"
+
+    def block(self, registers: int) -> tuple[int, int]:
+        return 4, 4
+
+    def cost(self, work: Contraction) -> float:
+        codes = [code for code in (work.activation, work.weight) if isinstance(code, CodeType)]
+        rows, columns = work.window.rows, work.window.columns
+        words = -(-work.inputs // word_channels(work, 32))
+        # Words of taps in a row follow each other where no plane lies between them.
+        taps = columns.kernel if codes[0].planes == columns.dilation == work.groups == 1 else 1
+        whole, rest = divmod(words * taps, GROUP)
+        slots = whole * group_slots(GROUP) + (group_slots(rest) if rest else 0)
+        folding = FOLDING_SLOTS / (rows.kernel * columns.kernel)
+        return (slots / taps + folding) * prod(code.planes for code in codes) / self.lanes
+
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+        digit, bytes = vector(self.lanes, i32), vector(4 * self.lanes, i8)
+        return (Narrow(255, (digit, digit, digit, bytes), self._sum),)
+
+    def accumulate(
+        self, emit: Emitter, total: Values, words: Sequence[Word], *, xor: bool, weight: int
+    ) -> Values:
+        *digits, bytes = total
+        carries = self._enter(emit, digits, words, ENTERING[xor])
+        for place in (1, 2):
+            carries = self._carry(emit, digits, place, carries)
+        (eights,) = carries
+        return *digits, emit.binary("add", bytes, _popcount(emit, eights))
+
+    def _enter(
+        self,
+        emit: Emitter,
+        digits: list[SSAValue],
+        words: Sequence[Word],
+        functions: tuple[int, int],
+    ) -> Iterator[SSAValue]:
+        """Add words to the lowest digit; yields the carries as they arise, so that few are alive."""
+        parity, both = functions
+        for first, second in zip(words[::2], words[1::2]):
+            half = self._ternary(emit, digits[0], *first, parity)
+            total = self._ternary(emit, half, *second, parity)
+            carry = self._ternary(emit, half, total, digits[0], CARRY)
+            digits[0] = total
+            yield carry
+        if len(words) % 2:
+            carry = self._ternary(emit, digits[0], *words[-1], both)
+            digits[0] = self._ternary(emit, digits[0], *words[-1], parity)
+            yield carry
+
+    def _carry(
+        self, emit: Emitter, digits: list[SSAValue], place: int, added: Iterator[SSAValue]
+    ) -> Iterator[SSAValue]:
+        """Add carries to the digit of a place; yields the carries of that."""
+        for a in added:
+            b, digit = next(added, None), digits[place]
+            if b is None:
+                digits[place] = emit.binary("xor", digit, a)
+                yield emit.binary("and", digit, a)
+            else:
+                digits[place] = self._ternary(emit, digit, a, b, XOR3)
+                yield self._ternary(emit, digit, a, b, MAJORITY)
+
+    def _ternary(
+        self, emit: Emitter, a: SSAValue, b: SSAValue, c: SSAValue, function: int
+    ) -> SSAValue:
+        args = [a, b, c, emit.constant(function, i32)]
+        result = emit.call(TERNARY[self.lanes], args, a.type)
+        assert result is not None
+        return result
+
+    def _sum(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
+        *digits, eights = narrow
+        bytes = lanes_of(eights.type)
+        to16, to32 = WIDENING[bytes]
+        low = _popcount(emit, digits.pop())
+        while digits:
+            low = emit.binary("add", low, low)
+            low = emit.binary("add", low, _popcount(emit, digits.pop()))
+        type = vector(bytes // 2, i16)
+        parts = [
+            emit.call(to16, [value, emit.constant(factor, value.type)], type)
+            for value, factor in ((eights, 8), (low, 1))
+        ]
+        assert parts[0] is not None and parts[1] is not None
+        pairs = emit.binary("add", parts[0], parts[1])
+        lanes = emit.call(to32, [pairs, emit.constant(1, type)], wide[0].type)
+        assert lanes is not None
+        return (emit.binary("sub" if negative else "add", wide[0], lanes),)
+
+
+def _popcount(emit: Emitter, value: SSAValue) -> SSAValue:
+    """The popcounts of the bytes of a vector, for which LLVM selects the nibble shuffle."""
+    return emit.intrinsic("ctpop", emit.bitcast(value, vector(4 * lanes_of(value.type), i8)))
+
+
+def group_slots(words: int) -> float:
+    """Issue slots to add a group of words to an accumulator."""
+    carries = -(-words // 2)
+    adders = words // 2 * 3 + words % 2 * 2
+    for _ in ("twos", "fours"):
+        carries = -(-carries // 2)
+        adders += 2 * carries
+    return TERNARY_SLOTS * adders + BYTE_SLOTS
+
+
+def harley_seal_kernels(target: Target) -> list[Microkernel]:
+    """The carry-save kernel, where there is `vpternlogd` and no vector popcount."""
+    lanes = target.vector_bits // 32
+    if lanes not in TERNARY or not target.has("avx512vl") or target.has("avx512vpopcntdq"):
+        return []
+    return [HarleySeal(lanes)]
