@@ -30,6 +30,7 @@ from microkernels.lookup import lookup_kernels
 from microkernels.multiply import multiply_kernels
 from microkernels.popcount import popcount_kernels
 from microkernels.target import Target
+from microkernels.weighted import weighted_kernels
 
 MOST_ACCUMULATORS = 256
 """Accumulators of one tile: eight times what any target holds in registers."""
@@ -58,6 +59,7 @@ def kernels(target: Target) -> list[Microkernel]:
     return [
         *popcount_kernels(target),
         *harley_seal_kernels(target),
+        *weighted_kernels(target),
         *lookup_kernels(target),
         *dot_kernels(target),
         *depthwise_kernels(target),
