@@ -15,9 +15,9 @@ do as much. Of less than 8 words, a digit without a partner takes two: 14, 17 an
 `ones`, `twos`, `fours` and bytes hold 255 words: bytes gain one for each eight bits of a column of 8 bits,
 and a word has 8. At the end 3 x 6 popcount, 4 add up the digits, 5 widen them and the bytes (times 8): 27.
 
-Registers, 1 x 4: 4 x 4 accumulators, 8 inputs, 2 constants, 3 carries, 3 temporaries = 32 of 32: no spills,
-16 copies that cost no slot and 32 loads in the loop of 4 x 25 instructions (LLVM 22), while 2 x 2, which
-keeps 16 weights, spills 7. Layouts as for `popcount_32xV`.
+Registers, 1 x 4: 4 x 4 accumulators, 8 inputs, 2 constants, 3 carries, 3 temporaries = 32 of 32. LLVM 22
+keeps all, or all but one of the bytes, with 16 copies and 32 loads beside the 4 x 25 instructions; of 2 x 2,
+which wants 16 weights at hand, it spills 7 values. Layouts as for `popcount_32xV`.
 """
 
 from __future__ import annotations

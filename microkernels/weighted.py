@@ -44,7 +44,7 @@ class WeightedPopcount(Popcount):
         if not isinstance(first, CodeType) or not isinstance(second, CodeType):
             return False
         weights = [weight for *_, weight in PairAlgebra(first, second).pairs]
-        fit = -128 <= min(weights) and max(weights) <= 127
+        fit = min(weights) >= -128 and max(weights) <= 127
         return fit and super().accepts(work, accumulator)
 
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:

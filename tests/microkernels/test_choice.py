@@ -10,7 +10,8 @@ from lowering.backend.host import resolve_target
 from microkernels.choice import default_schedule
 
 C2, C3, C4 = (56, 64, 64, 3, 1), (56, 64, 64, 1, 1), (56, 64, 128, 3, 2)
-C6, C7, C12 = (28, 128, 128, 3, 1), (28, 128, 256, 3, 2), (7, 512, 512, 3, 1)
+C6, C7, C9 = (28, 128, 128, 3, 1), (28, 128, 256, 3, 2), (14, 256, 256, 3, 1)
+C12 = (7, 512, 512, 3, 1)
 
 
 def default(program: lowbit.Program, target: str, pinned: Schedule | None = None) -> Schedule:
@@ -41,6 +42,15 @@ def convolution(layer: tuple[int, ...], activation: str, weight: str) -> lowbit.
         ("x86-64-v3", C6, "uint2", "uint2", "lookup_4x32"),
         ("x86-64-v3", C6, "int2", "odd1", "popcount_nibbles"),
         ("x86-64-v3", C6, "uint4", "int4", "dot_u8s8"),
+        ("x86-64-v4", C2, "uint1", "uint1", "popcount_harley_seal"),
+        ("x86-64-v4", C3, "uint1", "odd1", "popcount_nibbles"),  # three popcounts after two words
+        ("x86-64-v4", C4, "odd1", "odd1", "popcount_harley_seal"),
+        ("x86-64-v4", C6, "int1", "odd1", "popcount_harley_seal"),
+        ("x86-64-v4", C2, "uint2", "odd1", "lookup_4x64"),
+        ("x86-64-v4", C6, "uint2", "odd1", "lookup_4x64"),
+        ("x86-64-v4", C9, "uint2", "uint2", "lookup_4x64"),
+        ("x86-64-v4", C6, "uint4", "int4", "dot_u8s8"),
+        ("x86-64-v4,vector_bits=256", C9, "uint1", "uint1", "popcount_harley_seal"),
         ("x86-64-v4-vpopcntdq", C6, "uint1", "odd1", "popcount_32"),
         ("x86-64-v4-vpopcntdq", C2, "uint2", "odd1", "popcount_32"),
         ("x86-64-v4-vpopcntdq", C6, "uint2", "odd1", "lookup_6x64"),
@@ -82,6 +92,14 @@ def test_kernels_where_one_pixel_streams_the_weights():
     one, many = (lowbit.dense((rows, 4096), (4096, 4096), "uint1", "odd1") for rows in (1, 64))
     assert default(one, "x86-64-v3").microkernel == "popcount_bytes_32x8"
     assert default(many, "x86-64-v3").microkernel != "popcount_bytes_32x8"
+
+
+def test_words_are_grouped_across_the_taps_of_a_row():
+    """The two words of a tap of C2 are 14 instructions, the six of a row 22."""
+    chosen = default(convolution(C2, "uint1", "uint1"), "x86-64-v4")
+    assert (chosen.pixels, chosen.vectors, chosen.unroll, chosen.taps) == (1, 4, 6, "none")
+    chosen = default(convolution(C9, "uint1", "uint1"), "x86-64-v4")
+    assert (chosen.pixels, chosen.vectors, chosen.unroll, chosen.taps) == (1, 4, 8, "none")
 
 
 def test_channels_of_a_depthwise_convolution_are_lanes():

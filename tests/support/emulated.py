@@ -18,6 +18,9 @@ PROCESSORS = {
 }
 """For each target a model that has what the target has; the first has no VPOPCNTDQ."""
 
+NARROW = ",vector_bits=256"
+"""What makes of such a target one that counts in half the registers."""
+
 
 @dataclass
 class _Run:
@@ -45,7 +48,7 @@ class Emulation:
 
     def __init__(self, tier: str) -> None:
         self.tier = tier
-        self._machine = Machine(PROCESSORS[tier])
+        self._machine = Machine(PROCESSORS[tier.removesuffix(NARROW)])
         self._runs: list[_Run] = []
 
     def add(
