@@ -147,7 +147,10 @@ def _overfull(sums: tuple[Sum, ...], work: Contraction, kernel: Microkernel) -> 
 
 
 def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
-    """Issue slots of one tap of one output: of the instructions, or of streaming the weights."""
+    """Issue slots of one tap of one output: of the instructions, or of streaming the weights.
+
+    These come once for all pixels: those of a block stay in a cache for the next tile.
+    """
     layout = kernel.weight_layout(work, 1)
     planes = work.weight.planes if layout.packed and isinstance(work.weight, CodeType) else 1
     bytes = -(-work.inputs // kernel.channels_per_word) * kernel.word_bytes * planes

@@ -9,11 +9,12 @@ Counts Using AVX2 Instructions", 2016, the tree): with `u = x1 OP w1` and `v = x
 
 each one `vpternlogd` that does the AND or XOR of the operands too. Carries are added in the same way, two
 instructions for two, and what leaves `fours` is popcounted as bytes. A group of 8 words is 12 + 4 + 2 of
-`vpternlogd` and 6 + 1 to popcount and add bytes: 25 instructions, 3.1 a word, where six of the nibble shuffle
-do as much. Of less than 8 words, a digit without a partner takes two: 14, 17 and 22 for groups of 2, 4 and 6.
+`vpternlogd` and 6 + 1 to popcount and add bytes: 25 instructions, 3.1 a word, where pre-split nibbles take 6
+(llvm-mca 22 for skylake-avx512 and icelake-server: 2.0 cycles a word, not 2.65; not timed on such a machine).
+Of less than 8 words, a digit without a partner takes two: 14, 17 and 22 for groups of 2, 4 and 6.
 
-`ones`, `twos`, `fours` and bytes hold 255 words: bytes gain one for each eight bits of a column of 8 bits,
-and a word has 8. At the end 3 x 6 popcount, 4 add up the digits, 5 widen them and the bytes (times 8): 27.
+The sums hold 255 words: a word adds at most 8 ones to the 8 columns of a byte, of which the count of eights
+is an eighth. At the end 18 popcount three digits, 4 join them, 5 widen them and the bytes (times 8): 27.
 
 Registers, 1 x 4: 4 x 4 accumulators, 8 inputs, 2 constants, 3 carries, 3 temporaries = 32 of 32. LLVM 22
 keeps all, or all but one of the bytes, with 16 copies and 32 loads beside the 4 x 25 instructions; of 2 x 2,
@@ -55,6 +56,7 @@ BYTE_SLOTS = 7
 """To popcount bytes and add them."""
 
 FOLDING_SLOTS = 27
+"""To make a sum in i32 of digits and bytes."""
 
 
 class HarleySeal(Popcount):

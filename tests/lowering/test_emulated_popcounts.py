@@ -1,6 +1,7 @@
 """Carry-save adders and weighted counts, which only AVX-512 has: emulated, against the reference."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -137,3 +138,16 @@ def test_full_bytes(tier: str, kernel: str, unroll: int):
     )
     layers.append((case, Schedule(unroll=unroll)))
     assert run(tier, kernel, layers, (("max", "max"), ("random", "max"))) == len(layers)
+
+
+def test_planes_in_one_pass(tier: str, kernel: str):
+    """Products of several pairs of planes in one group of words; one sum of all where they are weighed."""
+    layers: list[tuple[LinearCase, Schedule]] = []
+    pairs = ("uint2", "odd1"), ("int2", "ternary"), ("uint1", "int2"), ("odd2", "uint2")
+    for number, pair in enumerate(pairs * 2):
+        shape = LinearCase("dense", *pair, height=2, channels=64 + 9 * number, outputs=17)
+        if number % 2:
+            shape = replace(shape, op="conv2d", width=4, kernel=(1, 3), padding=(0, 1, 0, 1))
+        block = Schedule(pixels=1, vectors=1, unroll=(1, 3, 8)[number % 3], planes="inner")
+        layers.append((replace(shape, seed=number), block))
+    assert run(tier, kernel, layers) == len(layers)
