@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s -p 'lowbit-expand-microkernels{target="x86-64-v4"}' | filecheck %s
+// RUN: lowbit-opt %s -p 'lowbit-expand-microkernels{target="x86-64-v4"}' --split-input-file | filecheck %s
 
 // Three words of 32 channels enter the adders as a group: two by three instructions, the third by two; two
 // carries meet in the twos, one in the fours. Four registers of sums are joined once, 8 B + 4 F + 2 T + O.
