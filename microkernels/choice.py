@@ -24,10 +24,6 @@ from microkernels.target import Target
 MOST_ACCUMULATORS = 256
 """Accumulators of one tile: eight times what any target holds in registers."""
 
-UNROLLED_STEPS = 6
-"""Words of a kernel row up to which its columns are unrolled. A longer row runs as fast in a loop, and
-12 steps of 16 accumulators already make LLVM spill: it moves loads up."""
-
 STREAMED_BYTES = 5
 """Bytes of weights that arrive in an issue slot: 60 GB/s from L3 at 3.24 GHz in dense layers (Zen 3)."""
 
@@ -132,7 +128,7 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         pixels=pixels,
         vectors=vectors,
         unroll=max(1, min(words, kernel.unroll[taps == 1] or body // (pixels * vectors))),
-        taps="columns" if words * taps <= UNROLLED_STEPS else "none",
+        taps="columns" if words * taps <= kernel.unrolled_row else "none",
     )
 
 

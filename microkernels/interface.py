@@ -49,11 +49,17 @@ class Microkernel(ABC):
     """Bytes of one word of activations."""
     lanewise: bool = False
     """Whether lanes of activations meet lanes of weights, and not one word all of them."""
+    early_addresses: bool = False
+    """Whether a loop forms the next addresses before its products, and not after them."""
     products: str = "multiply"
     """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
     unroll: tuple[int, int] = (0, 0)
     """Words unrolled in the innermost loop: where it stands in others over taps, and where alone; 0 for as
     many as make a product for each register."""
+
+    unrolled_row: int = 6
+    """Words of a kernel row up to which its columns are unrolled. A longer row runs as fast in a loop, and
+    12 words of 16 accumulators already make LLVM spill: it moves loads up."""
 
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:

@@ -10,6 +10,7 @@ from lowering.backend.host import resolve_target
 from microkernels.choice import default_schedule
 
 C2, C3, C4, C6 = (56, 64, 64, 3, 1), (56, 64, 64, 1, 1), (56, 64, 128, 3, 2), (28, 128, 128, 3, 1)
+C8 = (28, 128, 256, 1, 2)
 
 
 def default(program: lowbit.Program, target: str) -> Schedule:
@@ -34,6 +35,9 @@ def convolution(layer: tuple[int, ...], activation: str, weight: str) -> lowbit.
     [
         ("x86-64", C2, "uint1", "odd1", "popcount_64"),
         ("x86-64-v2", C2, "uint1", "odd1", "lookup_4x16"),
+        ("x86-64-v2", C3, "uint1", "odd1", "lookup_4x16"),
+        ("x86-64-v2", C8, "uint1", "odd1", "popcount_64"),
+        ("x86-64-v2", C8, "uint2", "odd1", "lookup_4x16"),
         ("x86-64-v3", C2, "uint1", "odd1", "lookup_4x32"),
         ("x86-64-v3", C3, "uint1", "odd1", "popcount_nibbles"),  # tables cost more than they save
         ("x86-64-v3", C4, "uint1", "odd1", "popcount_nibbles"),
