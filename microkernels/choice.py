@@ -27,6 +27,9 @@ MOST_ACCUMULATORS = 256
 STREAMED_BYTES = 5
 """Bytes of weights that arrive in an issue slot: 60 GB/s from L3 at 3.24 GHz in dense layers (Zen 3)."""
 
+WIDE_PIXELS = 8
+"""Pixels from which on one of them may take all accumulators, though weights are read again for each."""
+
 MOST_PRODUCTS = 4096
 """Unrolled products of one pair of planes: a second of compile time a tile."""
 
@@ -102,7 +105,10 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
     layout = kernel.weight_layout(work, 1)
     planes = work.weight.planes if layout.packed and isinstance(work.weight, CodeType) else 1
     bytes = -(-work.inputs // kernel.channels_per_word) * kernel.word_bytes * planes
-    pixels = _block(work, kernel, target).pixels
+    window = work.window
+    # Weights that stay in L1 arrive once for all pixels.
+    all_pixels = window.rows.out * window.columns.out
+    pixels = all_pixels if _wide(work, kernel) else _block(work, kernel, target).pixels
     _, outputs = kernel.channels(work)
     lanes = -(-outputs // kernel.lanes) * kernel.lanes / outputs
     return max(kernel.cost(work), bytes / (STREAMED_BYTES * pixels)) * lanes
@@ -110,6 +116,8 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
+    if _wide(work, kernel):
+        vectors = accumulators
     needed = -(-kernel.channels(work)[1] // kernel.lanes)
     vectors = min(vectors, needed)
     columns = work.window.columns.out
@@ -130,6 +138,14 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         unroll=max(1, min(words, kernel.unroll[taps == 1] or body // (pixels * vectors))),
         taps="columns" if words * taps <= kernel.unrolled_row else "none",
     )
+
+
+def _wide(work: Contraction, kernel: Microkernel) -> bool:
+    """Whether one pixel takes all accumulators: a single tap of few words, and pixels that share it."""
+    rows, columns = work.window.rows, work.window.columns
+    words = -(-work.inputs // kernel.channels_per_word)
+    few = rows.kernel * columns.kernel == 1 and words <= kernel.wide_words
+    return few and rows.out * columns.out >= WIDE_PIXELS
 
 
 def _pointwise(work: Contraction) -> bool:

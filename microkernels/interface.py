@@ -61,6 +61,10 @@ class Microkernel(ABC):
     """Words of a kernel row up to which its columns are unrolled. A longer row runs as fast in a loop, and
     12 words of 16 accumulators already make LLVM spill: it moves loads up."""
 
+    wide_words: int = 0
+    """Words of a single tap up to which one pixel takes all accumulators of a block, so that weights are
+    operands in memory: those of the block stay in L1."""
+
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         """Whether this kernel can form these products exactly."""
