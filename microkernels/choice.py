@@ -108,7 +108,7 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
     window = work.window
     # Weights that stay in L1 arrive once for all pixels.
     all_pixels = window.rows.out * window.columns.out
-    pixels = all_pixels if _wide(work, kernel) else _block(work, kernel, target).pixels
+    pixels = all_pixels if _wide(work, kernel, target) else _block(work, kernel, target).pixels
     _, outputs = kernel.channels(work)
     lanes = -(-outputs // kernel.lanes) * kernel.lanes / outputs
     return max(kernel.cost(work), bytes / (STREAMED_BYTES * pixels)) * lanes
@@ -116,7 +116,7 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
-    if _wide(work, kernel):
+    if _wide(work, kernel, target):
         vectors = accumulators
     needed = -(-kernel.channels(work)[1] // kernel.lanes)
     vectors = min(vectors, needed)
@@ -129,7 +129,7 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     taps = work.window.columns.kernel
     words = -(-work.inputs // kernel.channels_per_word)
     # Products of a loop body over words; border tiles of a window repeat it for each column.
-    body = target.vector_registers * (1 if taps > 1 else 2)
+    body = target.vector_registers * (1 if taps > 1 or _wide(work, kernel, target) else 2)
     return Schedule(
         algorithm="direct",
         microkernel=kernel.name,
@@ -140,12 +140,13 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     )
 
 
-def _wide(work: Contraction, kernel: Microkernel) -> bool:
+def _wide(work: Contraction, kernel: Microkernel, target: Target) -> bool:
     """Whether one pixel takes all accumulators: a single tap of few words, and pixels that share it."""
     rows, columns = work.window.rows, work.window.columns
+    single = rows.kernel * columns.kernel == 1 and rows.out * columns.out >= WIDE_PIXELS
     words = -(-work.inputs // kernel.channels_per_word)
-    few = rows.kernel * columns.kernel == 1 and words <= kernel.wide_words
-    return few and rows.out * columns.out >= WIDE_PIXELS
+    accumulators = kernel.block(target.vector_registers)[1] * kernel.lanes
+    return single and words <= kernel.wide_words and kernel.channels(work)[1] >= accumulators
 
 
 def _pointwise(work: Contraction) -> bool:

@@ -130,6 +130,11 @@ def block_terms(axis: int, groups: int, size: int, block: int) -> tuple[list[Ter
     return outer, Term(axis, (within, ("in", block)))
 
 
+def whole_words(work: Contraction, channels: int) -> bool:
+    """Whether input channels cut in words of so many, groups or not, leave no word to two groups."""
+    return work.groups == 1 or work.inputs % channels == 0
+
+
 def table_layout(rank_axes: Sequence[int], axis: int, groups: int, size: int, block: int) -> Layout:
     """Rows of i32 (or f32) for each channel, padded to blocks of `block` channels of a group."""
     outer, inner = block_terms(axis, groups, size, block)

@@ -15,6 +15,9 @@ are told apart at the end, `even - (odd << 8)`: all of it modulo 2^16, where the
 Vectors of 16 bytes subtract what they look up and negate the sum: LLVM reorders chains of additions,
 which spills where an instruction overwrites an operand (C6 at 1 bit: 506 us, so 431, Zen 3, 2026-11).
 
+Blocks of short single taps are 1 x 8, with weights as operands in memory: C8 at 2 bits 33 us, not 41; from
+1024 channels on, where those of a block do not stay in L1, 4 x 2 is faster (200 us, not 152).
+
 Layouts: activations `[batch, rows, columns, channels by B, sums], i8`; weights `[outputs by V, planes,
 kernel rows, kernel columns, inputs by B, outputs in V], i8`. Registers of a block of R pixels x NV vectors:
 R NV accumulators, NV weights, 1 table, 1 product; 4 x 2: 8 + 2 + 1 + 1 = 12 of 16. The 2 R NV registers of
@@ -32,7 +35,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, vector
-from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.target import Target
 
 LOOK_UP = {
@@ -75,13 +78,14 @@ class Lookup(Microkernel):
         self.channels_per_word = channels
         self._slots = SLOTS[channels]
         self._negated = lanes == 16
+        self.wide_words = 64 if lanes == 32 else 0
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         code = work.activation
         return (
             work.bitserial
             and accumulator == i32
-            and work.groups == 1
+            and whole_words(work, self.channels_per_word)
             and isinstance(code, CodeType)
             and code.planes <= MOST_BITS
             and min(code.plane_weights) > 0

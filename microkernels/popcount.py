@@ -30,7 +30,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, lanes_of, vector
-from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.lookup import LOOK_UP
 from microkernels.target import Target
 
@@ -185,7 +185,6 @@ class NibblePopcount(BytePopcount):
 
     def __init__(self, lanes: int):
         super().__init__(lanes, 3.5)
-        self.unroll = (0, 2)
         self.name = f"popcount_nibbles_16x{lanes}"
         self.channels_per_word = 16
 
@@ -193,7 +192,7 @@ class NibblePopcount(BytePopcount):
         return (2, 16) if registers >= 32 else (2, 8)
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
-        return work.groups == 1 and super().accepts(work, accumulator)
+        return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)
 
     def input_layout(self, work: Contraction) -> Layout:
         *leading, channels = work.input_axes
