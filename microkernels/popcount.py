@@ -183,6 +183,12 @@ class NibblePopcount(BytePopcount):
 
     wide_words = 64
 
+    def cost(self, work: Contraction) -> float:
+        rows, columns = work.window.rows, work.window.columns
+        words = -(-work.inputs // self.channels_per_word)
+        wide = rows.kernel * columns.kernel == 1 and words <= self.wide_words
+        return super().cost(work) * (0.9 if wide else 1)
+
     def __init__(self, lanes: int):
         super().__init__(lanes, 3.5)
         self.name = f"popcount_nibbles_16x{lanes}"
