@@ -1,6 +1,6 @@
 """Loops that prepare activations for kernels from planes packed in rows of 32-bit words.
 
-Nibbles: four channels a byte, spread by shifts and masks of eight words at a time.
+Nibbles: four channels a byte, the halves of eight words at a time interleaved.
 
 Tables: that of `B` codes is the weighted sum over their planes of the table of `B` bits `n`, whose entry
 `s` is `popcount(n & s)` for `sums` and `popcount(n ^ s)` for `choices`. Two tables of 4 channels a step
@@ -19,7 +19,6 @@ from xdsl.dialects.builtin import (
     BytesAttr,
     DenseIntOrFPElementsAttr,
     IndexType,
-    IntegerType,
     MemRefType,
     ModuleOp,
     StringAttr,
@@ -78,18 +77,13 @@ def spread_nibbles(
     rows = prod(shape) // shape[axis] * code.planes
     halves = -(-shape[axis] // 16)
 
-    def spread(x: SSAValue, y: SSAValue, words: int, element: IntegerType) -> None:
-        """`words` words of which `element` is the half or whole that is stored, twice as wide."""
-        width = element.width.data
-        loaded = emit.load(x, vector(words, element), width // 8)
-        bits = emit.widen(loaded, IntegerType(2 * width), signed=False)
-        for shift in (16, 8, 4):
-            if shift < width:
-                mask = sum(((1 << shift) - 1) << at for at in range(0, 2 * width, 2 * shift))
-                moved = emit.binary("shl", bits, emit.constant(shift, bits.type))
-                both = emit.binary("or", bits, moved)
-                bits = emit.binary("and", both, emit.constant(mask, bits.type))
-        emit.store(bits, y, width // 8)
+    def spread(x: SSAValue, y: SSAValue, bytes: int) -> None:
+        """`bytes` bytes of planes, each to its low and its high half."""
+        both = emit.load(x, vector(bytes, i8), 2)
+        low = emit.binary("and", both, emit.constant(15, both.type))
+        high = emit.binary("lshr", both, emit.constant(4, both.type))
+        order = [at for pair in zip(range(bytes), range(bytes, 2 * bytes)) for at in pair]
+        emit.store(emit.shuffle(low, order, high), y, 4)
 
     if halves % 2 == 0:
         return _spread_flat(emit, source, target, rows * halves // 2, spread, units)
@@ -99,15 +93,15 @@ def spread_nibbles(
         x = move(emit, source.operand.pointer, [(at[0], (words + 1) * 4)])
         y = move(emit, target.operand.pointer, [(at[0], halves * 4)])
         if words:
-            nest(emit, [words], lambda a: spread(*_both(emit, x, y, a[0], 1), 1, i32))
-        spread(emit.offset(x, words * 4), emit.offset(y, words * 8), 1, i16)
+            nest(emit, [words], lambda a: spread(*_both(emit, x, y, a[0], 1), 4))
+        spread(emit.offset(x, words * 4), emit.offset(y, words * 8), 2)
 
     nest(emit, [rows], row, units)
     return rows
 
 
 SPREAD_WORDS = 8
-"""Words spread at a time: two vectors of AVX2, twice as wide then."""
+"""Words spread at a time: a vector of AVX2, two of them then."""
 
 
 def _spread_flat(
@@ -115,7 +109,7 @@ def _spread_flat(
     source: Element,
     target: Element,
     words: int,
-    spread: Callable[[SSAValue, SSAValue, int, IntegerType], None],
+    spread: Callable[[SSAValue, SSAValue, int], None],
     units: Units | None,
 ) -> int:
     """Rows that hold whole words on both sides are one run of them."""
@@ -123,11 +117,11 @@ def _spread_flat(
     whole, rest = divmod(words, SPREAD_WORDS)
 
     def full(at: SSAValue) -> None:
-        spread(*_both(emit, x, y, at, SPREAD_WORDS), SPREAD_WORDS, i32)
+        spread(*_both(emit, x, y, at, SPREAD_WORDS), 4 * SPREAD_WORDS)
 
     def short(_: SSAValue) -> None:
         for word in range(whole * SPREAD_WORDS, words):
-            spread(emit.offset(x, word * 4), emit.offset(y, word * 8), 1, i32)
+            spread(emit.offset(x, word * 4), emit.offset(y, word * 8), 4)
 
     if whole:
         count_up(emit, whole, full, units and units.within(emit, 0, whole))

@@ -165,7 +165,6 @@ class Reduction(Words):
         return self.scoped(Level.PAIR, x, w, totals, self._rows)
 
     def _rows(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
-        emit = self.emit
         x_step = self.dilation[0] * self.x.stride(self.x_axes[1])
         w_step = self.w.stride(self.w_axes[0])
         if (
@@ -175,12 +174,8 @@ class Reduction(Words):
         ):
             return self._row(x, w, totals)
 
-        def body(row: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-            x_row = Address(move(emit, x.pointer, [(row, x_step)]), x.bytes)
-            w_row = Address(move(emit, w.pointer, [(row, w_step)]), w.bytes)
-            return self._row(x_row, w_row, carried)
-
-        return emit.loop(self.tile.row_low, self.tile.row_high, 1, totals, body)
+        bounds = self.tile.row_low, self.tile.row_high
+        return self.walk(bounds, 1, (x_step, w_step), x, w, totals, self._row)
 
     def _row(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
         return self.scoped(Level.ROW, x, w, totals, self._columns)
@@ -202,13 +197,11 @@ class Reduction(Words):
         if bounds and bounds[0] == (0, self.kernel_columns) and self._contiguous(x_step, w_step):
             return self.words_of(x, w, totals, everything, self.words * self.kernel_columns)
 
-        def body(tap: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-            x_tap = Address(move(emit, x.pointer, [(tap, x_step)]), x.bytes)
-            w_tap = Address(move(emit, w.pointer, [(tap, w_step)]), w.bytes)
-            return self._column(x_tap, w_tap, carried, everything)
+        def one(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
+            return self._column(x, w, totals, everything)
 
         low, high = map(emit.index, bounds[0]) if bounds else self.tile.column_bounds
-        return emit.loop(low, high, 1, totals, body)
+        return self.walk((low, high), 1, (x_step, w_step), x, w, totals, one)
 
     def _contiguous(self, x_step: int, w_step: int) -> bool:
         """Whether the words of neighbouring taps of a row follow each other, in both operands."""

@@ -35,10 +35,6 @@ from microkernels.weighted import weighted_kernels
 MOST_ACCUMULATORS = 256
 """Accumulators of one tile: eight times what any target holds in registers."""
 
-UNROLLED_STEPS = 6
-"""Words of a kernel row up to which its columns are unrolled. A longer row runs as fast in a loop, and
-12 steps of 16 accumulators already make LLVM spill: it moves loads up."""
-
 STREAMED_BYTES = 5
 """Bytes of weights that arrive in an issue slot: 60 GB/s from L3 at 3.24 GHz in dense layers (Zen 3)."""
 
@@ -49,6 +45,9 @@ STORED_SLOTS = 8
 """Issue slots of a sum in which memory takes its result: 64 bytes in 1.5 cycles at 177 GB/s (Zen 5). Stores
 must then lie in a row, so a block has all channels of a pixel: 1.01 of the limit against 1.4 with two
 vectors (C3, C5)."""
+
+WIDE_PIXELS = 8
+"""Pixels from which on one of them may take all accumulators, though weights are read again for each."""
 
 MOST_PRODUCTS = 4096
 """Unrolled products of one pair of planes: a second of compile time a tile."""
@@ -161,6 +160,8 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
 
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
+    if _wide(work, kernel, target):
+        vectors = accumulators
     needed = -(-kernel.channels(work)[1] // kernel.lanes)
     if kernel.cost(work) * kernel.lanes * _taps(work) <= STORED_SLOTS:
         vectors = accumulators // 2
@@ -183,14 +184,14 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     # words of C11 (1x1) with AVX-512: without a loop its first additions fold away, 17 % of what bounds it
     # (counted).
     alone = 128 if target.vector_registers >= 32 else 32
-    body = target.vector_registers if taps > 1 else alone
+    body = target.vector_registers if taps > 1 or _wide(work, kernel, target) else alone
     return Schedule(
         algorithm="direct",
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
         unroll=max(1, min(run, kernel.unroll[taps == 1] or body // (pixels * vectors))),
-        taps="columns" if words * taps <= UNROLLED_STEPS and kernel.group == 1 else "none",
+        taps="columns" if words * taps <= kernel.unrolled_row else "none",
         planes="inner" if len(sums) > 1 else "outer",
     )
 
@@ -226,6 +227,15 @@ def _bytes(
     """Bytes of an operand whose `axes` have these extents."""
     shape = [extents[axes.index(axis)] for axis in range(len(axes))]
     return storage_bytes(TensorType(element, shape, LayoutAttr(layout)))
+
+
+def _wide(work: Contraction, kernel: Microkernel, target: Target) -> bool:
+    """Whether one pixel takes all accumulators: a single tap of few words, and pixels that share it."""
+    rows, columns = work.window.rows, work.window.columns
+    single = rows.kernel * columns.kernel == 1 and rows.out * columns.out >= WIDE_PIXELS
+    words = -(-work.inputs // kernel.channels_per_word)
+    accumulators = kernel.block(target.vector_registers)[1] * kernel.lanes
+    return single and words <= kernel.wide_words and kernel.channels(work)[1] >= accumulators
 
 
 def _pointwise(work: Contraction) -> bool:

@@ -189,6 +189,10 @@ class Emitter:
         assert result is not None
         return result
 
+    def pinned(self, value: SSAValue) -> SSAValue:
+        """The same value, computed here: LLVM neither sees what it comes from nor moves it."""
+        return self.op(llvm.InlineAsmOp("", "=r,0", [value], [value.type], has_side_effects=True))
+
     # Vectors
 
     def splat(self, value: SSAValue, lanes: int) -> SSAValue:

@@ -64,6 +64,7 @@ class HarleySeal(Popcount):
 
     group = GROUP
     unroll = GROUP, GROUP
+    unrolled_row = 0
 
     def __init__(self, lanes: int):
         super().__init__(32, lanes, 0)

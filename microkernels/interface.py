@@ -51,6 +51,8 @@ class Microkernel(ABC):
     """Bytes of one word of activations."""
     lanewise: bool = False
     """Whether lanes of activations meet lanes of weights, and not one word all of them."""
+    early_addresses: bool = False
+    """Whether a loop forms the next addresses before its products, and not after them."""
     products: str = "multiply"
     """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
     unroll: tuple[int, int] = (0, 0)
@@ -61,6 +63,14 @@ class Microkernel(ABC):
     """Words that `accumulate` takes at once, at most."""
     weighs: bool = False
     """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
+
+    unrolled_row: int = 6
+    """Words of a kernel row up to which its columns are unrolled. A longer row runs as fast in a loop, and
+    12 words of 16 accumulators already make LLVM spill: it moves loads up."""
+
+    wide_words: int = 0
+    """Words of a single tap up to which one pixel takes all accumulators of a block, so that weights are
+    operands in memory: those of the block stay in L1."""
 
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
@@ -137,6 +147,11 @@ def block_terms(axis: int, groups: int, size: int, block: int) -> tuple[list[Ter
     within = ("in", size)
     outer = [Term(axis, (("by", size),)), Term(axis, (within, ("by", block)))]
     return outer, Term(axis, (within, ("in", block)))
+
+
+def whole_words(work: Contraction, channels: int) -> bool:
+    """Whether input channels cut in words of so many, groups or not, leave no word to two groups."""
+    return work.groups == 1 or work.inputs % channels == 0
 
 
 def table_layout(rank_axes: Sequence[int], axis: int, groups: int, size: int, block: int) -> Layout:

@@ -12,6 +12,11 @@ lane whatever the number of activation bits: `raw` as popcounts give it, exactly
 Bytes hold 255 // (B (2^a - 1)) look-ups: 63, 21, 9, 4 for a = 1 to 4 bits and B = 4; 42, 14, 6, 2 for
 B = 6. Then `even += x; odd += x >> 8` in 16-bit lanes, which hold 65,535 // (B (2^a - 1)) look-ups, and
 are told apart at the end, `even - (odd << 8)`: all of it modulo 2^16, where the sums fit.
+Vectors of 16 bytes subtract what they look up and negate the sum: LLVM reorders chains of additions,
+which spills where an instruction overwrites an operand (C6 at 1 bit: 506 us, so 431, Zen 3, 2026-11).
+
+Blocks of short single taps are 1 x 8, with weights as operands in memory: C8 at 2 bits 33 us, not 41; from
+1024 channels on, where those of a block do not stay in L1, 4 x 2 is faster (200 us, not 152).
 
 Layouts: activations `[batch, rows, columns, channels by B, sums], i8`; weights `[outputs by V, planes,
 kernel rows, kernel columns, inputs by B, outputs in V], i8`. Registers of a block of R pixels x NV vectors:
@@ -30,7 +35,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, vector
-from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.target import Target
 
 LOOK_UP = {
@@ -72,13 +77,15 @@ class Lookup(Microkernel):
         self.name, self.lanes = f"lookup_{channels}x{lanes}", lanes
         self.channels_per_word = channels
         self._slots = SLOTS[channels]
+        self._negated = lanes == 16
+        self.wide_words = 64 if lanes == 32 else 0
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         code = work.activation
         return (
             work.bitserial
             and accumulator == i32
-            and work.groups == 1
+            and whole_words(work, self.channels_per_word)
             and isinstance(code, CodeType)
             and code.planes <= MOST_BITS
             and min(code.plane_weights) > 0
@@ -121,7 +128,10 @@ class Lookup(Microkernel):
         )
 
     def _halve(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        both = emit.bitcast(narrow[0], wide[0].type)
+        bytes = narrow[0]
+        if self._negated:
+            bytes = emit.binary("sub", emit.constant(0, bytes.type), bytes)
+        both = emit.bitcast(bytes, wide[0].type)
         odd = emit.binary("lshr", both, emit.constant(8, both.type))
         return emit.binary("add", wide[0], both), emit.binary("add", wide[1], odd)
 
@@ -147,7 +157,7 @@ class Lookup(Microkernel):
     ) -> SSAValue:
         found = emit.call(LOOK_UP[self.channels_per_word, self.lanes], [x, w], total.type)
         assert found is not None
-        return emit.binary("add", total, found)
+        return emit.binary("sub" if self._negated else "add", total, found)
 
 
 def lookup_kernels(target: Target) -> list[Lookup]:

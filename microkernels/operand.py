@@ -50,12 +50,13 @@ class Operand:
     def channels(self, axis: int, groups: int, size: int) -> tuple[int, int, int]:
         """`(group stride, block stride, block)` of a channel axis cut as `block_terms` does.
 
-        A block is 1 channel where the axis is stored whole.
+        Or cut once, in blocks of which each group has whole ones; a block is 1 channel where the axis is
+        stored whole.
         """
-        if groups == 1 or (axis, ()) in self._strides:
+        group = self._strides.get((axis, (("by", size),)))
+        if groups == 1 or group is None:
             stride, block = self.blocked(axis)
-            return size * stride, stride, block
-        group = self._strides[axis, (("by", size),)]
+            return size // block * stride, stride, block
         blocks = [
             (c[-1][1], s)
             for (a, c), s in self._strides.items()

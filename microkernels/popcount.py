@@ -15,7 +15,8 @@ that one vector holds the same W inputs of neighbouring output channels and the 
   4`, twice the bytes), so that `and vpshufb add` is all: three instructions for 16 channels a lane, 3.5
   slots as measured. A byte holds 255 // 4 = 63 steps. Registers, 4 x 2: 8 accumulators, 1 table, 2
   weights, 1 broadcast, 1 product = 13 of 16.
-* `popcount_64x1`, the scalar tier: `and popcnt add` on 64-bit words, 4.5 slots as measured (copies, spills).
+* `popcount_64x1`, the scalar tier: `and popcnt sub` on 64-bit words. Registers, 1 x 8: 8 accumulators,
+  1 word, 1 product, 2 addresses and the next 2, 1 counter = 15 of 16.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, lanes_of, vector
-from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.lookup import LOOK_UP
 from microkernels.target import Target
 
@@ -38,6 +39,10 @@ WIDENING = {
     64: ("llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"),
 }
 """Multiply-add of bytes to i16 and of i16 to i32, by bytes of a vector."""
+
+
+FINISH = 1.2
+"""Issue slots of the scalar kernel for an output besides its words, fitted to C2, C3, C8 and C11."""
 
 
 def word_channels(work: Contraction, width: int) -> int:
@@ -102,20 +107,39 @@ class Popcount(Microkernel):
 
 
 class ScalarPopcount(Popcount):
-    """Popcounts of 64-bit words, added in 64 bits."""
+    """Popcounts of 64-bit words, taken from zero in 64 bits.
+
+    Chains of additions are reordered by LLVM, which spills them; those of subtractions are not (C6: 547 us,
+    so 494). All four ALUs are busy, with a queue before each: an address formed last, as LLVM would,
+    is known 5 cycles late, and formed first it is free (C6: 474 us, 1.15 of its limit; Zen 3, 2026-11).
+    """
+
+    early_addresses = True
+    unroll = 8, 8
+    unrolled_row = 12  # 8 x 12 products are 2 KB of code; 4 KB are decoded anew each time
 
     def __init__(self, instructions: float):
         super().__init__(64, 1, instructions)
 
     def block(self, registers: int) -> tuple[int, int]:
-        return 4, 8
+        return 8, 8
+
+    def cost(self, work: Contraction) -> float:
+        taps = work.window.rows.kernel * work.window.columns.kernel
+        return super().cost(work) + FINISH / taps
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(2**31 // 64, (self.word,), self._truncate),)
 
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        both = emit.binary("xor" if xor else "and", x, w)
+        return emit.binary("sub", total, emit.intrinsic("ctpop", both))
+
     def _truncate(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
         count = emit.widen(narrow[0], i32, signed=True)
-        return (emit.binary("sub" if negative else "add", wide[0], count),)
+        return (emit.binary("add" if negative else "sub", wide[0], count),)
 
 
 class BytePopcount(Popcount):
@@ -151,7 +175,19 @@ class BytePopcount(Popcount):
 
 
 class NibblePopcount(BytePopcount):
-    """Popcounts of bytes of four channels each, by table."""
+    """Popcounts of bytes of four channels each, by table.
+
+    Blocks of single taps are 1 x 8: 8 loads a word where 4 x 2 has 6, but all in operands. 28 x 28 x 512 to
+    128: 107 us, not 115; C8 17.7, not 23.3; dense 64 x 1024 x 1024 138, not 153 (Zen 3, 2026-11).
+    """
+
+    wide_words = 64
+
+    def cost(self, work: Contraction) -> float:
+        rows, columns = work.window.rows, work.window.columns
+        words = -(-work.inputs // self.channels_per_word)
+        wide = rows.kernel * columns.kernel == 1 and words <= self.wide_words
+        return super().cost(work) * (0.9 if wide else 1)
 
     def __init__(self, lanes: int):
         super().__init__(lanes, 3.5)
@@ -162,7 +198,7 @@ class NibblePopcount(BytePopcount):
         return (2, 16) if registers >= 32 else (2, 8)
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
-        return work.groups == 1 and super().accepts(work, accumulator)
+        return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)
 
     def input_layout(self, work: Contraction) -> Layout:
         *leading, channels = work.input_axes
@@ -197,7 +233,7 @@ def popcount_kernels(target: Target) -> list[Microkernel]:
     """The popcount kernels that a target can run, best first."""
     lanes = target.vector_bits // 32
     if target.vector_bits < 256:
-        return [ScalarPopcount(4.5 if target.has("popcnt") else 14)]
+        return [ScalarPopcount(3.3 if target.has("popcnt") else 14)]
     if target.has("avx512vpopcntdq"):
         return [Popcount(32, lanes, 3)]
     return [NibblePopcount(lanes), BytePopcount(lanes, 8)]

@@ -146,19 +146,44 @@ class Words:
             if whole <= size:
                 totals = piece(whole)(x, w, totals) if whole else totals
             else:
-
-                def body(word: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-                    x_word = Address(move(emit, x.pointer, [(word, self.x_word)]), x.bytes)
-                    w_word = Address(move(emit, w.pointer, [(word, self.w_word)]), w.bytes)
-                    return piece(size)(x_word, w_word, carried)
-
-                totals = emit.loop(emit.index(0), emit.index(whole), size, totals, body)
+                bounds = emit.index(0), emit.index(whole)
+                steps = self.x_word, self.w_word
+                totals = self.walk(bounds, size, steps, x, w, totals, piece(size))
             if rest := words - whole:
                 at = x.plus(whole * self.x_word), w.plus(whole * self.w_word)
                 totals = piece(rest)(*at, totals)
             return totals
 
         return run
+
+    def walk(
+        self,
+        bounds: tuple[SSAValue, SSAValue],
+        size: int,
+        steps: tuple[int, int],
+        x: Address,
+        w: Address,
+        totals: list[SSAValue],
+        inner: Step,
+    ) -> list[SSAValue]:
+        """`inner` in a loop over places, `size` at a time, that lie `steps` bytes apart in `x` and `w`."""
+        emit = self.emit
+
+        def at(place: SSAValue) -> list[SSAValue]:
+            return [move(emit, a.pointer, [(place, step)]) for a, step in zip((x, w), steps)]
+
+        def body(place: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+            x_at, w_at = at(place)
+            return inner(Address(x_at, x.bytes), Address(w_at, w.bytes), carried)
+
+        def early(_: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+            x_at, w_at, *sums = carried
+            after = [emit.pinned(emit.offset(p, size * s)) for p, s in zip((x_at, w_at), steps)]
+            return [*after, *inner(Address(x_at, x.bytes), Address(w_at, w.bytes), sums)]
+
+        if self.kernel.early_addresses:
+            return emit.loop(*bounds, size, [*at(bounds[0]), *totals], early)[2:]
+        return emit.loop(*bounds, size, totals, body)
 
     def _unrolled(self, count: int, inside: list[int]) -> Step:
         group = self.kernel.group

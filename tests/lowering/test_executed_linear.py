@@ -111,6 +111,25 @@ def test_depths_at_which_look_ups_are_full(tier: str, pair: tuple[str, str]):
         check(module, data_of(case), tier)
 
 
+@pytest.mark.parametrize("inputs", [4, 12, 16, 48])
+@pytest.mark.parametrize("tier", TIERS)
+def test_groups_of_whole_words(tier: str, inputs: int):
+    for number, outputs in enumerate((3, 8, 17, 33)):
+        shapes = {
+            "height": 3,
+            "width": 4,
+            "channels": 3 * inputs,
+            "outputs": 3 * outputs,
+            "groups": 3,
+        }
+        window = ((3, 2), (1, 1)) if number % 2 else ((1, 1), (2, 2))
+        case = LinearCase("conv2d", "uint2", "odd1", **shapes, kernel=window[0], strides=window[1])
+        work = linear_of(program_for(case))
+        for kernel in popcount_kernels(resolve_target(tier)) + lookup_kernels(resolve_target(tier)):
+            if kernel.accepts(work.contraction, work.accumulator):
+                execute(case, Schedule(microkernel=kernel.name), tier)
+
+
 @pytest.mark.parametrize("kind", ["codes", "plain"])
 @pytest.mark.parametrize("tier", TIERS)
 def test_depthwise(tier: str, kind: str):

@@ -11,7 +11,7 @@ from microkernels.choice import default_schedule
 
 C2, C3, C4 = (56, 64, 64, 3, 1), (56, 64, 64, 1, 1), (56, 64, 128, 3, 2)
 C6, C7, C9 = (28, 128, 128, 3, 1), (28, 128, 256, 3, 2), (14, 256, 256, 3, 1)
-C12 = (7, 512, 512, 3, 1)
+C8, C12 = (28, 128, 256, 1, 2), (7, 512, 512, 3, 1)
 
 
 def default(program: lowbit.Program, target: str, pinned: Schedule | None = None) -> Schedule:
@@ -36,8 +36,12 @@ def convolution(layer: tuple[int, ...], activation: str, weight: str) -> lowbit.
     [
         ("x86-64", C2, "uint1", "odd1", "popcount_64"),
         ("x86-64-v2", C2, "uint1", "odd1", "lookup_4x16"),
+        ("x86-64-v2", C3, "uint1", "odd1", "lookup_4x16"),
+        ("x86-64-v2", C8, "uint1", "odd1", "popcount_64"),
+        ("x86-64-v2", C8, "uint2", "odd1", "lookup_4x16"),
         ("x86-64-v3", C2, "uint1", "odd1", "lookup_4x32"),
         ("x86-64-v3", C3, "uint1", "odd1", "popcount_nibbles"),  # tables cost more than they save
+        ("x86-64-v3", C3, "uint2", "odd1", "popcount_nibbles"),
         ("x86-64-v3", C4, "uint1", "odd1", "popcount_nibbles"),
         ("x86-64-v3", C6, "uint2", "uint2", "lookup_4x32"),
         ("x86-64-v3", C6, "int2", "odd1", "popcount_nibbles"),
@@ -100,6 +104,20 @@ def test_words_are_grouped_across_the_taps_of_a_row():
     assert (chosen.pixels, chosen.vectors, chosen.unroll, chosen.taps) == (1, 4, 6, "none")
     chosen = default(convolution(C9, "uint1", "uint1"), "x86-64-v4")
     assert (chosen.pixels, chosen.vectors, chosen.unroll, chosen.taps) == (1, 4, 8, "none")
+
+
+def test_short_single_taps_give_one_pixel_all_accumulators():
+    blocks = [default(convolution(layer, "uint1", "odd1"), "x86-64-v3") for layer in (C3, C8, C4)]
+    assert [(b.pixels, b.vectors, b.unroll) for b in blocks] == [(1, 8, 2), (1, 8, 2), (4, 2, 2)]
+    dense = lowbit.dense((64, 4096), (4096, 4096), "uint1", "odd1")
+    assert default(dense, "x86-64-v3").pixels == 4
+
+
+@pytest.mark.parametrize("inputs", [8, 16, 32])
+def test_kernels_of_groups(inputs: int):
+    shapes = (1, 56, 56, 2 * inputs), (3, 3, inputs, 64)
+    chosen = default(lowbit.conv2d(*shapes, "uint1", "odd1", padding=1, groups=2), "x86-64-v3")
+    assert chosen.microkernel == ("lookup_4x32" if inputs == 8 else "popcount_nibbles_16x8")
 
 
 def test_channels_of_a_depthwise_convolution_are_lanes():
