@@ -18,7 +18,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
-ALGORITHMS = ("direct",)
+ALGORITHMS = ("direct", "im2col")
 TAPS = ("none", "columns", "all")
 PARALLEL = ("none", "rows", "channels")
 
@@ -28,7 +28,7 @@ class Schedule:
     """A schedule of one `conv2d` or `dense`. A field at its default is open: whoever plans decides it."""
 
     algorithm: str = ""
-    """`direct`: a loop nest over the input where it lies."""
+    """`direct`: a loop nest over the input where it lies; `im2col`: over windows gathered before, end to end."""
     microkernel: str = ""
     """Name of the register-block kernel."""
     pixels: int = 0

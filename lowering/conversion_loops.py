@@ -214,13 +214,25 @@ def _by_element(
     emit: Emitter, source: Element, target: Element, order: Sequence[int], units: Units | None
 ) -> int:
     """Fill every word of the target; logical axis `k` of it is axis `order[k]` of the source."""
+    places = [list(order).index(axis) for axis in range(len(order))]
+    return fill_words(emit, target, lambda at: source.read([at[p] for p in places]), units)
+
+
+def fill_words(
+    emit: Emitter,
+    target: Element,
+    value_at: Callable[[list[SSAValue]], SSAValue],
+    units: Units | None,
+) -> int:
+    """Fill every word of the target with the decoded elements that `value_at` returns for indices.
+
+    Returns the extent of the outermost loop, of which `units` are done.
+    """
     shape = target.type.get_shape()
 
     def read(known: Known) -> SSAValue:
         places = Places(emit, shape, known)
-        indices = [places.index(axis) for axis in range(len(shape))]
-        mapped = [indices[list(order).index(axis)] for axis in range(len(shape))]
-        value = source.read(mapped)
+        value = value_at([places.index(axis) for axis in range(len(shape))])
         if target.encoded:
             code = target.type.element_type
             assert isinstance(code, CodeType)
