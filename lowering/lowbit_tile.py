@@ -33,6 +33,7 @@ from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
 from lowbit_dialect.ops.tile import YieldOp
+from lowbit_dialect.schedule import Schedule
 from lowering.conversion_loops import convert_loops, correction_loops
 from lowering.gather_loops import gather_loops
 from lowering.inputs import target_of
@@ -52,8 +53,11 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
     """Replace a `conv2d` or `dense` on memrefs by its loops, or a share of them; return the extent."""
     work, emit = op.contraction, Emitter(op)
     assert op.outs is not None
-    pinned = op.schedule.data if op.schedule else None
+    pinned = op.schedule.data if op.schedule else Schedule()
+    pinned = pinned.completed(Schedule(algorithm="direct"))
     schedule = default_schedule(work, op.accumulator, target, pinned)
+    if schedule.algorithm == "im2col" and work != work.gathered:
+        raise ValueError("im2col runs on windows that lowbit-pack gathers: run it first")
     kernel = find_kernel(schedule.microkernel, target)
     for value, layout in (
         (op.input, kernel.input_layout(work)),

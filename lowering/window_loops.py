@@ -105,7 +105,9 @@ class _Windows:
             if self.batch > 1:
                 image, index = (emit.at(name, index, self.height) for name in ("div", "rem"))
             x = move(
-                emit, self.source.operand.pointer, [(image, self.lines * line), (index, stride * line)]
+                emit,
+                self.source.operand.pointer,
+                [(image, self.lines * line), (index, stride * line)],
             )
             y = move(emit, self.target.operand.pointer, [(at[0], self.columns * size)])
             nest(
@@ -145,9 +147,7 @@ class _Windows:
             here = [(emit.offset(one, plane * line), shift) for one, shift in places]
             self._row(here, emit.offset(y, plane * row), row // 4)
 
-    def _row(
-        self, places: Sequence[tuple[SSAValue, SSAValue]], y: SSAValue, words: int
-    ) -> None:
+    def _row(self, places: Sequence[tuple[SSAValue, SSAValue]], y: SSAValue, words: int) -> None:
         """One plane of one output, run after run; a word that two of them share is stored with the second."""
         emit, shared, done = self.emit, None, 0
         for run, (begin, shift) in zip(self.runs, places):
@@ -157,7 +157,9 @@ class _Windows:
                 mask = run.mask(word, lanes)
                 if any(one != 0xFFFFFFFF for one in mask):
                     signed = [one - (one >> 31 << 32) for one in mask]
-                    ones = emit.constants(signed, i32) if lanes > 1 else emit.constant(signed[0], i32)
+                    ones = (
+                        emit.constants(signed, i32) if lanes > 1 else emit.constant(signed[0], i32)
+                    )
                     value = emit.binary("and", value, ones)
                 if shared is not None:
                     value = emit.binary("or", value, self._first_lane(*shared, lanes))

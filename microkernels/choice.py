@@ -8,10 +8,12 @@ fit in its accumulator registers, evenly; more vectors if that leaves room for t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
 from microkernels.depthwise import depthwise_kernels
 from microkernels.dot import dot_kernels
@@ -54,6 +56,14 @@ def find_kernel(name: str, target: Target) -> Microkernel:
     return known[name]
 
 
+def schedule_of(op: LinearOp, target: Target) -> Schedule:
+    """The schedule of a `conv2d` or `dense`, the default where it pins nothing; raises ValueError."""
+    pinned = op.schedule.data if op.schedule else Schedule()
+    if op.corrections is not None:  # of the borders that the op has as it stands
+        pinned = pinned.completed(Schedule(algorithm="direct"))
+    return default_schedule(op.contraction, op.accumulator, target, pinned)
+
+
 def default_schedule(
     work: Contraction, accumulator: Attribute, target: Target, pinned: Schedule | None = None
 ) -> Schedule:
@@ -62,24 +72,55 @@ def default_schedule(
     Raises ValueError if no kernel can form the products, or the pinned one cannot.
     """
     pinned = pinned or Schedule()
-    legal = [k for k in kernels(target) if k.accepts(work, accumulator)]
-    if pinned.microkernel:
-        kernel = find_kernel(pinned.microkernel, target)
-        if kernel not in legal and not kernel.accepts(work, accumulator):
-            raise ValueError(
-                f"microkernel {kernel.name} cannot multiply {work.activation} by {work.weight} in "
-                f"{accumulator}"
-            )
-    elif not legal:
-        raise ValueError(
-            f"no microkernel of {target.name} multiplies {work.activation} by {work.weight}"
-        )
-    else:
-        kernel = min(legal, key=lambda one: _cost(work, one, target))
-    schedule = pinned.completed(_block(work, kernel, target))
-    if error := too_large(schedule, work, kernel):
+    known = [find_kernel(pinned.microkernel, target)] if pinned.microkernel else kernels(target)
+    ways = [
+        (algorithm, kernel)
+        for algorithm in _algorithms(work, pinned)
+        for kernel in known
+        if kernel.accepts(executed(work, algorithm), accumulator)
+    ]
+    if not ways:
+        what = f"{work.activation} by {work.weight}"
+        if pinned.microkernel:
+            name = pinned.microkernel
+            raise ValueError(f"microkernel {name} cannot multiply {what} in {accumulator}")
+        raise ValueError(f"no microkernel of {target.name} multiplies {what}")
+    algorithm, kernel = min(ways, key=lambda way: _slots(work, *way, target))
+    done = executed(work, algorithm)
+    schedule = pinned.completed(replace(_block(done, kernel, target), algorithm=algorithm))
+    if error := too_large(schedule, done, kernel):
         raise ValueError(error)
     return schedule
+
+
+def _algorithms(work: Contraction, pinned: Schedule) -> tuple[str, ...]:
+    """The algorithms to choose from; raises ValueError if the pinned one is impossible."""
+    refusal = cannot_gather(work)
+    if pinned.algorithm == "im2col" and refusal is not None:
+        raise ValueError(refusal)
+    if pinned.algorithm:
+        return (pinned.algorithm,)
+    return ("direct",) if refusal is not None or work == work.gathered else ("direct", "im2col")
+
+
+def executed(work: Contraction, algorithm: str) -> Contraction:
+    """What the kernel of an algorithm has to do."""
+    return work.gathered if algorithm == "im2col" else work
+
+
+def cannot_gather(work: Contraction) -> str | None:
+    """Why `im2col` cannot execute a contraction; None if it can."""
+    if work == work.gathered:
+        return None
+    if not work.bitserial:
+        return f"im2col multiplies codes, not {work.activation} by {work.weight}"
+    if work.groups > 1:
+        return f"im2col takes one group, not {work.groups}"
+    pads = any(axis.before or axis.after for axis in (work.window.rows, work.window.columns))
+    assert isinstance(work.activation, CodeType)
+    if pads and work.pad_value not in work.activation.values():
+        return f"im2col pads with a value of {work.activation}, not {work.pad_value}"
+    return None
 
 
 def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str | None:
@@ -99,6 +140,20 @@ def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str
             f"{products} unrolled products: at most {MOST_PRODUCTS}"
         )
     return None
+
+
+def _slots(work: Contraction, algorithm: str, kernel: Microkernel, target: Target) -> float:
+    """Issue slots of one output: of its taps, and its part of gathering them."""
+    if algorithm == "im2col":
+        return _cost(work.gathered, kernel, target) + _gathering(work, kernel) / work.outputs
+    rows, columns = work.window.rows, work.window.columns
+    taps = rows.taps_inside * columns.taps_inside / (rows.out * columns.out)
+    return taps * _cost(work, kernel, target)
+
+
+def _gathering(work: Contraction, kernel: Microkernel) -> float:
+    """Issue slots of gathering one window."""
+    return 1e9
 
 
 def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:

@@ -44,7 +44,7 @@ class Contraction:
     def gathered(self) -> Contraction:
         """The same sums over windows that lie end to end: a 1x1 window over pixels of `depth` channels."""
         window = Window.of(self.window.out, (1, 1))
-        return replace(self, window=window, inputs=self.depth, pad_value=0)
+        return replace(self, window=window, inputs=self.depth)
 
     @property
     def pixels(self) -> int:

@@ -52,7 +52,9 @@ def result_layouts(draw: DrawFn, axes: tuple[int, ...], code: CodeType, kind: st
     if kind == "any":
         return draw(image_layouts(axes, code, kind))
     *leading, last = map(Term, axes)
-    word = draw(st.sampled_from([one for one in (i8, i16) if one.width.data >= words_of(code).width.data]))
+    word = draw(
+        st.sampled_from([one for one in (i8, i16) if one.width.data >= words_of(code).width.data])
+    )
     block = draw(st.sampled_from((0, 2, 4)))
     parts = [Term(last.axis, ((kind, block),)) for kind in ("by", "in")] if block else [last]
     return Layout((*leading, *parts), word)
@@ -108,7 +110,13 @@ def test_gathering(tier: str, kind: str, part: int):
         value = net.add(relaid(lines, middle))
         kernel, strides, dilations = options
         op = WindowsOp(
-            value, out, channels=channels, kernel=kernel, strides=strides, dilations=dilations, format=format
+            value,
+            out,
+            channels=channels,
+            kernel=kernel,
+            strides=strides,
+            dilations=dilations,
+            format=format,
         )
         value = net.add(relaid(op, draw(result_layouts(axes, code, kind))))
         random = np.random.default_rng(draw(seeds()))
