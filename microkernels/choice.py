@@ -17,6 +17,7 @@ from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
 from microkernels.depthwise import depthwise_kernels
 from microkernels.dot import dot_kernels
+from microkernels.gathering import gathering, relaying
 from microkernels.interface import Microkernel
 from microkernels.lookup import lookup_kernels
 from microkernels.multiply import multiply_kernels
@@ -32,6 +33,10 @@ UNROLLED_STEPS = 6
 
 STREAMED_BYTES = 5
 """Bytes of weights that arrive in an issue slot: 60 GB/s from L3 at 3.24 GHz in dense layers (Zen 3)."""
+
+ODD = 3
+"""Vectors, and pixels, of a block where a kernel takes two vectors and their number is odd: the last block of two
+by two would have one, which costs 5 % of layers of 3 vectors and 3 % of one of 9 (Zen 3, 2026-11)."""
 
 MOST_PRODUCTS = 4096
 """Unrolled products of one pair of planes: a second of compile time a tile."""
@@ -85,7 +90,7 @@ def default_schedule(
             name = pinned.microkernel
             raise ValueError(f"microkernel {name} cannot multiply {what} in {accumulator}")
         raise ValueError(f"no microkernel of {target.name} multiplies {what}")
-    algorithm, kernel = min(ways, key=lambda way: _slots(work, *way, target))
+    algorithm, kernel = min(ways, key=lambda way: _output(work, *way, target))
     done = executed(work, algorithm)
     schedule = pinned.completed(replace(_block(done, kernel, target), algorithm=algorithm))
     if error := too_large(schedule, done, kernel):
@@ -142,18 +147,15 @@ def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str
     return None
 
 
-def _slots(work: Contraction, algorithm: str, kernel: Microkernel, target: Target) -> float:
-    """Issue slots of one output: of its taps, and its part of gathering them."""
+def _output(work: Contraction, algorithm: str, kernel: Microkernel, target: Target) -> float:
+    """Issue slots of one output: of its taps, and its part of laying out what they read."""
     if algorithm == "im2col":
-        return _cost(work.gathered, kernel, target) + _gathering(work, kernel) / work.outputs
-    rows, columns = work.window.rows, work.window.columns
-    taps = rows.taps_inside * columns.taps_inside / (rows.out * columns.out)
-    return taps * _cost(work, kernel, target)
-
-
-def _gathering(work: Contraction, kernel: Microkernel) -> float:
-    """Issue slots of gathering one window."""
-    return 1e9
+        taps, laying = 1.0, gathering(work, kernel)
+    else:
+        rows, columns = work.window.rows, work.window.columns
+        taps = rows.taps_inside * columns.taps_inside / (rows.out * columns.out)
+        laying = relaying(work, kernel)
+    return taps * _cost(executed(work, algorithm), kernel, target) + laying / work.outputs
 
 
 def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
@@ -170,6 +172,8 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
 def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors, accumulators = kernel.block(target.vector_registers)
     needed = -(-kernel.channels(work)[1] // kernel.lanes)
+    if (vectors, accumulators) <= (2, ODD * ODD + 1) and needed % 2 and needed >= ODD:
+        vectors, accumulators = ODD, ODD * ODD
     vectors = min(vectors, needed)
     columns = work.window.columns.out
     if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):
@@ -181,12 +185,12 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     words = -(-work.inputs // kernel.channels_per_word)
     # Products of a loop body over words; border tiles of a window repeat it for each column.
     body = target.vector_registers * (1 if taps > 1 else 2)
+    unroll = body // (pixels * vectors)
     return Schedule(
-        algorithm="direct",
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=max(1, min(words, kernel.unroll[taps == 1] or body // (pixels * vectors))),
+        unroll=max(1, min(words, kernel.unroll[taps == 1] or unroll)),
         taps="columns" if words * taps <= UNROLLED_STEPS else "none",
     )
 

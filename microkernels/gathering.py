@@ -1,0 +1,49 @@
+"""What it takes to lay activations out: gathered windows, or words that hold no whole channels.
+
+Issue slots of one output pixel, as kernels state them for an output, fitted to measured times (Zen 3, AVX2).
+"""
+
+from __future__ import annotations
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.linear import Contraction
+from microkernels.interface import Microkernel
+
+RUN = 6.0
+"""Slots of one run of bits or bytes in a line: its address, and by how much to shift."""
+VECTOR = 12.0
+"""Of moving one vector of 8 words of it."""
+PIECE = 4.0
+"""Of copying one vector of bytes."""
+PIXEL = 13.0
+"""Of writing up to 56 bits of a pixel to its line."""
+WORD = 3.0
+"""Of preparing a word of 32 bits for a kernel that reads something else."""
+ELEMENT = 14.0
+"""Of storing one element elsewhere, where that is not vectorised."""
+
+
+def gathering(work: Contraction, kernel: Microkernel) -> float:
+    """Issue slots of gathering one window for a kernel."""
+    rows, columns = work.window.rows, work.window.columns
+    joined = columns.kernel if columns.dilation == 1 else 1
+    runs, length = rows.kernel * columns.kernel // joined, joined * work.inputs
+    layout = kernel.input_layout(work.gathered)
+    if not layout.encoded:
+        return runs * (RUN + PIECE * -(-length // 32) * (1 + bool(length & (length - 1))))
+    assert isinstance(work.activation, CodeType)
+    moves = runs * -(-(length + 16) // 256)
+    seen = rows.size * columns.size / (rows.out * columns.out)
+    line = PIXEL * -(-work.inputs // 56) * seen
+    words = 0 if layout.packed and layout.word_width >= 32 else WORD * -(-work.depth // 32)
+    return runs * RUN + work.activation.planes * (VECTOR * moves + line + words)
+
+
+def relaying(work: Contraction, kernel: Microkernel) -> float:
+    """Issue slots of one output pixel where words of several elements hold no whole pixel."""
+    size = kernel.channels_per_word
+    if kernel.input_layout(work).encoded or work.inputs % size == 0:
+        return 0
+    rows, columns = work.window.rows, work.window.columns
+    seen = rows.size * columns.size / (rows.out * columns.out)
+    return ELEMENT * -(-work.inputs // size) * size * seen
