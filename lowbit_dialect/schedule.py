@@ -28,7 +28,7 @@ class Schedule:
     """A schedule of one `conv2d` or `dense`. A field at its default is open: whoever plans decides it."""
 
     algorithm: str = ""
-    """`direct`: a loop nest over the input where it lies; `im2col`: over windows gathered before, end to end."""
+    """`direct`: a loop nest over the input where it lies; `im2col`: over windows gathered before."""
     microkernel: str = ""
     """Name of the register-block kernel."""
     pixels: int = 0

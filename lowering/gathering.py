@@ -17,7 +17,7 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from lowbit_dialect.layout import Layout, layout_of, with_layout
-from lowbit_dialect.ops.common import shape_of, shaped, tensor_of
+from lowbit_dialect.ops.common import shaped, tensor_of
 from lowbit_dialect.ops.gather import LinesOp, WindowsOp
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import Contraction, LinearOp

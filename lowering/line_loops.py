@@ -203,7 +203,7 @@ class _Lines:
 def _pieces(bits: int, bytes: int) -> Iterator[tuple[int, int, int]]:
     """`(byte, bytes loaded, bits taken)` of loads that cover the bits of a pixel and stay in its words.
 
-    All but the last take whole bytes. The bits behind those that are taken are the next ones: they do no harm.
+    All but the last take whole bytes. Bits behind those taken are the next ones: they do no harm.
     """
     offset = 0
     while 8 * offset < bits:

@@ -84,10 +84,8 @@ def store_lanes(emit: Emitter, value: SSAValue, pointer: SSAValue, count: int) -
         emit.store(value, pointer, 4)
         return
     for first, size in powers(count):
-        if size == 1:
-            piece = lane(emit, value, first)
-        else:
-            piece = emit.shuffle(value, range(first, first + size))
+        lanes = range(first, first + size)
+        piece = emit.shuffle(value, lanes) if size > 1 else lane(emit, value, first)
         emit.store(piece, emit.offset(pointer, 4 * first), 4)
 
 

@@ -19,7 +19,6 @@ from xdsl.dialects.builtin import (
     BytesAttr,
     DenseIntOrFPElementsAttr,
     IndexType,
-    IntegerType,
     MemRefType,
     ModuleOp,
     StringAttr,
@@ -107,8 +106,8 @@ def _spread_run(emit: Emitter, x: SSAValue, y: SSAValue, size: int, units: Units
         emit.store(emit.binary("and", both, emit.constant(0x0F0F, both.type)), y, 1)
 
     def full(at: SSAValue) -> None:
-        parts = (x, SPREAD_BYTES), (y, 2 * SPREAD_BYTES)
-        spread(*(move(emit, one, [(at, step)]) for one, step in parts), SPREAD_BYTES)
+        here = move(emit, x, [(at, SPREAD_BYTES)])
+        spread(here, move(emit, y, [(at, 2 * SPREAD_BYTES)]), SPREAD_BYTES)
 
     def short(_: SSAValue) -> None:
         for offset, bytes in powers(rest, SPREAD_BYTES):

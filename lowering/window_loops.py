@@ -1,9 +1,9 @@
 """Loops for `windows`: what each output of a window sees, end to end.
 
-Planes: the taps of one row of a window are one run of bits, each word of which is loaded from any byte, shifted
-against the same from the byte behind it, so that it comes out where the result wants it: two loads, two shifts
-and an `or` for 8 words. Such loads reach beyond what they need, so that lines have to be a little longer
-(`line_pixels`); shorter ones are read element by element.
+Planes: the taps of one row of a window are one run of bits. Words of it are loaded from any byte and shifted
+against the same from the byte behind it, so that they come out where the result wants them: two loads, two
+shifts and an `or` for 8 words. Such loads reach beyond what they need, so that lines have to be a little
+longer (`line_pixels`); shorter ones are read element by element.
 
 Bytes: runs are copied in the largest vectors that fit, the last one overlapping the one before.
 """
@@ -24,7 +24,7 @@ from lowering.conversion_loops import fill_words
 from lowering.elements import Element, nest
 from lowering.line_loops import row_bytes, row_planes
 from lowering.moves import constant_bytes, copy, lane, powers, store_lanes
-from lowering.runs import Run, runs_of
+from lowering.runs import runs_of
 from lowering.tasks import Units
 from microkernels.address import move
 from microkernels.emit import Emitter, lanes_of, vector
@@ -96,9 +96,10 @@ class _Windows:
         self, units: Units | None, window: Callable[[SSAValue, SSAValue, SSAValue], None], size: int
     ) -> None:
         """Call `window` for each output: with its first line, the `size` bytes of it, and its column."""
-        emit, stride = self.emit, self.strides[0]
-        line = row_bytes(self.source) * self.planes if self.source.encoded else self.length
-        line *= self.source.dtype.itemsize if not self.source.encoded else 1
+        emit, stride, source = self.emit, self.strides[0], self.source
+        line = self.length * source.dtype.itemsize
+        if source.encoded:
+            line = row_bytes(source) * self.planes
 
         def row(at: list[SSAValue]) -> None:
             image, index = emit.index(0), at[0]
@@ -149,20 +150,16 @@ class _Windows:
 
     def _row(self, places: Sequence[tuple[SSAValue, SSAValue]], y: SSAValue, words: int) -> None:
         """One plane of one output, run after run; a word that two of them share is stored with the second."""
-        emit, shared, done = self.emit, None, 0
+        emit, done = self.emit, 0
+        shared: tuple[SSAValue, int] | None = None
         for run, (begin, shift) in zip(self.runs, places):
             first, end = run.place // 32, run.place + run.length
             for word, lanes in run.chunks:
                 value = self._words(emit.offset(begin, 4 * (word - first)), shift, lanes)
-                mask = run.mask(word, lanes)
-                if any(one != 0xFFFFFFFF for one in mask):
-                    signed = [one - (one >> 31 << 32) for one in mask]
-                    ones = (
-                        emit.constants(signed, i32) if lanes > 1 else emit.constant(signed[0], i32)
-                    )
-                    value = emit.binary("and", value, ones)
+                value = self._masked(value, run.mask(word, lanes))
                 if shared is not None:
-                    value = emit.binary("or", value, self._first_lane(*shared, lanes))
+                    before = self._first_lane(shared[0], shared[1], lanes)
+                    value = emit.binary("or", value, before)
                     shared = None
                 done = min(words, word + lanes)
                 if end < 32 * (word + lanes) and end % 32 and end < self.depth:
@@ -185,6 +182,15 @@ class _Windows:
         low = emit.binary("lshr", emit.load(pointer, type, 1), emit.splat(down, lanes))
         behind = emit.load(emit.offset(pointer, 1), type, 1)
         return emit.binary("or", low, emit.binary("shl", behind, emit.splat(up, lanes)))
+
+    def _masked(self, value: SSAValue, mask: Sequence[int]) -> SSAValue:
+        """The bits of words that a mask has."""
+        emit, signed = self.emit, [one - (one >> 31 << 32) for one in mask]
+        if all(one == -1 for one in signed):
+            return value
+        alone = len(signed) == 1
+        ones = emit.constant(signed[0], i32) if alone else emit.constants(signed, i32)
+        return emit.binary("and", value, ones)
 
     def _first_lane(self, value: SSAValue, index: int, lanes: int) -> SSAValue:
         """One lane of a value as the first of `lanes`, the others 0."""

@@ -35,8 +35,8 @@ STREAMED_BYTES = 5
 """Bytes of weights that arrive in an issue slot: 60 GB/s from L3 at 3.24 GHz in dense layers (Zen 3)."""
 
 ODD = 3
-"""Vectors, and pixels, of a block where a kernel takes two vectors and their number is odd: the last block of two
-by two would have one, which costs 5 % of layers of 3 vectors and 3 % of one of 9 (Zen 3, 2026-11)."""
+"""Vectors, and pixels, of a block where a kernel takes two vectors and their number is odd: in pairs the last
+would be alone, which costs 5 % of layers of 3 vectors and 3 % of one of 9 (Zen 3, 2026-11)."""
 
 MOST_PRODUCTS = 4096
 """Unrolled products of one pair of planes: a second of compile time a tile."""

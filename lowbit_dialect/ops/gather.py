@@ -113,7 +113,7 @@ class LinesOp(GatherOp):
     def verify_(self) -> None:
         self._verify_gather(4)
         shape, padding = shape_of(self.input), array(self.padding, ())
-        fits = 0 <= min(padding) and max(padding) <= LIMIT
+        fits = min(padding) >= 0 and max(padding) <= LIMIT
         expect(fits, f"padding is 0 to {LIMIT} on each side, not {list(padding)}")
         element, pad = element_of(self.input.type), self.pad_value.value.data
         assert isinstance(element, CodeType)
@@ -127,7 +127,9 @@ class LinesOp(GatherOp):
 
 @irdl_op_definition
 class WindowsOp(GatherOp):
-    """What each output of a window sees, `y[n, i, j, (ky KW + kx) C + c] = x[n, i s + ky d, (j s + kx d) C + c]`.
+    """What each output of a window sees, end to end.
+
+    `y[n, i, j, (ky KW + kx) C + c] = x[n, i s + ky d, (j s + kx d) C + c]`.
 
     Reads lines of pixels of `channels` elements. How many outputs there are is the result's to say: lines
     may be longer, and more, than the windows reach.
