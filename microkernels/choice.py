@@ -1,7 +1,8 @@
 """Which kernel and block an op gets when nothing else decides: a stated rule.
 
-The kernel with the fewest issue slots for an output: those of its instructions (`Microkernel.cost`,
-padding of words and vectors included), or, where few pixels share the weights, of streaming these. The
+The kernel and the algorithm with the fewest issue slots for an output: those of its instructions
+(`Microkernel.cost`, padding of words and vectors included), or, where few pixels share the weights, of
+streaming these; and its part of gathering windows, whose words are full (`microkernels/gathering.py`). The
 block: as many vectors as the output channels of a group fill and the kernel allows; as many pixels as then
 fit in its accumulator registers, evenly; more vectors if that leaves room for them.
 """

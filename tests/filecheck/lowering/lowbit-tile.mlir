@@ -29,3 +29,22 @@ func.func @borders(%x: memref<1x3x4x8xi32>, %y: memref<1x3x4x8xi32>) {
   lowbit.max_pool %x outs(%y : memref<1x3x4x8xi32>) {kernel = array<i64: 1, 3>, padding = array<i64: 0, 1, 0, 1>} : memref<1x3x4x8xi32>
   func.return
 }
+
+// -----
+
+// A line is filled, and written where it shows a row of the image; a window is one run of bits a row.
+
+// CHECK-LABEL: @gathering
+// CHECK:         scf.for [[LINE:%.*]] =
+// CHECK:           llvm.store {{.*}} : vector<32xi8>
+// CHECK:           scf.for {{.*}} {
+// CHECK:             scf.for {{.*}} iter_args({{.*}}) -> (i64) {
+// CHECK:         scf.for [[ROW:%.*]] =
+// CHECK:           scf.for [[COLUMN:%.*]] =
+// CHECK:             llvm.load {{.*}} -> vector<4xi32>
+// CHECK-NOT:       scf.for
+func.func @gathering(%x: memref<1x3x2x40x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %l: memref<1x5x320x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>, %y: memref<1x3x2x360x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>) {
+  lowbit.lines %x outs(%l : memref<1x5x320x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>) {padding = array<i64: 1, 1, 1, 5>} : memref<1x3x2x40x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>
+  lowbit.windows %l outs(%y : memref<1x3x2x360x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>) {channels = 40 : i64, kernel = array<i64: 3, 3>} : memref<1x5x320x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>
+  func.return
+}
