@@ -18,8 +18,8 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.gather import LinesOp
-from lowering.conversion_loops import fill_words
 from lowering.elements import Element, nest
+from lowering.fill import fill_words
 from lowering.moves import constant_bytes, copy, fill
 from lowering.runs import STORE
 from lowering.tasks import Units

@@ -20,8 +20,8 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Term
 from lowbit_dialect.ops.gather import WindowsOp
-from lowering.conversion_loops import fill_words
 from lowering.elements import Element, nest
+from lowering.fill import fill_words
 from lowering.line_loops import row_bytes, row_planes
 from lowering.moves import constant_bytes, copy, lane, powers, store_lanes
 from lowering.runs import runs_of

@@ -184,9 +184,9 @@ def _block(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     vectors = min(needed, accumulators // pixels)
     taps = work.window.columns.kernel
     words = -(-work.inputs // kernel.channels_per_word)
-    # Products of a loop body over words; border tiles of a window repeat it for each column.
+    # Products of a loop body over words, at most; border tiles of a window repeat it for each column.
     body = target.vector_registers * (1 if taps > 1 else 2)
-    unroll = body // (pixels * vectors)
+    unroll = 1 << max(1, body // (pixels * vectors)).bit_length() - 1
     return Schedule(
         microkernel=kernel.name,
         pixels=pixels,

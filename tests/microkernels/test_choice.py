@@ -59,6 +59,7 @@ def test_kernels_of_convolutions(
         ("x86-64-v3", (28, 65, 67, 3, 1), "uint1", "im2col"),  # 37 words of 16 channels, not 45
         ("x86-64-v4-vpopcntdq", (28, 65, 67, 3, 1), "uint1", "im2col"),  # 19 words, not 27
         ("x86-64-v3", (28, 1, 64, 3, 1), "uint8", "im2col"),  # 3 words of 4 channels, not 9
+        ("x86-64-v3", (28, 1, 64, 3, 1), "uint2", "im2col"),
         ("x86-64-v3", (224, 3, 64, 7, 2), "uint8", "im2col"),
         ("x86-64-v3", (28, 64, 64, 3, 1), "uint1", "direct"),
         ("x86-64-v4-vpopcntdq", (28, 64, 64, 3, 1), "uint1", "direct"),
