@@ -18,7 +18,7 @@ from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
 from microkernels.depthwise import depthwise_kernels
 from microkernels.dot import dot_kernels
-from microkernels.gathering import gathering, relaying
+from microkernels.gathering import fills_words, gathering, relaying
 from microkernels.interface import Microkernel
 from microkernels.lookup import lookup_kernels
 from microkernels.multiply import multiply_kernels
@@ -84,6 +84,7 @@ def default_schedule(
         for algorithm in _algorithms(work, pinned)
         for kernel in known
         if kernel.accepts(executed(work, algorithm), accumulator)
+        and (algorithm in ("direct", pinned.algorithm) or not fills_words(work, kernel))
     ]
     if not ways:
         what = f"{work.activation} by {work.weight}"
