@@ -18,7 +18,8 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.inputs import target_of
-from microkernels.choice import default_schedule
+from microkernels.choice import schedule_of
+from microkernels.target import Target
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,9 @@ class LowbitPlanPass(ModulePass):
                 _plan(inner, target)
 
 
-def _plan(op: LinearOp, target: object) -> None:
-    pinned = op.schedule.data if op.schedule else None
+def _plan(op: LinearOp, target: Target) -> None:
     try:
-        schedule = default_schedule(op.contraction, op.accumulator, target, pinned)  # pyright: ignore
+        schedule = schedule_of(op, target)
     except ValueError as error:
         raise PassFailedException(f"'{op.name}': {error}") from error
     op.properties["schedule"] = ScheduleAttr(schedule)

@@ -178,13 +178,13 @@ def _packed_ahead(kernel: Kernel) -> dict[str, Any]:
     """How a layer is given packed activations.
 
     They come as planes if its kernel counts bits or looks sums up: what it prepares from planes is in its
-    time. Other kernels get what they read.
+    time, and so is gathering windows. Other kernels get what they read.
     """
     ((_, schedule),) = kernel.schedules
     work = contraction_of(kernel.program)
     if find_kernel(schedule.microkernel, kernel.target).input_layout(work).encoded:
         return {"constant": ("w",), "packed": True}
-    return {"constant": ("x", "w")}
+    return {"constant": ("w",) if schedule.algorithm == "im2col" else ("x", "w")}
 
 
 def _bind(

@@ -16,6 +16,8 @@ from lowbit.signature import arena_bytes, functions_of
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.elementwise import ElementwiseOp
+from lowbit_dialect.ops.gather import GatherOp
+from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ranges import accumulator_range, bound_by_type
 from lowbit_dialect.schedule import Schedule
@@ -156,7 +158,7 @@ def why_alone(op: ElementwiseOp) -> str:
 
 
 def _is_conversion(op: Operation) -> bool:
-    return op.name in ("lowbit.bitpack", "lowbit.unpack", "lowbit.relayout", "lowbit.transpose")
+    return isinstance(op, ConversionOp | TransposeOp | GatherOp)
 
 
 def _movement(op: Any) -> str:

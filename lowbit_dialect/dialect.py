@@ -21,6 +21,7 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
+from lowbit_dialect.ops.gather import LinesOp, WindowsOp
 from lowbit_dialect.ops.layout import (
     BitpackOp,
     ConstantOp,
@@ -45,6 +46,8 @@ Lowbit = Dialect(
         ReshapeOp,
         TransposeOp,
         SliceOp,
+        LinesOp,
+        WindowsOp,
         Conv2dOp,
         DenseOp,
         CorrectionsOp,

@@ -17,6 +17,7 @@ from xdsl.ir import Operation
 
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.common import array, element_of, spatial_axes
+from lowbit_dialect.ops.gather import LinesOp, WindowsOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
@@ -124,9 +125,34 @@ def pool(op: PoolOp, values: Values) -> Array:
     return total.transpose(np.argsort(axes))
 
 
+def lines(op: LinesOp, values: Values) -> Array:
+    """The rows of an image with padding, pixels end to end."""
+    top, left, bottom, right = array(op.padding, ())
+    pads = [(0, 0), (top, bottom), (left, right), (0, 0)]
+    x = values[op.input].transpose(op.image_axes)
+    padded = np.pad(x, pads, constant_values=op.pad_value.value.data if any(map(any, pads)) else 0)
+    return padded.reshape(*padded.shape[:2], -1)
+
+
+def windows(op: WindowsOp, values: Values) -> Array:
+    """What each output of a window sees, end to end."""
+    channels, kernel, strides, dilations = op.numbers
+    x, (height, width) = values[op.input], op.size
+    pixels = x[:, :, : x.shape[2] // channels * channels].reshape(*x.shape[:2], -1, channels)
+    seen = [
+        pixels[:, ky * dilations[0] :, kx * dilations[1] :][:, :: strides[0], :: strides[1]]
+        for ky in range(kernel[0])
+        for kx in range(kernel[1])
+    ]
+    joined = np.concatenate([one[:, :height, :width] for one in seen], axis=3)
+    return joined.transpose(np.argsort(op.image_axes))
+
+
 MEANING: dict[type[Operation], Callable[[Any, Values], Array]] = {
     ConstantOp: lambda op, values: op.array(),
     ReshapeOp: lambda op, values: values[op.input].reshape(op.result.type.get_shape()),
+    LinesOp: lines,
+    WindowsOp: windows,
     TransposeOp: lambda op, values: values[op.input].transpose(array(op.permutation, ())),
     CorrectionsOp: corrections,
     **dict.fromkeys(LinearOp.__subclasses__(), linear),

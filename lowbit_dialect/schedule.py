@@ -19,7 +19,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
 CHOICES = {
-    "algorithm": ("direct",),
+    "algorithm": ("direct", "im2col"),
     "taps": ("none", "columns", "all"),
     "order": ("channels", "rows", "pixels"),
     "planes": ("outer", "inner"),
@@ -33,7 +33,7 @@ class Schedule:
     """A schedule of one `conv2d` or `dense`. A field at its default is open: whoever plans decides it."""
 
     algorithm: str = ""
-    """`direct`: a loop nest over the input where it lies."""
+    """`direct`: a loop nest over the input where it lies; `im2col`: over windows gathered before."""
     microkernel: str = ""
     """Name of the register-block kernel."""
     pixels: int = 0

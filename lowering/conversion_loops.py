@@ -25,20 +25,18 @@ from lowbit_dialect.ops.linear import CorrectionsOp
 from lowering.borders import tap_bounds
 from lowering.elements import (
     Element,
-    Known,
     Places,
-    bit_position,
     nest,
     outermost,
     row_major,
     storage_extents,
 )
+from lowering.fill import fill_words
 from lowering.preparation import (
     build_tables,
     builds_tables,
     spread_nibbles,
     spreads_nibbles,
-    sum_codes,
 )
 from lowering.tasks import Share, Units, count_up
 from microkernels.address import move
@@ -214,65 +212,8 @@ def _by_element(
     emit: Emitter, source: Element, target: Element, order: Sequence[int], units: Units | None
 ) -> int:
     """Fill every word of the target; logical axis `k` of it is axis `order[k]` of the source."""
-    shape = target.type.get_shape()
-
-    def read(known: Known) -> SSAValue:
-        places = Places(emit, shape, known)
-        indices = [places.index(axis) for axis in range(len(shape))]
-        mapped = [indices[list(order).index(axis)] for axis in range(len(shape))]
-        value = source.read(mapped)
-        if target.encoded:
-            code = target.type.element_type
-            assert isinstance(code, CodeType)
-            value = emit.binary("sub", value, emit.constant(code.offset, i32))
-            value = emit.binary("ashr", value, emit.constant(code.scale - 1, i32))
-        return places.only(value)
-
-    def word(indices: list[SSAValue]) -> None:
-        strides = [target.operand.stride(t.axis, t.chain) for t in target.terms]
-        pointer = move(emit, target.operand.pointer, list(zip(indices, strides)))
-        known = {(t.axis, t.chain): i for t, i in zip(target.terms, indices) if t.axis is not None}
-        size = target.dtype.itemsize
-        if not target.encoded:
-            value = read(known)
-            if target.dtype.kind != "f":
-                value = emit.widen(value, target.stored, signed=True)
-            emit.store(value, pointer, size)
-            return
-        entry = indices[target.terms.index(target.table or PLANES)]
-        if target.table:
-            emit.store(sum_codes(emit, target, known, entry, read), pointer, size)
-            return
-        plane = entry
-        emit.store(_gather_bits(emit, target, known, plane, read), pointer, size)
-
-    nest(emit, storage_extents(target), word, units)
-    return outermost(storage_extents(target))
-
-
-def _gather_bits(
-    emit: Emitter,
-    target: Element,
-    known: Known,
-    plane: SSAValue,
-    read: Callable[[Known], SSAValue],
-) -> SSAValue:
-    """The word of one plane, from the elements whose bits it holds."""
-    term = target.word_term
-    block = term.chain[-1][1]
-    assert term.axis is not None
-    name = (term.axis, (*term.chain[:-1], ("in", block)))
-    shift = emit.op(arith.IndexCastOp(plane, i32))
-
-    def body(place: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-        code = read({**known, name: place})
-        bit = emit.binary("and", emit.binary("lshr", code, shift), emit.constant(1, i32))
-        wide = emit.widen(bit, target.stored, signed=False)
-        at = emit.widen(bit_position(emit, target.layout, place), target.stored, signed=False)
-        return [emit.binary("or", carried[0], emit.binary("shl", wide, at))]
-
-    zero = emit.constant(0, target.stored)
-    return emit.loop(emit.index(0), emit.index(block), 1, [zero], body)[0]
+    places = [list(order).index(axis) for axis in range(len(order))]
+    return fill_words(emit, target, lambda at: source.read([at[p] for p in places]), units)
 
 
 def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:

@@ -42,16 +42,16 @@ from lowbit_dialect.ops.linear import (
     accumulator_bound,
 )
 from lowbit_dialect.ops.pool import PoolOp
-from lowbit_dialect.reference import MEANING, evaluate_op
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.elements import row_major
+from lowering.gathering import gather
 from lowering.inputs import block_of, return_of, target_of
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
-from lowering.stored import Storage
+from lowering.stored import Storage, fold
 from lowering.thresholds import FURTHEST
 from microkernels import lanewise
-from microkernels.choice import default_schedule, find_kernel
+from microkernels.choice import find_kernel, schedule_of
 from microkernels.interface import table_layout
 from microkernels.target import Target
 
@@ -67,11 +67,12 @@ class Packer(Storage):
 
     def linear(self, op: LinearOp) -> None:
         """Lay out the operands of a `conv2d` or `dense`, add corrections, pad its tables."""
-        work = op.contraction
-        pinned = op.schedule.data if op.schedule else None
-        schedule = default_schedule(work, op.accumulator, self.target, pinned)
+        schedule = schedule_of(op, self.target)
         kernel = find_kernel(schedule.microkernel, self.target)
         op.properties["schedule"] = ScheduleAttr(schedule)
+        if schedule.algorithm == "im2col":
+            op = gather(op, kernel, self)
+        work = op.contraction
         counts = kernel.input_layout(work).encoded
         weights = op.weights
         _replace(op, op.input, self.stored(op.input, kernel.input_layout(work)))
@@ -95,7 +96,7 @@ class Packer(Storage):
         """Add the `corrections` operand, computed from unpacked weights and stored as `table`."""
         source = self.stored(weights, None) if layout_of(shaped(weights)) else weights
         new = CorrectionsOp.of(op, source, products)
-        folded = _fold(new)
+        folded = fold(new)
         if folded is not new:
             new.erase()  # or the unpacked weights would stay, for a use that is in no block
         owner = source.owner
@@ -171,7 +172,7 @@ class Packer(Storage):
         """Reshapes and transposes work on tensors without a layout."""
         _replace(op, op.input, self.stored(op.input, None))
         if isinstance(op, TransposeOp):
-            folded = _fold(op)
+            folded = fold(op)
             if folded is not op:
                 Rewriter.replace_op(op, folded)
 
@@ -195,15 +196,6 @@ def _ascends(table: SSAValue) -> bool:
     """Whether the rows of a table are known to ascend."""
     owner = table.owner
     return isinstance(owner, ConstantOp) and bool((np.diff(owner.array(), axis=1) >= 0).all())
-
-
-def _fold(op: Operation) -> Operation:
-    """A constant with the value of `op` if its operands are constants, else `op`."""
-    owners = [value.owner for value in op.operands]
-    if not all(isinstance(owner, ConstantOp) for owner in owners) or type(op) not in MEANING:
-        return op
-    values = {v: o.array() for v, o in zip(op.operands, owners) if isinstance(o, ConstantOp)}
-    return ConstantOp.of(evaluate_op(op, values), shaped(op.results[0]).element_type)
 
 
 def _needs_corrections(work: Contraction, products: str) -> bool:

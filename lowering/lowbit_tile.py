@@ -28,11 +28,14 @@ from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import element_of, output_type, shape_of, shaped, spatial_axes
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
+from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
 from lowbit_dialect.ops.tile import YieldOp
+from lowbit_dialect.schedule import Schedule
 from lowering.conversion_loops import convert_loops, correction_loops
+from lowering.gather_loops import gather_loops
 from lowering.inputs import target_of
 from lowering.loops import TileNest
 from lowering.rebuild import rebuild
@@ -43,15 +46,18 @@ from microkernels.choice import default_schedule, find_kernel
 from microkernels.emit import Emitter
 from microkernels.target import Target
 
-TILED = (LinearOp, PoolOp, ElementwiseOp, ConversionOp, TransposeOp, CorrectionsOp)
+TILED = (LinearOp, PoolOp, ElementwiseOp, ConversionOp, TransposeOp, CorrectionsOp, GatherOp)
 
 
 def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int:
     """Replace a `conv2d` or `dense` on memrefs by its loops, or a share of them; return the extent."""
     work, emit = op.contraction, Emitter(op)
     assert op.outs is not None
-    pinned = op.schedule.data if op.schedule else None
+    pinned = op.schedule.data if op.schedule else Schedule()
+    pinned = pinned.completed(Schedule(algorithm="direct"))
     schedule = default_schedule(work, op.accumulator, target, pinned)
+    if schedule.algorithm == "im2col" and work != work.gathered:
+        raise ValueError("im2col runs on windows that lowbit-pack gathers: run it first")
     kernel = find_kernel(schedule.microkernel, target)
     for value, layout in (
         (op.input, kernel.input_layout(work)),
@@ -307,6 +313,8 @@ def _tile(op: Operation, target: Target, share: Share | None = None) -> int:
                 return tile_elementwise(op, target, share)
             case ConversionOp() | TransposeOp():
                 return convert_loops(op, share)
+            case GatherOp():
+                return gather_loops(op, share)
             case CorrectionsOp():
                 return correction_loops(op, share)
             case _:

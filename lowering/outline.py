@@ -19,6 +19,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
+from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
 
@@ -69,7 +70,7 @@ def outline_packing(func: FuncOp, module: ModuleOp) -> None:
 def _movable(block: Block, known: set[SSAValue]) -> list[Operation]:
     """Ops that move, compute corrections or hold constants, on known values alone."""
     moved: list[Operation] = []
-    kinds = (ConversionOp, ReshapeOp, TransposeOp, CorrectionsOp, ConstantOp)
+    kinds = (ConversionOp, ReshapeOp, TransposeOp, CorrectionsOp, ConstantOp, GatherOp)
     for op in block.ops:
         returned = any(isinstance(u.operation, ReturnOp) for r in op.results for u in r.uses)
         # A result that is returned stays: someone has to write it each time.

@@ -1,6 +1,6 @@
 """Loops that prepare activations for kernels from planes packed in rows of 32-bit words.
 
-Nibbles: four channels a byte, the halves of eight words at a time interleaved.
+Nibbles: four channels a byte, spread by widening bytes, one shift and one mask, 32 bytes at a time.
 
 Tables: that of `B` codes is the weighted sum over their planes of the table of `B` bits `n`, whose entry
 `s` is `popcount(n & s)` for `sums` and `popcount(n ^ s)` for `choices`. Two tables of 4 channels a step
@@ -35,6 +35,7 @@ from xdsl.traits import SymbolTable
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Term
 from lowering.elements import Element, Known, nest
+from lowering.moves import powers
 from lowering.tasks import Units, count_up
 from microkernels.address import move
 from microkernels.emit import Emitter, vector
@@ -77,64 +78,47 @@ def spread_nibbles(
     rows = prod(shape) // shape[axis] * code.planes
     halves = -(-shape[axis] // 16)
 
-    def spread(x: SSAValue, y: SSAValue, bytes: int) -> None:
-        """`bytes` bytes of planes, each to its low and its high half."""
-        both = emit.load(x, vector(bytes, i8), 2)
-        low = emit.binary("and", both, emit.constant(15, both.type))
-        high = emit.binary("lshr", both, emit.constant(4, both.type))
-        order = [at for pair in zip(range(bytes), range(bytes, 2 * bytes)) for at in pair]
-        emit.store(emit.shuffle(low, order, high), y, 4)
-
     if halves % 2 == 0:
-        return _spread_flat(emit, source, target, rows * halves // 2, spread, units)
+        pointers = source.operand.pointer, target.operand.pointer
+        return _spread_run(emit, *pointers, rows * halves * 2, units)
 
     def row(at: list[SSAValue]) -> None:
-        words = halves // 2
-        x = move(emit, source.operand.pointer, [(at[0], (words + 1) * 4)])
+        x = move(emit, source.operand.pointer, [(at[0], (halves + 1) * 2)])
         y = move(emit, target.operand.pointer, [(at[0], halves * 4)])
-        if words:
-            nest(emit, [words], lambda a: spread(*_both(emit, x, y, a[0], 1), 4))
-        spread(emit.offset(x, words * 4), emit.offset(y, words * 8), 2)
+        _spread_run(emit, x, y, halves * 2, None)
 
     nest(emit, [rows], row, units)
     return rows
 
 
-SPREAD_WORDS = 8
-"""Words spread at a time: a vector of AVX2, two of them then."""
+SPREAD_BYTES = 32
+"""Bytes spread at a time, to two vectors of AVX2."""
 
 
-def _spread_flat(
-    emit: Emitter,
-    source: Element,
-    target: Element,
-    words: int,
-    spread: Callable[[SSAValue, SSAValue, int], None],
-    units: Units | None,
-) -> int:
-    """Rows that hold whole words on both sides are one run of them."""
-    x, y = source.operand.pointer, target.operand.pointer
-    whole, rest = divmod(words, SPREAD_WORDS)
+def _spread_run(emit: Emitter, x: SSAValue, y: SSAValue, size: int, units: Units | None) -> int:
+    """Spread bytes that follow each other, or some blocks of them; return how many blocks there are."""
+    whole, rest = divmod(size, SPREAD_BYTES)
+
+    def spread(x: SSAValue, y: SSAValue, bytes: int) -> None:
+        loaded = emit.load(x, vector(bytes, i8), 1)
+        both = emit.widen(loaded, i16, signed=False)
+        both = emit.binary("or", both, emit.binary("shl", both, emit.constant(4, both.type)))
+        emit.store(emit.binary("and", both, emit.constant(0x0F0F, both.type)), y, 1)
 
     def full(at: SSAValue) -> None:
-        spread(*_both(emit, x, y, at, SPREAD_WORDS), 4 * SPREAD_WORDS)
+        here = move(emit, x, [(at, SPREAD_BYTES)])
+        spread(here, move(emit, y, [(at, 2 * SPREAD_BYTES)]), SPREAD_BYTES)
 
     def short(_: SSAValue) -> None:
-        for word in range(whole * SPREAD_WORDS, words):
-            spread(emit.offset(x, word * 4), emit.offset(y, word * 8), 4)
+        for offset, bytes in powers(rest, SPREAD_BYTES):
+            first = whole * SPREAD_BYTES + offset
+            spread(emit.offset(x, first), emit.offset(y, 2 * first), bytes)
 
     if whole:
         count_up(emit, whole, full, units and units.within(emit, 0, whole))
     if rest:
         count_up(emit, 1, short, units and units.within(emit, whole, 1))
     return whole + bool(rest)
-
-
-def _both(
-    emit: Emitter, x: SSAValue, y: SSAValue, index: SSAValue, words: int
-) -> tuple[SSAValue, SSAValue]:
-    """The addresses of the `index`th run of `words` words, and of what they are spread to."""
-    return move(emit, x, [(index, words * 4)]), move(emit, y, [(index, words * 8)])
 
 
 def builds_tables(source: Element, target: Element) -> bool:

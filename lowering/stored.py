@@ -11,6 +11,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
 from lowbit_dialect.ops.common import shaped, tensor_of
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, convert_layout
+from lowbit_dialect.reference import MEANING, evaluate_op
 from lowering.elements import row_major
 
 
@@ -33,6 +34,15 @@ def rows_of(layout: Layout) -> Layout | None:
     return Layout((*leading, PLANES, Term(word.axis, (("by", 32),))), i32)
 
 
+def fold(op: Operation) -> Operation:
+    """A constant with the value of `op` if its operands are constants, else `op`."""
+    owners = [value.owner for value in op.operands]
+    if not all(isinstance(owner, ConstantOp) for owner in owners) or type(op) not in MEANING:
+        return op
+    values = {v: o.array() for v, o in zip(op.operands, owners) if isinstance(o, ConstantOp)}
+    return ConstantOp.of(evaluate_op(op, values), shaped(op.results[0]).element_type)
+
+
 class Storage:
     """Lays out the values of one function."""
 
@@ -42,14 +52,18 @@ class Storage:
     def stored(self, value: SSAValue, layout: Layout | None) -> SSAValue:
         """`value` in `layout`, by a conversion right after it if it is not stored so already."""
         type = shaped(value)
-        if layout is not None and plain(layout, type.element_type):
-            layout = None
+        layout = self.kept(layout, type.element_type)
         if layout_of(type) == layout:
             return value
         key = (value, layout)
         if key not in self._converted:
             self._converted[key] = self._convert(value, layout)
         return self._converted[key]
+
+    @staticmethod
+    def kept(layout: Layout | None, element: Any) -> Layout | None:
+        """A layout as types carry it: None for one that stores elements as none does."""
+        return None if plain(layout, element) else layout
 
     def _convert(self, value: SSAValue, layout: Layout | None) -> SSAValue:
         rows = rows_of(layout) if layout is not None else None

@@ -20,7 +20,8 @@ from lowbit_dialect.ops.tile import TileOp
 from lowbit_dialect.schedule import Schedule
 from lowering.stored import plain
 from microkernels import lanewise
-from microkernels.choice import MOST_ACCUMULATORS, find_kernel, too_large
+from microkernels.blocking import MOST_ACCUMULATORS, too_large
+from microkernels.choice import find_kernel
 from microkernels.interface import Microkernel, table_layout
 from microkernels.target import Target
 

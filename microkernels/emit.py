@@ -207,6 +207,13 @@ class Emitter:
         first = self.op(llvm.InsertElementOp(undef, value, self.constant(0, i32)))
         return self.shuffle(first, [0] * lanes)
 
+    def first(self, value: SSAValue, lanes: int) -> SSAValue:
+        """One scalar in the first lane of a vector that is zero elsewhere."""
+        if lanes == 1:
+            return value
+        zero = self.constant(0, vector(lanes, value.type))
+        return self.op(llvm.InsertElementOp(zero, value, self.constant(0, i32)))
+
     def shuffle(
         self, value: SSAValue, lanes: Sequence[int], other: SSAValue | None = None
     ) -> SSAValue:

@@ -111,9 +111,12 @@ class LinearCase:
     def output_shape(self) -> tuple[int, ...]:
         if self.op == "dense":
             return self.height, self.outputs
+        return image_shape(self.format, self.batch, self.window.out, self.outputs)
+
+    @property
+    def window(self) -> Window:
         size = (self.height, self.width)
-        window = Window.of(size, self.kernel, self.strides, self.padding, self.dilations)
-        return image_shape(self.format, self.batch, window.out, self.outputs)
+        return Window.of(size, self.kernel, self.strides, self.padding, self.dilations)
 
     @property
     def accumulator(self) -> Attribute:

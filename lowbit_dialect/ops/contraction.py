@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xdsl.dialects.builtin import Float32Type, i8, i16, i32
 from xdsl.ir import Attribute
@@ -39,6 +39,12 @@ class Contraction:
     def depth(self) -> int:
         """Terms of one sum, padding included."""
         return self.window.rows.kernel * self.window.columns.kernel * self.inputs
+
+    @property
+    def gathered(self) -> Contraction:
+        """The same sums over windows that lie end to end: a 1x1 window over pixels of `depth` channels."""
+        window = Window.of(self.window.out, (1, 1))
+        return replace(self, window=window, inputs=self.depth)
 
     @property
     def pixels(self) -> int:

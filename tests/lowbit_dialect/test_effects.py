@@ -38,7 +38,7 @@ def test_effects_are_those_of_the_memrefs():
             read = {e.value for e in effects if e.kind is MemoryEffectKind.READ}
             others = [v for v in op.operands if isinstance(v.type, MemRefType) and v is not outs]
             assert read >= set(others)
-    assert len(seen) == 17
+    assert len(seen) == 19
 
 
 def test_ops_on_tensors_are_pure():

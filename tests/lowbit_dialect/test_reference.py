@@ -17,13 +17,15 @@ from strategies import (
     plain_pairs,
     program_for,
 )
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
+from xdsl.ir import Block
 from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.gather import LinesOp, WindowsOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
-from lowbit_dialect.reference import run
+from lowbit_dialect.reference import evaluate_op, run
 
 
 def integer_pairs() -> SearchStrategy[tuple[str, str]]:
@@ -169,3 +171,33 @@ def test_a_large_pad_value_between_codes():
     case = replace(BITSERIAL, activation="odd3", weight="ternary", pad_value=-4)
     x, w = case.arrays()
     assert np.array_equal(run(corrected(case), x, w)[0], naive(case, x, w))
+
+
+@settings(max_examples=60)
+@given(linear_cases(ops=("conv2d",), largest=6))
+def test_windows_of_lines_are_what_an_output_sees(case: LinearCase):
+    """Element by element, with padding by a value of the code."""
+    code, (x, _) = parse_code(case.activation), case.arrays()
+    pad = code.maximum
+    block = Block(arg_types=[TensorType(code, case.input_shape)])
+    lines = LinesOp(block.args[0], padding=case.padding, pad_value=pad, format=case.format)
+    windows = WindowsOp(
+        lines,
+        case.window.out,
+        channels=case.channels,
+        kernel=case.kernel,
+        strides=case.strides,
+        dilations=case.dilations,
+        format=case.format,
+    )
+    for op in (lines, windows):
+        op.verify()
+    held = evaluate_op(windows, {lines.results[0]: evaluate_op(lines, {block.args[0]: x})})
+    if case.format == "nchw":
+        x, held = x.transpose(0, 2, 3, 1), held.transpose(0, 2, 3, 1)
+    taps = held.reshape(*held.shape[:3], *case.kernel, case.channels)
+    for n, oy, ox, ky, kx in np.ndindex(taps.shape[:-1]):
+        iy = oy * case.strides[0] - case.padding[0] + ky * case.dilations[0]
+        ix = ox * case.strides[1] - case.padding[1] + kx * case.dilations[1]
+        inside = 0 <= iy < case.height and 0 <= ix < case.width
+        assert (taps[n, oy, ox, ky, kx] == (x[n, iy, ix] if inside else pad)).all()

@@ -212,6 +212,15 @@ def test_dot_products_of_bytes(tier: str, family: str):
     emulation.run()
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_gathered_windows(tier: str):
+    emulation = Emulation(tier)
+    for number, case in enumerate(sample(linear_cases(few_planes(), ("conv2d",), 6), 16, 10)):
+        case = replace(case, groups=1, pad_value=parse_code(case.activation).maximum)
+        add_linear(emulation, case, Schedule(algorithm="im2col", vectors=1 + number % 3))
+    emulation.run()
+
+
 FILLS = (("random",), ("maximum",), ("alternating",))
 
 

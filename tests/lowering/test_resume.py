@@ -24,6 +24,7 @@ from lowbit_dialect.ops.elementwise import (
     ThresholdOp,
 )
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+from lowbit_dialect.schedule import Schedule
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits_w2a2.onnx"
 TARGET = "x86-64-v3"
@@ -43,6 +44,15 @@ def grouped() -> ModuleOp:
     net = Net()
     x, w = net.input((1, 3, 3, 6), "int3"), net.input((2, 2, 3, 4), "ternary")
     return net.module(net.conv2d(x, w, groups=2, dilations=(2, 1)))
+
+
+def gathered() -> ModuleOp:
+    """im2col of planes and of bytes."""
+    net, pinned = Net(), Schedule(algorithm="im2col")
+    x, w = net.input((1, 4, 4, 3), "uint2"), net.input((3, 3, 3, 9), "odd1", constant=True)
+    first = net.conv2d(x, w, padding=(1, 1, 1, 1), schedule=pinned)
+    x, w = net.input((1, 3, 4, 3), "int8"), net.input((9, 3, 2, 2), "int8")
+    return net.module(first, net.conv2d(x, w, format="nchw", schedule=pinned))
 
 
 def channels_first() -> ModuleOp:
@@ -113,7 +123,7 @@ def resumes(kept: ModuleOp, pieces: Sequence[Sequence[ModulePass]]) -> None:
     assert {op.name.partition(".")[0] for op in read.body.block.ops} == {"llvm"}
 
 
-PROGRAMS = (conv2d, grouped, channels_first, dense, epilogues, pools)
+PROGRAMS = (conv2d, grouped, gathered, channels_first, dense, epilogues, pools)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda make: make.__name__)

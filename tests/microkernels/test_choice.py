@@ -91,6 +91,26 @@ def test_look_ups_too_full_for_all_planes():
         default(program, "x86-64-v4-vpopcntdq", pinned)
 
 
+@pytest.mark.parametrize(
+    ("target", "layer", "activation", "algorithm"),
+    [
+        ("x86-64-v3", (28, 65, 67, 3, 1), "uint1", "im2col"),  # 37 words of 16 channels, not 45
+        ("x86-64-v4-vpopcntdq", (28, 65, 67, 3, 1), "uint1", "im2col"),  # 19 words, not 27
+        ("x86-64-v3", (28, 1, 64, 3, 1), "uint8", "im2col"),  # 3 words of 4 channels, not 9
+        ("x86-64-v3", (28, 1, 64, 3, 1), "uint2", "im2col"),
+        ("x86-64-v3", (224, 3, 64, 7, 2), "uint8", "im2col"),
+        ("x86-64-v3", (28, 64, 64, 3, 1), "uint1", "direct"),
+        ("x86-64-v4-vpopcntdq", (28, 64, 64, 3, 1), "uint1", "direct"),
+        ("x86-64-v3", (28, 3, 64, 3, 1), "uint2", "direct"),  # tables serve nine windows
+        ("x86-64-v3", (28, 1, 64, 3, 1), "odd1", "direct"),  # padded with 0, which is no code
+    ],
+)
+def test_algorithms_of_convolutions(
+    target: str, layer: tuple[int, ...], activation: str, algorithm: str
+):
+    assert default(convolution(layer, activation, "odd1"), target).algorithm == algorithm
+
+
 def test_kernels_where_one_pixel_streams_the_weights():
     """Four channels a byte are twice the bytes, four weights a byte too: 68 and 70 us against 53."""
     one, many = (lowbit.dense((rows, 4096), (4096, 4096), "uint1", "odd1") for rows in (1, 64))

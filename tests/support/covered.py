@@ -11,6 +11,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import element_of, shape_of, shaped
 from lowbit_dialect.ops.elementwise import ElementwiseOp
+from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import PoolOp
@@ -19,7 +20,15 @@ from microkernels.choice import find_kernel
 from microkernels.target import Target
 
 TAILS = ("channel", "word", "row", "border", "none")
-KERNELS = (LinearOp, CorrectionsOp, ConversionOp, TransposeOp, PoolOp, ElementwiseOp)
+KERNELS = (
+    LinearOp,
+    CorrectionsOp,
+    ConversionOp,
+    TransposeOp,
+    GatherOp,
+    PoolOp,
+    ElementwiseOp,
+)
 """Ops that become code of their own."""
 
 
@@ -157,7 +166,7 @@ def tails_of(op: Operation, target: Target) -> list[str]:
             shape = shape_of(op.input)
             count = shape[op.channel_axis] if per_channel else _product(shape)
             found = {"channel": count % lanewise.lanes(target) > 0}
-        case ConversionOp() | CorrectionsOp():
+        case ConversionOp() | CorrectionsOp() | GatherOp():
             found = {"word": any(_cut_unevenly(value) for value in (*op.operands, *op.results))}
         case _:
             found = {}

@@ -10,7 +10,8 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import CHOICES, Schedule, ScheduleAttr
 from lowering.backend.host import resolve_target
-from microkernels.choice import find_kernel, kernels, too_large
+from microkernels.blocking import too_large
+from microkernels.choice import cannot_gather, executed, find_kernel, kernels
 
 MOST_PRODUCTS = 600
 """Unrolled products of one tile that a test can afford to build: a few hundred ms."""
@@ -21,6 +22,9 @@ def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
     """A schedule for the one linear op of a module, or None for the default."""
     op = linear_of(module)
     work, target = op.contraction, resolve_target(tier)
+    algorithms = ["", "direct", *([] if cannot_gather(work) else ["im2col", "im2col"])]
+    algorithm = draw(st.sampled_from(algorithms))
+    work = executed(work, algorithm)
     legal = [k.name for k in kernels(target) if k.accepts(work, op.accumulator)]
     plain = isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
     pairs = work.activation.planes * work.weight.planes if plain else 1  # pyright: ignore
@@ -29,7 +33,8 @@ def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
     if pairs * taps > 64:
         legal = [name for name in legal if "popcount" not in name]
     if draw(st.integers(0, 3)) == 0:
-        return Schedule(microkernel=legal[0]) if len(legal) == 1 else None
+        pinned = Schedule(algorithm=algorithm)
+        return replace(pinned, microkernel=legal[0]) if len(legal) == 1 else pinned
     name = draw(st.sampled_from(legal))
     pairs = pairs if "popcount" in name else 1
     pixels, vectors = draw(st.integers(0, 7)), draw(st.integers(0, 4))
@@ -47,6 +52,7 @@ def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
         st.sampled_from([u for u in (0, 1, 2, 3, 4, 5, 8, 31) if u * taps <= room] or [1])
     )
     schedule = Schedule(
+        algorithm=algorithm,
         microkernel=name,
         pixels=pixels,
         vectors=vectors,

@@ -877,6 +877,78 @@ func.func @pool_sum(%x: tensor<1x4096x4096x1x!lowbit.uint<8>>) {
 
 // -----
 
+// ERROR: gathers codes, not i8
+func.func @lines_element(%x: tensor<1x2x2x3xi8>) {
+  %0 = lowbit.lines %x : tensor<1x2x2x3xi8> -> tensor<1x2x6xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: input has rank 4, not 3
+func.func @lines_rank(%x: tensor<2x2x3x!lowbit.uint<1>>) {
+  %0 = lowbit.lines %x : tensor<2x2x3x!lowbit.uint<1>> -> tensor<1x2x6x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: padding is 0 to 1048576 on each side, not [0, -1, 0, 0]
+func.func @lines_padding(%x: tensor<1x2x2x3x!lowbit.uint<1>>) {
+  %0 = lowbit.lines %x {padding = array<i64: 0, -1, 0, 0>} : tensor<1x2x2x3x!lowbit.uint<1>> -> tensor<1x2x6x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: pads with 0, which is no value of !lowbit.odd<1>
+func.func @lines_pad_value(%x: tensor<1x2x2x3x!lowbit.odd<1>>) {
+  %0 = lowbit.lines %x {padding = array<i64: 0, 1, 0, 0>} : tensor<1x2x2x3x!lowbit.odd<1>> -> tensor<1x2x9x!lowbit.odd<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: computes a shape of 1x2x9, but its result is tensor<1x2x6x!lowbit.uint<1>>
+func.func @lines_shape(%x: tensor<1x2x2x3x!lowbit.uint<1>>) {
+  %0 = lowbit.lines %x {padding = array<i64: 0, 1, 0, 0>} : tensor<1x2x2x3x!lowbit.uint<1>> -> tensor<1x2x6x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: channels, kernel, strides and dilations are 1 to 1048576
+func.func @windows_channels(%x: tensor<1x2x6x!lowbit.uint<1>>) {
+  %0 = lowbit.windows %x {channels = 0 : i64, kernel = array<i64: 2, 2>} : tensor<1x2x6x!lowbit.uint<1>> -> tensor<1x1x1x4x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: the result has rank 4, not 3
+func.func @windows_rank(%x: tensor<1x2x6x!lowbit.uint<1>>) {
+  %0 = lowbit.windows %x {channels = 3 : i64, kernel = array<i64: 2, 2>} : tensor<1x2x6x!lowbit.uint<1>> -> tensor<1x1x12x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: computes a shape of 1x1x1x12, but its result is tensor<1x1x1x10x!lowbit.uint<1>>
+func.func @windows_shape(%x: tensor<1x2x6x!lowbit.uint<1>>) {
+  %0 = lowbit.windows %x {channels = 3 : i64, kernel = array<i64: 2, 2>} : tensor<1x2x6x!lowbit.uint<1>> -> tensor<1x1x1x10x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: reaches over 2 lines of 9 elements, but there are 2 of 6
+func.func @windows_reach(%x: tensor<1x2x6x!lowbit.uint<1>>) {
+  %0 = lowbit.windows %x {channels = 3 : i64, kernel = array<i64: 2, 2>} : tensor<1x2x6x!lowbit.uint<1>> -> tensor<1x1x2x12x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
 // ERROR: has column bounds as two operands for one pixel, or as two numbers for each pixel
 func.func @tile_columns(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
   lowbit.tile "k" at (%i, %i, %i, %i, %i) rows (%i, %i) ins (%x : memref<3x8xi8>) outs (%y : memref<3x8xi32>) {pixels = 1 : i64, vectors = 1 : i64, channels = 4 : i64, groups = 1 : i64, unroll = 1 : i64, taps = "none", columns = array<i64>, kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilations = array<i64: 1, 1>, input_axes = array<i64: -1, -1, 0, 1>, weight_axes = array<i64: -1, -1, 0, 1>, output_axes = array<i64: -1, -1, 0, 1>}

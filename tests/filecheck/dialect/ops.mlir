@@ -65,6 +65,28 @@ func.func @shapes_of_buffers(%arena: memref<128xi8>) {
 
 // -----
 
+// CHECK-LABEL: @gathering
+func.func @gathering(%x: tensor<2x5x4x3x!lowbit.odd<2>>) -> tensor<2x18x3x2x!lowbit.odd<2>> {
+  // CHECK-NEXT: lowbit.lines %x {padding = array<i64: 1, 0, 0, 2>, pad_value = -1 : i64} : tensor<2x5x4x3x!lowbit.odd<2>> -> tensor<2x6x18x!lowbit.odd<2>>
+  %0 = lowbit.lines %x {padding = array<i64: 1, 0, 0, 2>, pad_value = -1 : i64} : tensor<2x5x4x3x!lowbit.odd<2>> -> tensor<2x6x18x!lowbit.odd<2>>
+  // CHECK-NEXT: lowbit.windows %{{.*}} {channels = 3 : i64, kernel = array<i64: 2, 3>, strides = array<i64: 2, 1>, dilations = array<i64: 1, 2>, format = "nchw"} : tensor<2x6x18x!lowbit.odd<2>> -> tensor<2x18x3x2x!lowbit.odd<2>>
+  %1 = lowbit.windows %0 {channels = 3 : i64, kernel = array<i64: 2, 3>, strides = array<i64: 2, 1>, dilations = array<i64: 1, 2>, format = "nchw"} : tensor<2x6x18x!lowbit.odd<2>> -> tensor<2x18x3x2x!lowbit.odd<2>>
+  func.return %1 : tensor<2x18x3x2x!lowbit.odd<2>>
+}
+
+// -----
+
+// CHECK-LABEL: @gathering_buffers
+func.func @gathering_buffers(%x: memref<1x3x4x5x!lowbit.uint<1>>, %l: memref<1x5x18x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>, %y: memref<1x4x5x12x!lowbit.uint<1>>) {
+  // CHECK-NEXT: lowbit.lines %x outs(%l : {{.*}}) {padding = array<i64: 1, 1, 0, 0>, format = "nchw"} : memref<1x3x4x5x!lowbit.uint<1>>
+  lowbit.lines %x outs(%l : memref<1x5x18x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>) {padding = array<i64: 1, 1, 0, 0>, format = "nchw"} : memref<1x3x4x5x!lowbit.uint<1>>
+  // CHECK-NEXT: lowbit.windows %l outs(%y : {{.*}}) {channels = 3 : i64, kernel = array<i64: 2, 2>} : memref<1x5x18x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>
+  lowbit.windows %l outs(%y : memref<1x4x5x12x!lowbit.uint<1>>) {channels = 3 : i64, kernel = array<i64: 2, 2>} : memref<1x5x18x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>
+  func.return
+}
+
+// -----
+
 // CHECK-LABEL: @conv2d
 func.func @conv2d(%x: tensor<1x9x7x6x!lowbit.uint<2>>, %w: tensor<3x3x3x8x!lowbit.odd<1>>, %t: tensor<8x3xi32>) -> tensor<1x5x5x8x!lowbit.int<2>> {
   // CHECK-NEXT: lowbit.conv2d %x, %w {strides = array<i64: 2, 1>, padding = array<i64: 1, 0, 2, 1>, groups = 2 : i64, pad_value = 1 : i64} : tensor<1x9x7x6x!lowbit.uint<2>>, tensor<3x3x3x8x!lowbit.odd<1>> -> tensor<1x5x6x8xi32>

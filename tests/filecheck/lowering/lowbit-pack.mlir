@@ -91,3 +91,30 @@ func.func @signed(%x: tensor<3x64x!lowbit.int<4>>, %w: tensor<64x16x!lowbit.int<
   %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.int<4>>, tensor<64x16x!lowbit.int<4>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
 }
+
+// -----
+
+// Windows of what comes in planes are gathered from planes: 27 bits a pixel, in one word instead of nine.
+
+// CHECK-LABEL: @gathered
+// CHECK-DAG:     %flat = lowbit.reshape %w : tensor<3x3x3x16x!lowbit.odd<1>> -> tensor<1x1x27x16x!lowbit.odd<1>>
+// CHECK-DAG:     %lines = lowbit.lines %x {padding = array<i64: 1, 1, 1, {{[0-9]+}}>, pad_value = 1 : i64} : {{.*}} -> tensor<1x6x{{[0-9]+}}x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>
+// CHECK-DAG:     %windows = lowbit.windows %lines {channels = 3 : i64, kernel = array<i64: 3, 3>} : {{.*}} -> tensor<1x4x5x27x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>
+// CHECK:         lowbit.conv2d %windows, %flat_packed corrections({{.*}}) {{{.*}}schedule = #lowbit.schedule<algorithm = im2col, microkernel = popcount_bytes_32x8
+func.func @gathered(%x: tensor<1x4x5x3x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: tensor<3x3x3x16x!lowbit.odd<1>>) -> tensor<1x4x5x16xi32> {
+  %y = lowbit.conv2d %x, %w {padding = array<i64: 1, 1, 1, 1>, pad_value = 1 : i64, schedule = #lowbit.schedule<algorithm = im2col, microkernel = popcount_bytes_32x8>} : tensor<1x4x5x3x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, tensor<3x3x3x16x!lowbit.odd<1>> -> tensor<1x4x5x16xi32>
+  func.return %y : tensor<1x4x5x16xi32>
+}
+
+// -----
+
+// Bytes are gathered as bytes, by the default of a first layer; lines without padding are rows as they lie.
+
+// CHECK-LABEL: @first
+// CHECK-DAG:     %lines = lowbit.reshape %x : tensor<1x9x9x1x!lowbit.uint<8>> -> tensor<1x9x9x!lowbit.uint<8>>
+// CHECK:         lowbit.windows %lines {{.*}} -> tensor<1x7x7x9x!lowbit.uint<8>, #lowbit.layout<[d0, d1, d2, d3 by 4, d3 in 4], i8>>
+// CHECK:         lowbit.conv2d %windows, %flat_packed {{{.*}}algorithm = im2col, microkernel = dot_u8s8x8
+func.func @first(%x: tensor<1x9x9x1x!lowbit.uint<8>>, %w: tensor<3x3x1x32x!lowbit.odd<1>>) -> tensor<1x7x7x32xi32> {
+  %y = lowbit.conv2d %x, %w : tensor<1x9x9x1x!lowbit.uint<8>>, tensor<3x3x1x32x!lowbit.odd<1>> -> tensor<1x7x7x32xi32>
+  func.return %y : tensor<1x7x7x32xi32>
+}

@@ -21,3 +21,11 @@ func.func @layout(%x: memref<3x8xi32, #lowbit.layout<[d1, d0], i32>>, %y: memref
   lowbit.clip %x outs(%y : memref<3x8xi32>) {minimum = 0 : i32} : memref<3x8xi32, #lowbit.layout<[d1, d0], i32>>
   func.return
 }
+
+// -----
+
+// CHECK: 'lowbit.conv2d': im2col runs on windows that lowbit-pack gathers: run it first
+func.func @not_gathered(%x: memref<1x4x4x4x!lowbit.uint<1>>, %w: memref<3x3x4x4x!lowbit.uint<1>>, %y: memref<1x2x2x4xi32>) {
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x4xi32>) {schedule = #lowbit.schedule<algorithm = im2col>} : memref<1x4x4x4x!lowbit.uint<1>>, memref<3x3x4x4x!lowbit.uint<1>>
+  func.return
+}

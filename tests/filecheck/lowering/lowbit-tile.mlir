@@ -67,3 +67,22 @@ func.func @pixels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d
   lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, order = pixels>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
   func.return
 }
+
+// -----
+
+// A line is filled, and written where it shows a row of the image; a window is one run of bits a row.
+
+// CHECK-LABEL: @gathering
+// CHECK:         scf.for [[LINE:%.*]] =
+// CHECK:           llvm.store {{.*}} : vector<32xi8>
+// CHECK:           scf.for {{.*}} {
+// CHECK:             scf.for {{.*}} iter_args({{.*}}) -> (i64) {
+// CHECK:         scf.for [[ROW:%.*]] =
+// CHECK:           scf.for [[COLUMN:%.*]] =
+// CHECK:             llvm.load {{.*}} -> vector<4xi32>
+// CHECK-NOT:       scf.for
+func.func @gathering(%x: memref<1x3x2x40x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %l: memref<1x5x320x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>, %y: memref<1x3x2x360x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>) {
+  lowbit.lines %x outs(%l : memref<1x5x320x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>) {padding = array<i64: 1, 1, 1, 5>} : memref<1x3x2x40x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>
+  lowbit.windows %l outs(%y : memref<1x3x2x360x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>) {channels = 40 : i64, kernel = array<i64: 3, 3>} : memref<1x5x320x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>
+  func.return
+}
