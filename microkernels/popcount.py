@@ -183,12 +183,6 @@ class NibblePopcount(BytePopcount):
 
     wide_words = 64
 
-    def cost(self, work: Contraction) -> float:
-        rows, columns = work.window.rows, work.window.columns
-        words = -(-work.inputs // self.channels_per_word)
-        wide = rows.kernel * columns.kernel == 1 and words <= self.wide_words
-        return super().cost(work) * (0.9 if wide else 1)
-
     def __init__(self, lanes: int):
         super().__init__(lanes, 3.5)
         self.name = f"popcount_nibbles_16x{lanes}"
@@ -199,6 +193,12 @@ class NibblePopcount(BytePopcount):
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)
+
+    def cost(self, work: Contraction) -> float:
+        rows, columns = work.window.rows, work.window.columns
+        words = -(-work.inputs // self.channels_per_word)
+        wide = rows.kernel * columns.kernel == 1 and words <= self.wide_words
+        return super().cost(work) * (0.9 if wide else 1)
 
     def input_layout(self, work: Contraction) -> Layout:
         *leading, channels = work.input_axes
