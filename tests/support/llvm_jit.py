@@ -17,6 +17,9 @@ from xdsl.passes import ModulePass
 
 from lowering.llvm.pipeline import LLVM
 
+COUNT = 64
+"""Elements of an array that a converted function takes."""
+
 _DIALECTS = (
     arith.Arith,
     builtin.Builtin,
@@ -94,7 +97,18 @@ class Jit:
         self.function(name, None, *[ctypes.c_void_p] * len(arrays))(*pointers)
 
 
-def elementwise(name: str, types: Sequence[str], result: str, ops: str, count: int = 64) -> str:
+def data(width: int, seed: int, *, unsigned: bool = False) -> np.ndarray:
+    """Return the ends of the range and random numbers between."""
+    dtype = np.dtype(f"{'u' if unsigned else ''}int{width}")
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(seed)
+    values = rng.integers(info.min, info.max, COUNT, dtype=dtype, endpoint=True)
+    ends = np.array([info.min, info.max, info.min + 1, 0, 1, info.max // 2], dtype)
+    values[: len(ends)] = rng.permutation(ends)
+    return values
+
+
+def elementwise(name: str, types: Sequence[str], result: str, ops: str, count: int = COUNT) -> str:
     """Return a function that does `ops`, from %0, %1, ... to %r, on each of `count` elements."""
     arguments = ", ".join(f"%a{i}: memref<{count}x{t}>" for i, t in enumerate(types))
     loads = "\n".join(
@@ -114,7 +128,7 @@ def elementwise(name: str, types: Sequence[str], result: str, ops: str, count: i
     }}"""
 
 
-def vectorwise(name: str, types: Sequence[str], result: str, ops: str, count: int = 64) -> str:
+def vectorwise(name: str, types: Sequence[str], result: str, ops: str, count: int = COUNT) -> str:
     """Return a function that does `ops`, from %0, %1, ... to %r, on vectors of `count` elements."""
     arguments = ", ".join(f"%a{i}: memref<{count}x{t}>" for i, t in enumerate(types))
     loads = "\n".join(
