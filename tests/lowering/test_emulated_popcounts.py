@@ -63,7 +63,7 @@ def run(
 def test_words_of_a_tap(tier: str, kernel: str):
     """Groups of 8 words and every rest, in taps that follow each other and in those that do not."""
     layers: list[tuple[LinearCase, Schedule]] = []
-    for number, words in enumerate((1, 2, 3, 5, 7, 8, 9, 15, 16, 17)):
+    for number, words in enumerate((1, 2, 3, 5, 7, 8, 9, 16)):
         pair, depth = BITS[number % 4], 32 * words - number % 3
         case = LinearCase("dense", *pair, height=3, channels=depth, outputs=33, seed=number)
         layers.append((case, Schedule()))
@@ -108,10 +108,11 @@ def test_channels(tier: str, kernel: str):
 
 
 def test_pairs_of_codes(tier: str, kernel: str):
-    """Each code with a few others, all of them over the codes."""
+    """Each code with a few others, all of them over the codes; fewer in half vectors."""
+    apart = 20 if NARROW in tier else 11
     layers: list[tuple[LinearCase, Schedule]] = []
     for first, activation in enumerate(CODE_SPELLINGS):
-        for step in range(first % 9, len(CODE_SPELLINGS), 9):
+        for step in range(first % apart, len(CODE_SPELLINGS), apart):
             case = LinearCase(
                 "dense",
                 activation,
@@ -123,10 +124,10 @@ def test_pairs_of_codes(tier: str, kernel: str):
             )
             if parse_code(activation).planes * parse_code(case.weight).planes <= 16:
                 layers.append((case, Schedule()))
-    assert run(tier, kernel, layers) > 15
+    assert run(tier, kernel, layers) > 8
 
 
-@pytest.mark.parametrize("unroll", [1, 6, 8, 31])
+@pytest.mark.parametrize("unroll", [1, 8, 31])
 def test_full_bytes(tier: str, kernel: str, unroll: int):
     """255 words of ones fill a byte of the adders' eights; one more wraps."""
     layers: list[tuple[LinearCase, Schedule]] = []

@@ -111,7 +111,7 @@ def gathers(drawn: Any, kind: str, tier: str, threads: int) -> None:
 def test_gathering(tier: str, kind: str):
     number, strategy = KINDS.index(kind), st.tuples(st.data(), st.integers(1, 3))
     number = 10 * number + TIERS.index(tier)
-    sample(lambda one: gathers(one[0], kind, tier, one[1]), number, strategy, count=16)
+    sample(lambda one: gathers(one[0], kind, tier, one[1]), number, strategy, count=12)
 
 
 def legal(case: LinearCase) -> LinearCase:
