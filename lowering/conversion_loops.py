@@ -1,8 +1,7 @@
 """Loops for ops that move data: `bitpack`, `unpack`, `relayout`, `transpose`, `corrections`.
 
-Packing the innermost axis of a plain tensor, and widening a plain tensor, are vectorised: one compare and
-one mask a plane and word (175 GB/s of input with AVX-512, `vptestmb` and `kmovq`). The rest goes element
-by element; weights take that way, once.
+Packing the innermost axis (`packing.py`), preparing what kernels read from planes (`preparation.py`) and
+widening a plain tensor are vectorised. The rest goes element by element; weights take that way, once.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import IntegerType, i8, i32
+from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.algebra import inside_terms
-from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import WindowAxis
 from lowbit_dialect.layout import PLANES, Term, storage_bytes
 from lowbit_dialect.ops.common import array, shaped
@@ -32,22 +30,26 @@ from lowering.elements import (
     storage_extents,
 )
 from lowering.fill import fill_words
+from lowering.packing import pack_rows, packs_rows
 from lowering.preparation import (
     build_tables,
     builds_tables,
     spread_nibbles,
     spreads_nibbles,
 )
-from lowering.tasks import Share, Units, count_up
+from lowering.tasks import Share, Units, in_steps
 from microkernels.address import move
-from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.emit import Emitter, vector
+from microkernels.target import Target
 
 COPY_LANES = 16
 BYTES_PER_NANOSECOND = 10
 """A guess, low enough for what is not vectorised to count as well."""
 
 
-def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) -> int:
+def convert_loops(
+    op: ConversionOp | TransposeOp, machine: Target, share: Share | None = None
+) -> int:
     """Replace an op that moves data between memrefs by loops, or by a share of the outermost one.
 
     Returns the extent of that.
@@ -56,7 +58,7 @@ def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) ->
     assert op.outs is not None
     moved = storage_bytes(shaped(op.input)) + storage_bytes(shaped(op.outs))
     if share is not None and moved // BYTES_PER_NANOSECOND < share.least:
-        convert_loops(op)
+        convert_loops(op, machine)
         return 1
     units = share and share.units
     source, target = Element(emit, op.input), Element(emit, op.outs)
@@ -64,8 +66,8 @@ def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) ->
     if isinstance(op, TransposeOp):
         order = array(op.permutation, ())
         extent = _by_element(emit, source, target, order, units)
-    elif _packs_rows(source, target):
-        extent = _pack_rows(emit, source, target, units)
+    elif packs_rows(source, target):
+        extent = pack_rows(emit, source, target, machine, units)
     elif builds_tables(source, target):
         extent = build_tables(emit, source, target, units)
     elif spreads_nibbles(source, target):
@@ -76,66 +78,6 @@ def convert_loops(op: ConversionOp | TransposeOp, share: Share | None = None) ->
         extent = _by_element(emit, source, target, order, units)
     Rewriter.erase_op(op)
     return extent
-
-
-def _packs_rows(source: Element, target: Element) -> bool:
-    """Whether a plain source is packed along its innermost axis, the other axes staying in order."""
-    rank = source.type.get_num_dims()
-    if source.layout is not None or target.layout is None or not target.layout.packed:
-        return False
-    word = target.word_term
-    expected = (*row_major(rank - 1), PLANES, Term(rank - 1, word.chain[:1]))
-    return target.terms == expected and len(word.chain) == 1 and not target.layout.msb
-
-
-def _pack_rows(emit: Emitter, source: Element, target: Element, units: Units | None) -> int:
-    shape, block = source.type.get_shape(), target.word_term.chain[0][1]
-    channels, rows = shape[-1], prod(shape[:-1])
-    item, word = source.dtype.itemsize, target.dtype.itemsize
-    words = -(-channels // block)
-    code = source.type.element_type
-    assert isinstance(code, CodeType)
-
-    def pack(x: SSAValue, y: SSAValue, lanes: int) -> None:
-        loaded = emit.load_some(x, vector(block, IntegerType(8 * item)), item, lanes)
-        bits = _plane_masks(emit, loaded, code, lanes)
-        for plane, mask in enumerate(bits):
-            out = emit.widen(mask, IntegerType(8 * word), signed=False)
-            emit.store(out, emit.offset(y, plane * words * word), word)
-
-    def row(indices: list[SSAValue]) -> None:
-        x = move(emit, source.operand.pointer, [(indices[0], channels * item)])
-        y = move(emit, target.operand.pointer, [(indices[0], code.planes * words * word)])
-        whole = channels // block
-
-        def full(at: list[SSAValue]) -> None:
-            pack(move(emit, x, [(at[0], block * item)]), move(emit, y, [(at[0], word)]), block)
-
-        if whole:
-            nest(emit, [whole], full)
-        if rest := channels - whole * block:
-            pack(emit.offset(x, whole * block * item), emit.offset(y, whole * word), rest)
-
-    nest(emit, [rows], row, units)
-    return rows
-
-
-def _plane_masks(emit: Emitter, values: SSAValue, code: CodeType, lanes: int) -> list[SSAValue]:
-    """For each plane, an integer whose bit `k` is that plane of decoded lane `k`; 0 above `lanes`."""
-    type = values.type
-    if code.is_odd:
-        values = emit.binary("sub", values, emit.constant(code.offset, type))
-        values = emit.binary("lshr", values, emit.constant(1, type))
-    total = lanes_of(type)
-    masks: list[SSAValue] = []
-    for plane in range(code.planes):
-        bit = emit.binary("and", values, emit.constant(1 << plane, type))
-        flags = emit.compare("ne", bit, emit.constant(0, type))
-        mask = emit.bitcast(flags, IntegerType(total))
-        if lanes < total and code.is_odd:
-            mask = emit.binary("and", mask, emit.constant((1 << lanes) - 1, mask.type))
-        masks.append(mask)
-    return masks
 
 
 def _copies_flat(source: Element, target: Element) -> bool:
@@ -181,31 +123,16 @@ def _copy_flat(emit: Emitter, source: Element, target: Element, units: Units | N
     if source.encoded:
         total, stored, sizes = storage_bytes(source.type), (i8, i8), (1, 1)
 
-    def move_lanes(x: SSAValue, y: SSAValue, lanes: int) -> None:
-        loaded = emit.load_some(x, vector(COPY_LANES, stored[0]), sizes[0], lanes)
+    def some(first: SSAValue, count: int) -> None:
+        x, y = (
+            move(emit, one.operand.pointer, [(first, size)])
+            for one, size in zip((source, target), sizes)
+        )
+        loaded = emit.load_some(x, vector(COPY_LANES, stored[0]), sizes[0], count)
         wide = emit.widen(loaded, stored[1], signed=source.dtype.kind == "i")
-        emit.store_some(wide, y, sizes[1], lanes)
+        emit.store_some(wide, y, sizes[1], count)
 
-    def full(at: SSAValue) -> None:
-        x, y = (
-            move(emit, one.operand.pointer, [(at, COPY_LANES * size)])
-            for one, size in zip((source, target), sizes)
-        )
-        move_lanes(x, y, COPY_LANES)
-
-    def short(_: SSAValue) -> None:
-        x, y = (
-            emit.offset(one.operand.pointer, whole * COPY_LANES * size)
-            for one, size in zip((source, target), sizes)
-        )
-        move_lanes(x, y, rest)
-
-    whole, rest = divmod(total, COPY_LANES)
-    if whole:
-        count_up(emit, whole, full, units and units.within(emit, 0, whole))
-    if rest:
-        count_up(emit, 1, short, units and units.within(emit, whole, 1))
-    return whole + bool(rest)
+    return in_steps(emit, total, COPY_LANES, some, units)
 
 
 def _by_element(

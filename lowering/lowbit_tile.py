@@ -312,7 +312,7 @@ def _tile(op: Operation, target: Target, share: Share | None = None) -> int:
             case ElementwiseOp():
                 return tile_elementwise(op, target, share)
             case ConversionOp() | TransposeOp():
-                return convert_loops(op, share)
+                return convert_loops(op, target, share)
             case GatherOp():
                 return gather_loops(op, share)
             case CorrectionsOp():

@@ -36,7 +36,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Term
 from lowering.elements import Element, Known, nest
 from lowering.moves import powers
-from lowering.tasks import Units, count_up
+from lowering.tasks import Units, in_steps
 from microkernels.address import move
 from microkernels.emit import Emitter, vector
 
@@ -97,28 +97,17 @@ SPREAD_BYTES = 32
 
 def _spread_run(emit: Emitter, x: SSAValue, y: SSAValue, size: int, units: Units | None) -> int:
     """Spread bytes that follow each other, or some blocks of them; return how many blocks there are."""
-    whole, rest = divmod(size, SPREAD_BYTES)
 
-    def spread(x: SSAValue, y: SSAValue, bytes: int) -> None:
-        loaded = emit.load(x, vector(bytes, i8), 1)
-        both = emit.widen(loaded, i16, signed=False)
-        both = emit.binary("or", both, emit.binary("shl", both, emit.constant(4, both.type)))
-        emit.store(emit.binary("and", both, emit.constant(0x0F0F, both.type)), y, 1)
+    def some(first: SSAValue, count: int) -> None:
+        begin = move(emit, x, [(first, 1)]), move(emit, y, [(first, 2)])
+        for offset, bytes in powers(count, SPREAD_BYTES):
+            loaded = emit.load(emit.offset(begin[0], offset), vector(bytes, i8), 1)
+            both = emit.widen(loaded, i16, signed=False)
+            both = emit.binary("or", both, emit.binary("shl", both, emit.constant(4, both.type)))
+            both = emit.binary("and", both, emit.constant(0x0F0F, both.type))
+            emit.store(both, emit.offset(begin[1], 2 * offset), 1)
 
-    def full(at: SSAValue) -> None:
-        here = move(emit, x, [(at, SPREAD_BYTES)])
-        spread(here, move(emit, y, [(at, 2 * SPREAD_BYTES)]), SPREAD_BYTES)
-
-    def short(_: SSAValue) -> None:
-        for offset, bytes in powers(rest, SPREAD_BYTES):
-            first = whole * SPREAD_BYTES + offset
-            spread(emit.offset(x, first), emit.offset(y, 2 * first), bytes)
-
-    if whole:
-        count_up(emit, whole, full, units and units.within(emit, 0, whole))
-    if rest:
-        count_up(emit, 1, short, units and units.within(emit, whole, 1))
-    return whole + bool(rest)
+    return in_steps(emit, size, SPREAD_BYTES, some, units)
 
 
 def builds_tables(source: Element, target: Element) -> bool:

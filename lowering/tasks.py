@@ -92,6 +92,27 @@ def count_up(
     emit.loop(low, high, step, (), inner)
 
 
+def in_steps(
+    emit: Emitter,
+    total: int,
+    size: int,
+    body: Callable[[SSAValue, int], None],
+    units: Units | None = None,
+) -> int:
+    """Call `body` with the first, and the number, of `size` items, and of what is left of `total`.
+
+    Returns how many steps that takes, of which `units` are done.
+    """
+    whole, rest = divmod(total, size)
+    if whole:
+        within = units and units.within(emit, 0, whole)
+        count_up(emit, whole, lambda at: body(emit.at("mul", at, size), size), within)
+    if rest:
+        within = units and units.within(emit, whole, 1)
+        count_up(emit, 1, lambda _: body(emit.index(whole * size), rest), within)
+    return whole + bool(rest)
+
+
 @dataclass(frozen=True)
 class Task:
     """An op that has moved to a function of its own."""

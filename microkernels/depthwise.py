@@ -83,5 +83,5 @@ class Depthwise(Microkernel):
 
 def depthwise_kernels(target: Target) -> list[Depthwise]:
     """The depthwise kernels that a target can run."""
-    lanes = max(128, target.vector_bits) // 32
+    lanes = target.simd_bits // 32
     return [Depthwise(i32, lanes), Depthwise(f32, lanes, fused=target.has("fma"))]

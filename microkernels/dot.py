@@ -168,7 +168,7 @@ class VnniDot(Dot):
 
 def dot_kernels(target: Target) -> list[Microkernel]:
     """The kernels on bytes that a target can run."""
-    bits = max(128, target.vector_bits)
+    bits = target.simd_bits
     lanes = bits // 32
     found: list[Microkernel] = []
     if target.has("ssse3"):

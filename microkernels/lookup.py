@@ -164,7 +164,7 @@ def lookup_kernels(target: Target) -> list[Lookup]:
     """The look-up kernels that a target can run."""
     if not target.has("ssse3"):
         return []
-    kernels = [Lookup(4, max(128, target.vector_bits) // 8)]
+    kernels = [Lookup(4, target.simd_bits // 8)]
     if all(target.has(feature) for feature in ("avx512vbmi", "avx512bitalg")):
         kernels.append(Lookup(6, 64))
     return kernels

@@ -242,7 +242,7 @@ class MultiplyElements(Microkernel):
 
 def multiply_kernels(target: Target) -> list[Microkernel]:
     """The multiply-add kernels that a target can run."""
-    bits = max(128, target.vector_bits)
+    bits = target.simd_bits
     return [
         MultiplyPairs(bits // 32),
         MultiplyBytePairs(bits // 32),

@@ -85,6 +85,11 @@ class Target:
         return replace(target, features=tuple(sorted(features)), **fields)
 
     @property
+    def simd_bits(self) -> int:
+        """Bits of its widest vectors; the scalar tier has vectors too, but counts no bits in them."""
+        return max(128, self.vector_bits)
+
+    @property
     def arch(self) -> str:
         """The first part of the triple, such as `x86_64`."""
         return self.triple.partition("-")[0]

@@ -31,7 +31,7 @@ def memory_probe(target: Target, kind: str) -> Callable[[int, int, int], int]:
 
 def memory_ir(target: Target, kind: str) -> str:
     """Write a probe of `KINDS` as LLVM IR."""
-    legacy, bits = target.vector_bits == 64, max(128, target.vector_bits)
+    legacy, bits = target.vector_bits == 64, target.simd_bits
     register = {512: "zmm", 256: "ymm", 128: "xmm"}[bits]
     access = _read(register) if kind == "read" else _write(register)
     shift = (_VECTORS * bits // 8).bit_length() - 1

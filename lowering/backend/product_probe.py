@@ -36,7 +36,7 @@ def product_probe(target: Target, kind: str) -> Probe:
 
 def product_ir(target: Target, kind: str) -> tuple[str, int]:
     """Write the probe of a kind of `KINDS` as LLVM IR, and the products of a round of it."""
-    bits = max(128, target.vector_bits)
+    bits = target.simd_bits
     register = _REGISTERS[target.vector_bits]
     if kind == "f32":
         if register == "xmm":

@@ -143,7 +143,7 @@ def _complete(op: Operation, converted: Any, constants: Mapping[str, bytes]) -> 
 
 def _with_attributes(text: str, target: Target) -> str:
     """Give every function the attributes that xDSL and llvmlite cannot express."""
-    width = max(target.vector_bits, 128)
+    width = target.simd_bits
     attributes = (
         f'attributes #0 = {{ nounwind "no-builtins" "prefer-vector-width"="{width}" '
         f'"target-cpu"="{target.cpu}" "target-features"="{feature_string(target)}" }}'
