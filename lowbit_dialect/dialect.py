@@ -21,7 +21,7 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
-from lowbit_dialect.ops.gather import LinesOp, WindowsOp
+from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.layout import (
     BitpackOp,
     ConstantOp,
@@ -47,6 +47,7 @@ Lowbit = Dialect(
         TransposeOp,
         SliceOp,
         LinesOp,
+        SubsampleOp,
         WindowsOp,
         Conv2dOp,
         DenseOp,

@@ -17,7 +17,7 @@ from xdsl.ir import Operation
 
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.common import array, element_of, spatial_axes
-from lowbit_dialect.ops.gather import LinesOp, WindowsOp
+from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
@@ -134,6 +134,13 @@ def lines(op: LinesOp, values: Values) -> Array:
     return padded.reshape(*padded.shape[:2], -1)
 
 
+def subsample(op: SubsampleOp, values: Values) -> Array:
+    """Every so many pixels of an image."""
+    rows, columns = array(op.strides, ())
+    x = values[op.input].transpose(op.image_axes)[:, ::rows, ::columns]
+    return x.transpose(np.argsort(op.image_axes))
+
+
 def windows(op: WindowsOp, values: Values) -> Array:
     """What each output of a window sees, end to end."""
     channels, kernel, strides, dilations = op.numbers
@@ -152,6 +159,7 @@ MEANING: dict[type[Operation], Callable[[Any, Values], Array]] = {
     ConstantOp: lambda op, values: op.array(),
     ReshapeOp: lambda op, values: values[op.input].reshape(op.result.type.get_shape()),
     LinesOp: lines,
+    SubsampleOp: subsample,
     WindowsOp: windows,
     TransposeOp: lambda op, values: values[op.input].transpose(array(op.permutation, ())),
     CorrectionsOp: corrections,

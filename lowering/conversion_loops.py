@@ -1,7 +1,8 @@
 """Loops for ops that move data: `bitpack`, `unpack`, `relayout`, `transpose`, `corrections`.
 
-Packing the innermost axis (`packing.py`), preparing what kernels read from planes (`preparation.py`) and
-widening a plain tensor are vectorised. The rest goes element by element; weights take that way, once.
+Packing and unpacking the innermost axis (`packing.py`), preparing what kernels read from planes
+(`preparation.py`) and widening a plain tensor are vectorised. The rest goes element by element; weights take
+that way, once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from lowering.elements import (
     storage_extents,
 )
 from lowering.fill import fill_words
-from lowering.packing import pack_rows, packs_rows
+from lowering.packing import are_rows, convert_rows
 from lowering.preparation import (
     build_tables,
     builds_tables,
@@ -66,8 +67,8 @@ def convert_loops(
     if isinstance(op, TransposeOp):
         order = array(op.permutation, ())
         extent = _by_element(emit, source, target, order, units)
-    elif packs_rows(source, target):
-        extent = pack_rows(emit, source, target, machine, units)
+    elif are_rows(source, target):
+        extent = convert_rows(emit, source, target, machine, units)
     elif builds_tables(source, target):
         extent = build_tables(emit, source, target, units)
     elif spreads_nibbles(source, target):

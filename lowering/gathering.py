@@ -7,7 +7,9 @@
         %y = lowbit.conv2d %windows, %flat {schedule = #lowbit.schedule<algorithm = im2col, ...>}
 
 Lines carry the planes of an input that is packed or whose producer can pack it, else elements, which are
-packed where a line holds many of them.
+packed where a line holds many of them. A window of one tap needs neither:
+
+    %windows = lowbit.subsample %x {strides = array<i64: 2, 2>}
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from lowbit_dialect.layout import Layout, layout_of, with_layout
-from lowbit_dialect.ops.common import shaped, tensor_of
-from lowbit_dialect.ops.gather import LinesOp, WindowsOp
+from lowbit_dialect.ops.common import element_of, shaped, tensor_of
+from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowering.line_loops import row_planes
@@ -39,7 +41,8 @@ def gather(op: LinearOp, kernel: Microkernel, storage: Storage) -> LinearOp:
     if op.corrections is not None:
         raise ValueError("im2col has no use for corrections of borders: leave them out")
     layout = kernel.input_layout(work.gathered)
-    windows = _windows(op, work, rows_of(layout) or layout, storage)
+    gathered = _sampled if work.subsamples else _windows
+    windows = gathered(op, work, rows_of(layout) or layout, storage)
     weights = _flat(op, storage.stored(op.weights, None), work)
     new = rebuild(
         op,
@@ -51,6 +54,17 @@ def gather(op: LinearOp, kernel: Microkernel, storage: Storage) -> LinearOp:
     new.results[0].name_hint = op.results[0].name_hint
     Rewriter.replace_op(op, new)
     return new
+
+
+def _sampled(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) -> SSAValue:
+    """The pixels that `op` reads, stored in `layout`, or in planes as they are."""
+    axes, format = work.input_axes, "nhwc" if work.input_axes[3] == 3 else "nchw"
+    planes = row_planes(axes) if layout.encoded and _has_planes(op.input) else None
+    image = planes or storage.channels_last(shaped(op.input), axes)
+    strides = work.window.rows.stride, work.window.columns.stride
+    sampled = SubsampleOp(storage.stored(op.input, image), strides, format=format)
+    kept = storage.kept(planes or layout, element_of(op.input.type))
+    return _add(sampled, op, kept, "windows")
 
 
 def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) -> SSAValue:

@@ -314,7 +314,7 @@ def _tile(op: Operation, target: Target, share: Share | None = None) -> int:
             case ConversionOp() | TransposeOp():
                 return convert_loops(op, target, share)
             case GatherOp():
-                return gather_loops(op, share)
+                return gather_loops(op, target, share)
             case CorrectionsOp():
                 return correction_loops(op, share)
             case _:

@@ -1,8 +1,8 @@
-"""Loops that pack elements, channels innermost, into planes in rows of words.
+"""Loops between elements, channels innermost, and their planes in rows of words.
 
 A compare gives the bits of one plane of a vector of elements; they are stored as they come, whatever the
-width of a word: `vptestmb` and `kmovq` with AVX-512, `vpsllw` and `vpmovmskb` with AVX2. Pixels of one plane
-whose words are full follow each other as one run.
+width of a word: `vptestmb` and `kmovq` with AVX-512, `vpsllw` and `vpmovmskb` with AVX2. Back, bits become
+masks that select the plane's weight. Pixels of one plane whose words are full follow each other as one run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from xdsl.dialects.builtin import IntegerType
+from xdsl.dialects.builtin import IntegerType, i1
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -19,7 +19,7 @@ from lowering.elements import Element, nest
 from lowering.moves import powers
 from lowering.tasks import Units, in_steps
 from microkernels.address import move
-from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.emit import Emitter, vector
 from microkernels.target import Target
 
 STEPS = 8
@@ -28,105 +28,106 @@ MASK_BITS = 64
 """Widest mask that is moved to memory at once."""
 
 
-def packs_rows(source: Element, target: Element) -> bool:
-    """Whether elements of whole axes are packed along the innermost one, in full words."""
-    layout = target.layout
-    if source.encoded or layout is None or not layout.packed or layout.msb:
+def are_rows(source: Element, target: Element) -> bool:
+    """Whether one holds elements of whole axes, the other their planes along the innermost, in full words."""
+    elements, planes = (target, source) if source.encoded else (source, target)
+    layout = planes.layout
+    if elements.encoded or layout is None or not layout.packed or layout.msb:
         return False
-    *leading, last = source.terms
+    *leading, last = elements.terms
     full = Term(last.axis, (("by", layout.word_width),))
-    whole = all(term.axis is not None and not term.chain for term in source.terms)
-    return whole and target.terms == (*leading, PLANES, full)
+    whole = all(term.axis is not None and not term.chain for term in elements.terms)
+    return whole and planes.terms == (*leading, PLANES, full)
 
 
-def pack_rows(
+def convert_rows(
     emit: Emitter, source: Element, target: Element, machine: Target, units: Units | None
 ) -> int:
-    """Pack all pixels, or some steps of them; return how many steps there are. See `packs_rows`."""
-    packer = RowPacker(emit, source, target, machine)
-    shape = source.type.get_shape()
+    """Pack or unpack all pixels, or some steps of them; return how many steps there are. See `are_rows`."""
+    rows = Rows(emit, source, target, machine)
 
     def some(first: SSAValue, count: int) -> None:
-        x = move(emit, source.operand.pointer, [(first, packer.pixel_bytes)])
-        packer.pack(x, packer.place(first), count, packer.pixel_bytes)
+        x = move(emit, source.operand.pointer, [(first, rows.sizes[0])])
+        y = move(emit, target.operand.pointer, [(first, rows.sizes[1])])
+        rows.convert(x, y, count, rows.sizes[0])
 
-    return in_steps(emit, prod(shape) // packer.channels, packer.pixels, some, units)
+    return in_steps(emit, prod(source.type.get_shape()) // rows.channels, rows.pixels, some, units)
 
 
-class RowPacker:
-    """Packs pixels of `channels` elements, where `packs_rows` says that it can."""
+class Rows:
+    """Packs or unpacks pixels, where `are_rows` says that it can."""
 
     def __init__(self, emit: Emitter, source: Element, target: Element, machine: Target):
-        code, word = source.type.element_type, target.word_term
+        self.emit, self._unpacks = emit, source.encoded
+        elements, planes = (target, source) if source.encoded else (source, target)
+        code, word = elements.type.element_type, planes.word_term
         assert isinstance(code, CodeType) and word.axis is not None
-        self.emit, self.code, self.target = emit, code, target
-        self.channels = source.type.get_shape()[word.axis]
-        self.item, self.block = source.dtype.itemsize, word.chain[0][1]
-        self.lanes = min(MASK_BITS, machine.simd_bits // 8 // self.item)
-        self.pixel_bytes = self.channels * self.item
-        self.plane_bytes = -(-self.channels // self.block) * self.block // 8
+        self._code, self._block = code, word.chain[0][1]
+        self.channels = elements.type.get_shape()[word.axis]
+        self._item = elements.dtype.itemsize
+        self._lanes = min(MASK_BITS, machine.simd_bits // 8 // self._item)
+        self._plane_bytes = -(-self.channels // self._block) * self._block // 8
+        sizes = self.channels * self._item, code.planes * self._plane_bytes
+        self.sizes = sizes[::-1] if self._unpacks else sizes
+        """Bytes of a pixel of the source and of the target."""
 
     @property
     def pixels(self) -> int:
         """Pixels a step."""
         if self._runs_on:
-            return max(1, STEPS * self.lanes // self.channels)
+            return max(1, STEPS * self._lanes // self.channels)
         return max(1, STEPS // len(list(self._pieces(self.channels))))
 
     @property
     def _runs_on(self) -> bool:
         """Whether the words of the next pixel follow with nothing between."""
-        return self.code.planes == 1 and self.channels % self.block == 0
+        return self._code.planes == 1 and self.channels % self._block == 0
 
-    def place(self, pixel: SSAValue) -> SSAValue:
-        """Where the words of a pixel begin."""
-        size = self.code.planes * self.plane_bytes
-        return move(self.emit, self.target.operand.pointer, [(pixel, size)])
-
-    def pack(self, x: SSAValue, y: SSAValue, count: int, apart: int) -> None:
-        """Pack `count` pixels that begin `apart` bytes from each other."""
+    def convert(self, x: SSAValue, y: SSAValue, count: int, apart: int) -> None:
+        """Convert `count` pixels that begin `apart` bytes from each other in the source, to `y`."""
         emit = self.emit
-        if self._runs_on and apart == self.pixel_bytes:
+        if self._runs_on and apart == self.sizes[0]:
             self._run(x, y, count * self.channels)
             return
         for pixel in range(count):
-            out = emit.offset(y, pixel * self.code.planes * self.plane_bytes)
+            out = emit.offset(y, pixel * self.sizes[1])
             self._run(emit.offset(x, pixel * apart), out, self.channels)
 
     def _run(self, x: SSAValue, y: SSAValue, length: int) -> None:
-        emit, step = self.emit, STEPS * self.lanes
+        """Convert elements that follow each other."""
+        emit, step = self.emit, STEPS * self._lanes
+        elements, planes = (y, x) if self._unpacks else (x, y)
         whole = length // step
 
-        def some(x: SSAValue, y: SSAValue, length: int) -> None:
-            for first, lanes, held in self._pieces(length):
-                self._piece(
-                    emit.offset(x, first * self.item), emit.offset(y, first // 8), lanes, held
-                )
-
         def full(at: list[SSAValue]) -> None:
-            some(
-                move(emit, x, [(at[0], step * self.item)]),
-                move(emit, y, [(at[0], step // 8)]),
-                step,
-            )
+            here = move(emit, elements, [(at[0], step * self._item)])
+            self._some(here, move(emit, planes, [(at[0], step // 8)]), step)
 
         if whole:
             nest(emit, [whole], full)
         done = whole * step
-        some(emit.offset(x, done * self.item), emit.offset(y, done // 8), length - done)
+        here = emit.offset(elements, done * self._item)
+        self._some(here, emit.offset(planes, done // 8), length - done)
+
+    def _some(self, elements: SSAValue, planes: SSAValue, length: int) -> None:
+        emit = self.emit
+        piece = self._unpack if self._unpacks else self._pack
+        for first, lanes, held in self._pieces(length):
+            here = emit.offset(elements, first * self._item)
+            piece(here, emit.offset(planes, first // 8), lanes, held)
 
     def _pieces(self, length: int) -> Iterator[tuple[int, int, int]]:
         """`(first, lanes, held)` of vectors of elements; the last holds fewer than it has lanes."""
-        whole = length // self.block * self.block
-        unit = min(self.block, self.lanes)
-        for first, count in powers(whole // unit, self.lanes // unit):
+        whole = length // self._block * self._block
+        unit = min(self._block, self._lanes)
+        for first, count in powers(whole // unit, self._lanes // unit):
             yield first * unit, count * unit, count * unit
         if length > whole:
-            yield whole, self.block, length - whole
+            yield whole, self._block, length - whole
 
-    def _piece(self, x: SSAValue, y: SSAValue, lanes: int, held: int) -> None:
-        emit, code, bits = self.emit, self.code, IntegerType(8 * self.item)
-        values = emit.load_some(x, vector(lanes, bits), self.item, held)
+    def _pack(self, x: SSAValue, y: SSAValue, lanes: int, held: int) -> None:
+        emit, code = self.emit, self._code
+        values = emit.load_some(x, vector(lanes, self._element), self._item, held)
         # Planes of an odd code are those of (value - offset) / 2; what is not there has none.
         if code.is_odd:
             values = emit.binary("sub", values, emit.constant(code.offset, values.type))
@@ -134,11 +135,26 @@ class RowPacker:
             bit = emit.constant(code.scale << plane, values.type)
             zero = emit.constant(0, values.type)
             flags = emit.compare("ne", emit.binary("and", values, bit), zero)
-            mask = emit.bitcast(flags, IntegerType(lanes_of(values.type)))
+            mask = emit.bitcast(flags, IntegerType(lanes))
             if held < lanes and code.is_odd:
                 mask = emit.binary("and", mask, emit.constant((1 << held) - 1, mask.type))
-            emit.store(mask, emit.offset(y, plane * self.plane_bytes), self._alignment(lanes))
+            emit.store(mask, emit.offset(y, plane * self._plane_bytes), self._alignment(lanes))
+
+    def _unpack(self, x: SSAValue, y: SSAValue, lanes: int, held: int) -> None:
+        emit, code, type = self.emit, self._code, vector(lanes, self._element)
+        total = emit.constant(code.offset, type)
+        for plane, weight in enumerate(code.plane_weights):
+            here = emit.offset(y, plane * self._plane_bytes)
+            mask = emit.load(here, IntegerType(lanes), self._alignment(lanes))
+            flags = emit.widen(emit.bitcast(mask, vector(lanes, i1)), self._element, signed=True)
+            value = emit.constant(code.scale * weight, type)
+            total = emit.binary("add", total, emit.binary("and", flags, value))
+        emit.store_some(total, x, self._item, held)
+
+    @property
+    def _element(self) -> IntegerType:
+        return IntegerType(8 * self._item)
 
     def _alignment(self, lanes: int) -> int:
         """Bytes that a mask is aligned to: as its word, however much of it, or of several, it is."""
-        return min(lanes, self.block) // 8
+        return min(lanes, self._block) // 8

@@ -13,6 +13,8 @@ from dataclasses import replace
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Layout, layout_of
+from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
 from microkernels.blocking import blocked, too_large
@@ -57,7 +59,22 @@ def schedule_of(op: LinearOp, target: Target) -> Schedule:
     pinned = op.schedule.data if op.schedule else Schedule()
     if op.corrections is not None:  # of the borders that the op has as it stands
         pinned = pinned.completed(Schedule(algorithm="direct"))
-    return default_schedule(op.contraction, op.accumulator, target, pinned)
+    work = op.contraction
+    schedule = default_schedule(work, op.accumulator, target, pinned)
+    if work.subsamples and not pinned.algorithm and cannot_gather(work) is None:
+        kernel = find_kernel(schedule.microkernel, target)
+        if not _read_as_stored(op, kernel.input_layout(work)):
+            pinned = pinned.completed(Schedule(algorithm="im2col"))
+            return default_schedule(work, op.accumulator, target, pinned)
+    return schedule
+
+
+def _read_as_stored(op: LinearOp, layout: Layout) -> bool:
+    """Whether a kernel that reads `layout` reads planes as they are, or as what computes them stores them."""
+    stored = layout_of(shaped(op.input))
+    packed = (stored is not None and stored.packed) or isinstance(op.input.owner, LinearOp)
+    word = layout.word_term
+    return packed and layout.packed and word is not None and len(word.chain) == 1
 
 
 def default_schedule(

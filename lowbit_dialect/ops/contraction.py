@@ -47,6 +47,13 @@ class Contraction:
         return replace(self, window=window, inputs=self.depth)
 
     @property
+    def subsamples(self) -> bool:
+        """Whether the windows are single pixels of which some are skipped."""
+        axes = (self.window.rows, self.window.columns)
+        single = all((a.kernel, a.before, a.after) == (1, 0, 0) for a in axes)
+        return single and self != self.gathered
+
+    @property
     def pixels(self) -> int:
         """Outputs that use the same weights."""
         return self.batch * self.window.rows.out * self.window.columns.out

@@ -1,4 +1,4 @@
-"""`lines` and `windows`: the two steps that make a 1x1 convolution of one with a window (im2col).
+"""What gathers the elements that a convolution reads (im2col): `lines` and `windows`, or `subsample`.
 
 A line is a row of an image with its padding, pixels end to end, so that the elements under one row of a
 window follow each other whatever the number of channels; `windows` puts those of all rows of the window end
@@ -8,6 +8,11 @@ to end:
            -> tensor<1x30x1950x!lowbit.uint<1>>
     %y = lowbit.windows %l {channels = 65 : i64, kernel = array<i64: 3, 3>}
            : tensor<1x30x1950x!lowbit.uint<1>> -> tensor<1x28x28x585x!lowbit.uint<1>>
+
+A window of a single tap that skips pixels needs no lines:
+
+    %y = lowbit.subsample %x {strides = array<i64: 2, 2>} : tensor<1x28x28x128x!lowbit.uint<1>>
+           -> tensor<1x14x14x128x!lowbit.uint<1>>
 """
 
 from __future__ import annotations
@@ -50,7 +55,7 @@ from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 
 
 class GatherOp(IRDLOperation, ABC):
-    """What both steps share."""
+    """What they share."""
 
     FORM: ClassVar[str] = (
         "$input (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) "
@@ -123,6 +128,43 @@ class LinesOp(GatherOp):
         batch, height, width, channels = (shape[axis] for axis in self.image_axes)
         lines = batch, top + height + bottom, (left + width + right) * channels
         expect_output(self, lines, element)
+
+
+@irdl_op_definition
+class SubsampleOp(GatherOp):
+    """Some pixels of an image, evenly spaced: `y[n, i, j, c] = x[n, i s, j s, c]`."""
+
+    name = "lowbit.subsample"
+    strides = prop_def(integers("strides", 2))
+    assembly_format = GatherOp.FORM
+
+    def __init__(
+        self, input: SSAValue | Operation, strides: Sequence[int], *, format: str = "nhwc"
+    ):
+        value = SSAValue.get(input)
+        super().__init__(
+            operands=[input, None],
+            result_types=[TensorType(element_of(value.type), _sampled(value, strides, format))],
+            properties={"strides": ints(strides), "format": StringAttr(format)},
+        )
+
+    def verify_(self) -> None:
+        self._verify_gather(4)
+        strides = array(self.strides, ())
+        expect(
+            all(1 <= one <= LIMIT for one in strides),
+            f"strides are 1 to {LIMIT}, not {list(strides)}",
+        )
+        shape = _sampled(self.input, strides, self.format.data)
+        expect_output(self, shape, element_of(self.input.type))
+
+
+def _sampled(image: SSAValue, strides: Sequence[int], format: str) -> list[int]:
+    """Shape of every so many pixels of an image."""
+    shape = list(shape_of(image))
+    for axis, stride in zip(spatial_axes(format), strides):
+        shape[axis] = -(-shape[axis] // stride)
+    return shape
 
 
 @irdl_op_definition
