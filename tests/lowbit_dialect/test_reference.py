@@ -23,7 +23,7 @@ from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.gather import LinesOp, WindowsOp
+from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.reference import evaluate_op, run
 
@@ -171,6 +171,19 @@ def test_a_large_pad_value_between_codes():
     case = replace(BITSERIAL, activation="odd3", weight="ternary", pad_value=-4)
     x, w = case.arrays()
     assert np.array_equal(run(corrected(case), x, w)[0], naive(case, x, w))
+
+
+@pytest.mark.parametrize("format", ["nhwc", "nchw"])
+def test_subsample(format: str):
+    """Rows 0 and 2 of three, columns 0, 3 and 6 of seven."""
+    x = np.arange(42, dtype=np.uint8).reshape(1, 3, 7, 2)
+    wanted = x[:, [0, 2]][:, :, [0, 3, 6]]
+    order = (0, 3, 1, 2) if format == "nchw" else (0, 1, 2, 3)
+    x, wanted = x.transpose(order), wanted.transpose(order)
+    block = Block(arg_types=[TensorType(parse_code("uint6"), x.shape)])
+    op = SubsampleOp(block.args[0], (2, 3), format=format)
+    op.verify()
+    assert np.array_equal(evaluate_op(op, {block.args[0]: x}), wanted)
 
 
 @settings(max_examples=60)

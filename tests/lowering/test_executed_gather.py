@@ -1,4 +1,4 @@
-"""im2col between guards: `lines` and `windows` in layouts moved in vectors and in others; convolutions."""
+"""im2col between guards: `lines`, `windows` and `subsample` in layouts moved in vectors, and in others."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,10 +26,10 @@ from xdsl.ir import Operation
 from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.codes import CodeType, parse_code
-from lowbit_dialect.layout import Layout, Term, with_layout
+from lowbit_dialect.layout import Layout, Term, layout_of, with_layout
 from lowbit_dialect.ops.common import spatial_axes
 from lowbit_dialect.ops.elementwise import ThresholdOp
-from lowbit_dialect.ops.gather import GatherOp, LinesOp, WindowsOp
+from lowbit_dialect.ops.gather import GatherOp, LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.schedule import Schedule
 from lowering.line_loops import row_planes
 from lowering.runs import line_pixels, runs_of
@@ -114,6 +114,30 @@ def test_gathering(tier: str, kind: str):
     sample(lambda one: gathers(one[0], kind, tier, one[1]), number, strategy, count=12)
 
 
+def subsamples(drawn: Any, kind: str, tier: str, threads: int) -> None:
+    """Pixels packed, unpacked, copied, or element by element."""
+    draw, code, format = drawn.draw, drawn.draw(code_types()), drawn.draw(FORMATS)
+    axes = (0, *spatial_axes(format))
+    sizes = [draw(st.integers(1, most)) for most in (3, 9, 20)] + [draw(st.sampled_from(CHANNELS))]
+    shape = tuple(sizes[axes.index(axis)] for axis in range(4))
+    strides, net = [draw(st.integers(1, 4)) for _ in range(2)], Net()
+    x = net.input(shape, code, layout=draw(layouts_of(axes, code, kind)))
+    same, other = draw(st.booleans()), draw(layouts_of(axes, code, draw(st.sampled_from(KINDS))))
+    op = SubsampleOp(x, strides, format=format)
+    value = net.add(stored(op, layout_of(x.type) if same else other))  # pyright: ignore
+    random = np.random.default_rng(draw(seeds()))
+    sets = [[data(code, shape, fill, random)] for fill in ("random", "maximum", "minimum")]
+    check(net.module(value), sets, tier, threads=threads)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tier", TIERS)
+def test_subsampling(tier: str, kind: str):
+    number, strategy = KINDS.index(kind), st.tuples(st.data(), st.integers(1, 3))
+    number = 200 + 10 * number + TIERS.index(tier)
+    sample(lambda one: subsamples(one[0], kind, tier, one[1]), number, strategy, count=12)
+
+
 def legal(case: LinearCase) -> LinearCase:
     """A case that im2col executes: one group, padded with a value of the code."""
     values = parse_code(case.activation).values()
@@ -134,6 +158,24 @@ def test_convolutions(tier: str, part: int):
 
     cases = linear_cases(ops=("conv2d",), largest=7).map(legal)
     sample(run, 100 + 10 * part + TIERS.index(tier), cases)
+
+
+@pytest.mark.parametrize("format", ["nhwc", "nchw"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_single_taps_that_skip_pixels(tier: str, format: str):
+    """By the default: from elements, and from planes that a kernel reads otherwise."""
+
+    def run(case: LinearCase) -> None:
+        module = program_for(case)
+        sets = [case.arrays(), *(replace(case, fills=one).arrays() for one in (("max", "max"),))]
+        check(module, sets, tier, threads=1 + case.channels % 2)
+
+    def skipping(case: LinearCase) -> LinearCase:
+        case = replace(case, kernel=(1, 1), padding=(0, 0, 0, 0), groups=1, format=format)
+        return replace(case, strides=(2, max(case.strides)), height=5, width=3 + case.height)
+
+    cases = linear_cases(ops=("conv2d",), largest=7).map(skipping)
+    sample(run, 300 + 10 * len(format) + TIERS.index(tier), cases)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 31, 33, 63, 65])

@@ -917,6 +917,22 @@ func.func @lines_shape(%x: tensor<1x2x2x3x!lowbit.uint<1>>) {
 
 // -----
 
+// ERROR: strides are 1 to 1048576, not [1, 0]
+func.func @subsample_strides(%x: tensor<1x2x2x3x!lowbit.uint<1>>) {
+  %0 = lowbit.subsample %x {strides = array<i64: 1, 0>} : tensor<1x2x2x3x!lowbit.uint<1>> -> tensor<1x2x2x3x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: computes a shape of 1x2x1x3, but its result is tensor<1x1x1x3x!lowbit.uint<1>>
+func.func @subsample_shape(%x: tensor<1x3x2x3x!lowbit.uint<1>>) {
+  %0 = lowbit.subsample %x {strides = array<i64: 2, 2>} : tensor<1x3x2x3x!lowbit.uint<1>> -> tensor<1x1x1x3x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
 // ERROR: channels, kernel, strides and dilations are 1 to 1048576
 func.func @windows_channels(%x: tensor<1x2x6x!lowbit.uint<1>>) {
   %0 = lowbit.windows %x {channels = 0 : i64, kernel = array<i64: 2, 2>} : tensor<1x2x6x!lowbit.uint<1>> -> tensor<1x1x1x4x!lowbit.uint<1>>

@@ -76,6 +76,17 @@ func.func @gathering(%x: tensor<2x5x4x3x!lowbit.odd<2>>) -> tensor<2x18x3x2x!low
 
 // -----
 
+// CHECK-LABEL: @subsampling
+func.func @subsampling(%x: tensor<2x3x5x4x!lowbit.odd<2>>, %y: memref<1x5x4x3x!lowbit.uint<1>>, %z: memref<1x2x4x3x!lowbit.uint<1>>) -> tensor<2x3x3x2x!lowbit.odd<2>> {
+  // CHECK-NEXT: lowbit.subsample %x {strides = array<i64: 2, 3>, format = "nchw"} : tensor<2x3x5x4x!lowbit.odd<2>> -> tensor<2x3x3x2x!lowbit.odd<2>>
+  %0 = lowbit.subsample %x {strides = array<i64: 2, 3>, format = "nchw"} : tensor<2x3x5x4x!lowbit.odd<2>> -> tensor<2x3x3x2x!lowbit.odd<2>>
+  // CHECK-NEXT: lowbit.subsample %y outs(%z : {{.*}}) {strides = array<i64: 4, 1>} : memref<1x5x4x3x!lowbit.uint<1>>
+  lowbit.subsample %y outs(%z : memref<1x2x4x3x!lowbit.uint<1>>) {strides = array<i64: 4, 1>} : memref<1x5x4x3x!lowbit.uint<1>>
+  func.return %0 : tensor<2x3x3x2x!lowbit.odd<2>>
+}
+
+// -----
+
 // CHECK-LABEL: @gathering_buffers
 func.func @gathering_buffers(%x: memref<1x3x4x5x!lowbit.uint<1>>, %l: memref<1x5x18x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>, %y: memref<1x4x5x12x!lowbit.uint<1>>) {
   // CHECK-NEXT: lowbit.lines %x outs(%l : {{.*}}) {padding = array<i64: 1, 1, 0, 0>, format = "nchw"} : memref<1x3x4x5x!lowbit.uint<1>>

@@ -86,3 +86,15 @@ func.func @gathering(%x: memref<1x3x2x40x!lowbit.uint<1>, #lowbit.layout<[d0, d1
   lowbit.windows %l outs(%y : memref<1x3x2x360x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>) {channels = 40 : i64, kernel = array<i64: 3, 3>} : memref<1x5x320x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>
   func.return
 }
+
+// -----
+
+// Pixels that are read are packed, all of a row in a straight line; records of pixels are copied.
+
+// CHECK-LABEL: @subsampling
+// CHECK-COUNT-2:   vector<32xi8>
+// CHECK:           llvm.icmp "ne"
+func.func @subsampling(%x: memref<1x3x3x32x!lowbit.uint<1>>, %y: memref<1x2x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>) {
+  lowbit.subsample %x outs(%y : memref<1x2x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>) {strides = array<i64: 2, 2>} : memref<1x3x3x32x!lowbit.uint<1>>
+  func.return
+}
