@@ -2,8 +2,8 @@
 
 Those with the fewest issue slots for an output: of the instructions (`Microkernel.cost`, padding of words and
 vectors included), or, where few pixels share the weights, of streaming these; and an output's part of
-gathering windows, whose words are full (`microkernels/gathering.py`). The block follows
-(`microkernels/blocking.py`).
+gathering windows, whose words are full (`microkernels/gathering.py`). Single taps that skip pixels are
+gathered where these would be converted otherwise. The block follows (`microkernels/blocking.py`).
 """
 
 from __future__ import annotations
@@ -60,21 +60,26 @@ def schedule_of(op: LinearOp, target: Target) -> Schedule:
     if op.corrections is not None:  # of the borders that the op has as it stands
         pinned = pinned.completed(Schedule(algorithm="direct"))
     work = op.contraction
-    schedule = default_schedule(work, op.accumulator, target, pinned)
     if work.subsamples and not pinned.algorithm and cannot_gather(work) is None:
+        gathering = pinned.completed(Schedule(algorithm="im2col"))
+        schedule = default_schedule(work, op.accumulator, target, gathering)
         kernel = find_kernel(schedule.microkernel, target)
         if not _read_as_stored(op, kernel.input_layout(work)):
-            pinned = pinned.completed(Schedule(algorithm="im2col"))
-            return default_schedule(work, op.accumulator, target, pinned)
-    return schedule
+            return schedule
+    return default_schedule(work, op.accumulator, target, pinned)
 
 
 def _read_as_stored(op: LinearOp, layout: Layout) -> bool:
-    """Whether a kernel that reads `layout` reads planes as they are, or as what computes them stores them."""
+    """Whether a kernel that reads `layout` needs no conversion: of elements, or of planes in rows.
+
+    Those may be stored so, or an op before may do it.
+    """
     stored = layout_of(shaped(op.input))
-    packed = (stored is not None and stored.packed) or isinstance(op.input.owner, LinearOp)
+    planes = (stored is not None and stored.packed) or isinstance(op.input.owner, LinearOp)
+    if not layout.encoded:
+        return not planes
     word = layout.word_term
-    return packed and layout.packed and word is not None and len(word.chain) == 1
+    return planes and layout.packed and word is not None and len(word.chain) == 1
 
 
 def default_schedule(

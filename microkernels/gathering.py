@@ -33,6 +33,8 @@ def fills_words(work: Contraction, kernel: Microkernel) -> bool:
 
 def gathering(work: Contraction, kernel: Microkernel) -> float:
     """Issue slots of gathering one window for a kernel."""
+    if work.subsamples:
+        return 0  # pixels as they lie, and fewer of them
     rows, columns = work.window.rows, work.window.columns
     joined = columns.kernel if columns.dilation == 1 else 1
     runs, length = rows.kernel * columns.kernel // joined, joined * work.inputs
