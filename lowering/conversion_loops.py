@@ -1,8 +1,8 @@
 """Loops for ops that move data: `bitpack`, `unpack`, `relayout`, `transpose`, `corrections`.
 
 Packing and unpacking the innermost axis (`packing.py`), preparing what kernels read from planes
-(`preparation.py`) and widening a plain tensor are vectorised. The rest goes element by element; weights take
-that way, once.
+(`preparation.py`), turning channels from first to last or back (`transposing.py`) and widening a plain
+tensor are vectorised. The rest goes element by element; weights take that way, once.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from lowering.preparation import (
     spreads_nibbles,
 )
 from lowering.tasks import Share, Units, in_steps
+from lowering.transposing import turn, turn_of
 from microkernels.address import move
 from microkernels.emit import Emitter, vector
 from microkernels.target import Target
@@ -66,6 +67,9 @@ def convert_loops(
     order: Sequence[int] = range(source.type.get_num_dims())
     if isinstance(op, TransposeOp):
         order = array(op.permutation, ())
+    if (by := turn_of(source, target, order)) is not None:
+        extent = turn(emit, source, target, by, units)
+    elif isinstance(op, TransposeOp):
         extent = _by_element(emit, source, target, order, units)
     elif are_rows(source, target):
         extent = convert_rows(emit, source, target, machine, units)
@@ -113,7 +117,9 @@ def _in_order(element: Element) -> bool:
     if prod(storage_extents(element)) != prod(shape):
         return False
     order = [
-        (term.axis, [(kind != "by", block) for kind, block in term.chain]) for term in element.terms
+        (term.axis, [(kind != "by", block) for kind, block in term.chain])
+        for term, extent in zip(element.terms, storage_extents(element))
+        if extent > 1
     ]
     return order == sorted(order, key=lambda pair: (pair[0] or 0, pair[1]))
 

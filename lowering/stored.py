@@ -10,7 +10,10 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
 from lowbit_dialect.ops.common import shaped, tensor_of
+from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, convert_layout
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.reference import MEANING, evaluate_op
 from lowering.elements import row_major
 
@@ -43,6 +46,10 @@ def fold(op: Operation) -> Operation:
     return ConstantOp.of(evaluate_op(op, values), shaped(op.results[0]).element_type)
 
 
+_WRITERS = (ConstantOp, LinearOp, PoolOp, ElementwiseOp)
+"""Ops that store their results as they are wanted, or channels last."""
+
+
 class Storage:
     """Lays out the values of one function."""
 
@@ -70,6 +77,8 @@ class Storage:
         if rows not in (None, layout_of(shaped(value))) and not isinstance(value.owner, ConstantOp):
             # What is prepared from planes in rows starts there: the producer may store those itself.
             value = self.stored(value, rows)
+        elif layout is not None and layout.packed and not isinstance(value.owner, _WRITERS):
+            value = self._in_order(value, layout)
         owner = value.owner
         if isinstance(owner, ConstantOp):
             type = tensor_of(value)
@@ -89,6 +98,19 @@ class Storage:
         Rewriter.insert_op(op, where)
         return op.results[0]
 
+    def _in_order(self, value: SSAValue, layout: Layout) -> SSAValue:
+        """Elements of `value` in the order in which `layout` has planes in rows: packing is quick then."""
+        *leading, planes, word = layout.terms
+        if layout_of(shaped(value)) is not None or planes != PLANES or word.axis is None:
+            return value
+        if any(term.axis is None or term.chain for term in leading):
+            return value
+        axes, name = (*(term.axis or 0 for term in leading), word.axis), value.name_hint
+        turned = self.stored(value, self.channels_last(shaped(value), axes))
+        if name and turned is not value:
+            turned.name_hint = f"{name}_turned"
+        return turned
+
     def channels_last(self, type: Any, axes: tuple[int, ...]) -> Layout | None:
         """Layout of unpacked elements with the channels innermost; None if they lie so anyway."""
         if axes[-1] == type.get_num_dims() - 1:
@@ -102,42 +124,47 @@ class Storage:
 
         Packed planes can be written where a vector has at least 8 lanes and there is one group.
         """
-        result = op.results[0]
-        type = tensor_of(result)
-        wanted = layout_of(type)
+        type, packs = tensor_of(op.results[0]), lanes >= 8 and groups == 1
+        wanted, natural = layout_of(type), self.channels_last(type, axes)
         rows = Layout.of(", ".join([*(f"d{a}" for a in axes[:-1]), "planes", f"d{axes[-1]} by 32"]))
-        direct = wanted == rows and lanes >= 8 and groups == 1
-        if not direct:
-            natural = self.channels_last(type, axes)
-            if natural != wanted:
-                self._write(op, natural, wanted)
-                wanted = natural
-        if wanted is None and lanes >= 8 and groups == 1:
+        if packs and (wanted == rows or (wanted is None and self._write_planes(op, rows))):
+            return
+        if natural != wanted:
+            self._write(op, natural, wanted)
+            wanted = natural
+        if wanted is None and packs:
             self._write_planes(op, rows)
 
     def _write(self, op: Operation, natural: Layout | None, wanted: Layout | None) -> None:
-        """Make `op` store `natural` and convert its result to `wanted` for its users."""
+        """Make `op` store `natural`, which conversions start from, and convert it for its other users."""
         result = op.results[0]
-        type = tensor_of(result)
-        result = Rewriter.replace_value_with_new_type(result, with_layout(type, natural))
+        result = Rewriter.replace_value_with_new_type(
+            result, with_layout(tensor_of(result), natural)
+        )
+        for user in [use.operation for use in result.uses]:
+            if isinstance(user, ConversionOp) and layout_of(shaped(user.results[0])) == natural:
+                Rewriter.replace_op(user, [], [result])
+        if all(isinstance(use.operation, ConversionOp) for use in result.uses):
+            return
         conversion = convert_layout(result, wanted)
         assert conversion is not None
         Rewriter.insert_op(conversion, InsertPoint.after(op))
         result.replace_uses_with_if(
-            conversion.results[0], lambda use: use.operation is not conversion
+            conversion.results[0], lambda use: not isinstance(use.operation, ConversionOp)
         )
         self._converted[result, wanted] = conversion.results[0]
 
-    def _write_planes(self, op: Operation, rows: Layout) -> None:
-        """If every user packs the result in the same way, write it packed."""
+    def _write_planes(self, op: Operation, rows: Layout) -> bool:
+        """If every user packs the result in the same way, write it packed; return whether that is so."""
         result = op.results[0]
         users = [use.operation for use in result.uses]
         kinds = {
             layout_of(shaped(user.results[0])) if isinstance(user, ConversionOp) else None
             for user in users
         }
-        if users and kinds == {rows}:
-            type = tensor_of(result)
-            result = Rewriter.replace_value_with_new_type(result, with_layout(type, rows))
-            for user in users:
-                Rewriter.replace_op(user, [], [result])
+        if not users or kinds != {rows}:
+            return False
+        result = Rewriter.replace_value_with_new_type(result, with_layout(tensor_of(result), rows))
+        for user in users:
+            Rewriter.replace_op(user, [], [result])
+        return True

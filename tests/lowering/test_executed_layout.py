@@ -13,7 +13,7 @@ from strategies import code_types, layouts, seeds, summed_codes, table_layouts
 from xdsl.dialects.builtin import IntegerType, f32, i8, i16, i32, i64
 from xdsl.ir import Attribute
 
-from lowbit_dialect.codes import parse_code
+from lowbit_dialect.codes import CodeType, parse_code
 from lowbit_dialect.layout import PLANES, Layout, Term, storage_dtype
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp, convert_layout
 
@@ -139,6 +139,32 @@ def test_transpose_and_reshape(tier: str):
         check(net.module(y), [[data(element, shape, "random", random)]], tier)
 
     sample(run, TIERS.index(tier), st.data())
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_axes_that_turn_round(tier: str):
+    """Channels to the end or back, by an op or a layout; images and channels of less and more than a tile."""
+
+    def run(drawn: Any) -> None:
+        draw, last = drawn.draw, drawn.draw(st.booleans())
+        element = draw(st.one_of(code_types(), st.sampled_from((i8, i16, i32, f32))))
+        size, sizes = draw(st.sampled_from(EXTENTS)), st.integers(1, 9)
+        pixels, batch = [draw(sizes), draw(sizes)], draw(st.integers(1, 2))
+        shape = (batch, *pixels, size) if last else (batch, size, *pixels)
+        order = (0, 3, 1, 2) if last else (0, 2, 3, 1)
+        net = Net()
+        if isinstance(element, CodeType) and draw(st.booleans()):
+            turned = Layout(tuple(map(Term, order)), IntegerType(8 * element.storage.itemsize))
+            layouts = (None, turned) if draw(st.booleans()) else (turned, None)
+            op = convert_layout(net.input(shape, element, layout=layouts[0]), layouts[1])
+            assert op is not None
+        else:
+            op = TransposeOp(net.input(shape, element), order)
+        random = np.random.default_rng(draw(seeds()))
+        sets = [[data(element, shape, "random", random)]]
+        check(net.module(net.add(op)), sets, tier, threads=1 + size % 3)
+
+    sample(run, 3000 + TIERS.index(tier), st.data())
 
 
 @pytest.mark.parametrize("tier", TIERS)

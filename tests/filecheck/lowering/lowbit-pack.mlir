@@ -108,6 +108,29 @@ func.func @gathered(%x: tensor<1x4x5x3x!lowbit.uint<1>, #lowbit.layout<[d0, d1, 
 
 // -----
 
+// Channels first: the input is turned round before it is packed, the first layer writes planes, the last one is
+// turned back.
+
+// CHECK-LABEL: @channels_first
+// CHECK:         %x_turned = lowbit.relayout %x : tensor<1x64x5x5x!lowbit.uint<1>> -> tensor<1x64x5x5x!lowbit.uint<1>, #lowbit.layout<[d0, d2, d3, d1], i8>>
+// CHECK-NEXT:    %x_turned_packed = lowbit.bitpack %x_turned : {{.*}} -> tensor<1x64x5x5x!lowbit.uint<1>, #lowbit.layout<[d0, d2, d3, planes, d1 by 32], i32>>
+// CHECK:         %[[FIRST:[0-9]+]] = lowbit.conv2d %x_turned_packed
+// CHECK:         -> tensor<1x64x5x5x!lowbit.uint<1>, #lowbit.layout<[d0, d2, d3, planes, d1 by 32], i32>>
+// CHECK-NEXT:    %[[SECOND:[0-9]+]] = lowbit.conv2d %[[FIRST]]
+// CHECK-NEXT:    lowbit.relayout %[[SECOND]] : tensor<1x64x5x5xi32, #lowbit.layout<[d0, d2, d3, d1], i32>> -> tensor<1x64x5x5xi32>
+func.func @channels_first(%x: tensor<1x64x5x5x!lowbit.uint<1>>, %w: tensor<64x64x1x1x!lowbit.uint<1>>) -> tensor<1x64x5x5xi32> {
+  %t = lowbit.constant dense<7> : tensor<1x1xi32> -> tensor<1x1xi32>
+  %0 = lowbit.conv2d %x, %w {format = "nchw", schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} epilogue {
+  ^bb0(%a: i32):
+    %c = lowbit.threshold %a, %t : i32, tensor<1x1xi32> -> !lowbit.uint<1>
+    lowbit.yield %c : !lowbit.uint<1>
+  } : tensor<1x64x5x5x!lowbit.uint<1>>, tensor<64x64x1x1x!lowbit.uint<1>> -> tensor<1x64x5x5x!lowbit.uint<1>>
+  %1 = lowbit.conv2d %0, %w {format = "nchw", schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<1x64x5x5x!lowbit.uint<1>>, tensor<64x64x1x1x!lowbit.uint<1>> -> tensor<1x64x5x5xi32>
+  func.return %1 : tensor<1x64x5x5xi32>
+}
+
+// -----
+
 // A single tap that skips pixels has only those packed that it reads; planes as they lie are read in place.
 
 // CHECK-LABEL: @skipping
