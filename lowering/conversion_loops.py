@@ -160,6 +160,11 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
     weights, table = Element(emit, op.weights), Element(emit, op.outs)
     a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
     rows, columns = work.window.rows, work.window.columns
+    extents, reads = storage_extents(table), rows.kernel * columns.kernel * work.inputs
+    # An element takes a nanosecond or more to read.
+    if share is not None and prod(extents) * reads < share.least:
+        correction_loops(op)
+        return 1
 
     def bounds(axis: WindowAxis, index: SSAValue) -> tuple[SSAValue, SSAValue]:
         """Taps inside for a border class: those of an output that has the class."""
@@ -196,9 +201,9 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
         pointer = move(emit, table.operand.pointer, list(zip(indices, strides)))
         emit.store(places.only(total), pointer, 4)
 
-    nest(emit, storage_extents(table), entry, share and share.units)
+    nest(emit, extents, entry, share and share.units)
     Rewriter.erase_op(op)
-    return outermost(storage_extents(table))
+    return outermost(extents)
 
 
 def _sum(

@@ -160,7 +160,8 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
     """
     layout = kernel.weight_layout(work, 1)
     planes = work.weight.planes if layout.packed and isinstance(work.weight, CodeType) else 1
-    bytes = -(-work.inputs // kernel.channels_per_word) * kernel.word_bytes * planes
+    words = -(-work.inputs // kernel.channels_per_word)
+    bytes = words * planes * kernel.weight_bytes / kernel.lanes
     _, outputs = kernel.channels(work)
     lanes = -(-outputs // kernel.lanes) * kernel.lanes / outputs
     slots = max(kernel.cost(work), bytes / (STREAMED_BYTES * work.pixels)) * lanes
