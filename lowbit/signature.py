@@ -104,9 +104,10 @@ def functions_of(module: ModuleOp) -> dict[str, FuncOp]:
 def signature_of(program: Program, planned: ModuleOp) -> Signature:
     """Read the interface from the program after stage `plan`, where arenas are not known yet."""
     functions, name = functions_of(planned), program.name
-    pack = functions.get(f"{name}_pack")
+    main = _function(functions[name])
+    packs = any(parameter.packed is not None for parameter in main.parameters)
     return Signature(
-        inputs_of(program), _function(functions[name]), _function(pack) if pack else None
+        inputs_of(program), main, _function(functions[f"{name}_pack"]) if packs else None
     )
 
 
