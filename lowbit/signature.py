@@ -62,6 +62,8 @@ class Signature:
     main: Function
     pack: Function | None
     """The function that packs constant inputs; None if nothing is packed."""
+    packing: str
+    """Its text, of which the types of what it returns are not all: corrections depend on padding too."""
 
     @property
     def constants(self) -> tuple[Input, ...]:
@@ -105,10 +107,10 @@ def signature_of(program: Program, planned: ModuleOp) -> Signature:
     """Read the interface from the program after stage `plan`, where arenas are not known yet."""
     functions, name = functions_of(planned), program.name
     main = _function(functions[name])
-    packs = any(parameter.packed is not None for parameter in main.parameters)
-    return Signature(
-        inputs_of(program), main, _function(functions[f"{name}_pack"]) if packs else None
-    )
+    if all(parameter.packed is None for parameter in main.parameters):
+        return Signature(inputs_of(program), main, None, "")
+    pack = functions[f"{name}_pack"]
+    return Signature(inputs_of(program), main, _function(pack), str(pack))
 
 
 def _function(func: FuncOp) -> Function:
