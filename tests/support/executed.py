@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from aligned import check_alignment
 from covered import Coverage
 from guarded import SIDES, Argument, Function, request, results
 from xdsl.context import Context
@@ -79,6 +80,7 @@ def lower(
     functions = [replace(f, tasks=tuple(tasks_of(work, f.symbol))) for f in functions]
     apply([LowbitExpandMicrokernelsPass(target), *LLVM])
     work.verify()
+    check_alignment(work, functions)
     return Lowered(packed, translate(work, resolve_target(target)), functions, types)
 
 
@@ -104,11 +106,8 @@ def _signature(func: FuncOp) -> Function:
         marks = {"packed": "lowbit.packed", "out": "lowbit.out", "arena": "lowbit.arena"}
         role = next((role for role, mark in marks.items() if mark in attrs), "in")
         size, item = storage_bytes(value.type), storage_of(value.type)[1].itemsize  # pyright: ignore
-        aligned = role in ("packed", "arena") or (
-            role == "out" and func.sym_name.data.endswith("_pack")
-        )
         index = attrs["lowbit.packed"].value.data if role == "packed" else 0  # pyright: ignore
-        arguments.append(Argument(role, size, ALIGNMENT if aligned else item, index))
+        arguments.append(Argument(role, size, ALIGNMENT if role == "arena" else item, index))
     return Function(func.sym_name.data, tuple(arguments))
 
 
