@@ -10,6 +10,7 @@ import numpy.typing as npt
 from aligned import check_alignment
 from covered import Coverage
 from guarded import SIDES, Argument, Function, request, results
+from tiers import TIERS as TIERS
 from xdsl.context import Context
 from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -20,7 +21,7 @@ from autotune.plan import LowbitPlanPass
 from lowbit_dialect import reference
 from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
 from lowbit_dialect.storage import from_storage, to_storage
-from lowering.backend.host import resolve_target, supported_tiers
+from lowering.backend.host import resolve_target
 from lowering.backend.isolate import IsolationError, Limits, Worker
 from lowering.backend.translate import Translated, translate
 from lowering.llvm.pipeline import LLVM
@@ -32,7 +33,6 @@ from lowering.lowbit_tile import LowbitTilePass
 from lowering.tasks import tasks_of
 
 Array = npt.NDArray[Any]
-TIERS = supported_tiers()
 COVERAGE = Coverage()
 
 
