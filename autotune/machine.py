@@ -23,6 +23,7 @@ from typing import Any
 from lowering.backend.hand_over import MEETINGS, hand_over_probe
 from lowering.backend.host import host_target
 from lowering.backend.machine import llvm_version
+from lowering.backend.pool import usable_cores
 from lowering.backend.probe import popcount_probe
 from lowering.backend.product_probe import product_probe
 from microkernels.target import Target
@@ -131,7 +132,7 @@ def machine_facts() -> dict[str, Any]:
         "target": str(target),
         "caches": list(target.caches),
         "cores": os.cpu_count(),
-        "usable_cores": _usable_cores(),
+        "usable_cores": usable_cores(),
         "governor": _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -158,12 +159,6 @@ def _elapsed_ns(run: Callable[[int], int], rounds: int) -> int:
     begin = time.perf_counter_ns()
     run(rounds)
     return time.perf_counter_ns() - begin
-
-
-def _usable_cores() -> int | None:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _cpu_model() -> str:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from lowbit.arrays import checked
-from lowbit_dialect.layout import Array, ShapedValue, layout_of, storage_of
+from lowbit_dialect.layout import Array, Layout, ShapedValue, layout_of, storage_of
 from lowbit_dialect.storage import to_storage
 
 
@@ -23,7 +23,7 @@ class Packed:
     plain: Mapping[str, Array]
     """Constant inputs that the kernel reads as they stand, by name."""
     form: tuple[str, ...]
-    """What kind of kernel reads this."""
+    """What kind of kernel reads this: its parameters, and how it packs."""
 
 
 class Bound(partial[None]):
@@ -82,8 +82,15 @@ def wanted(type: ShapedValue) -> str:
 
 def in_place(name: str, array: Any, type: ShapedValue) -> Array:
     """`array` itself; converted only if it is decoded and `type` has a layout. Raises ValueError."""
-    if fits(array, type):
+    layout = layout_of(type)
+    if fits(array, type) and not (layout and _looks_decoded(layout, type)):
         return array
-    if layout_of(type) is not None:
+    if layout is not None:
         return to_storage(checked(name, array, type), type)
     raise ValueError(f"argument '{name}' is not {wanted(type)}")
+
+
+def _looks_decoded(layout: Layout, type: ShapedValue) -> bool:
+    """Whether what is stored has the shape of decoded values in another order: a call takes it for those."""
+    axes = [term.axis for term in layout.terms]
+    return axes != list(range(len(axes))) and storage_of(type)[0] == tuple(type.get_shape())

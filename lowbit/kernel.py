@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from ctypes import addressof, c_void_p
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,9 +146,10 @@ class Kernel:
         self._pack(*addresses([*inputs, *results, *scratch]))
         return Packed(results, plain, self._form)
 
-    @property
+    @cached_property
     def _form(self) -> tuple[str, ...]:
-        return tuple(str((p.name, p.type)) for p in self.signature.main.parameters)
+        parameters = (str((p.name, p.type)) for p in self.signature.main.parameters)
+        return *parameters, self.signature.packing
 
     def __call__(self, *arrays: Any, **named: Any) -> Any:
         """Run on decoded values; returns an array, or a tuple of them if the program has several results.
@@ -167,7 +169,8 @@ class Kernel:
         """Return the call on these arrays as a function of nothing: no checks, no allocation.
 
         Arrays are used where they lie: C-contiguous, in the dtype of their element, `out` as well. What
-        the program stores in a layout is given as stored, or decoded and then converted once, here.
+        the program stores in a layout is given as stored, or decoded and then converted once, here; what
+        could be either is decoded.
         """
         self._require_host()
         function = self.signature.main

@@ -26,6 +26,19 @@ _C_TYPES = {
     "int64": "int64_t",
     "float32": "float",
 }
+_WORDS = """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t
+    class co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue
+    decltype default delete do double dynamic_cast else enum explicit export extern false float for friend
+    goto if inline int linux long mutable namespace new noexcept not not_eq nullptr operator or or_eq
+    private protected public register reinterpret_cast requires restrict return short signed sizeof static
+    static_assert static_cast struct switch template this thread_local throw true try typedef typeid
+    typename typeof typeof_unqual union unix unsigned using virtual void volatile wchar_t while xor xor_eq
+    _Alignas _Alignof _Atomic _BitInt _Bool _Complex _Decimal128 _Decimal32 _Decimal64 _Generic _Imaginary
+    _Noreturn _Static_assert _Thread_local
+"""
+_KEYWORDS = frozenset([*_WORDS.split(), *_C_TYPES.values()])
+"""Of C and C++, two macros of GCC's and the types of a header: no names of functions or arguments."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,10 @@ def _symbol(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(
             f"'{name}' is no name of a C function: give one made of letters and digits"
+        )
+    if name in _KEYWORDS:
+        raise ValueError(
+            f"'{name}' is no name of a C function but a word of C or C++: give another one"
         )
     return name
 
@@ -146,13 +163,15 @@ def _prototype(function: Function, summary: str) -> list[str]:
 
 
 def _names(function: Function) -> list[str]:
-    """A C name for each parameter and result, no two the same."""
+    """A C name for each parameter and result, no two the same in upper case, as macros have them."""
     names: list[str] = []
+    taken = {"ARENA"}
     for wanted in [*(p.name for p in function.parameters), *function.result_names]:
         base = name = re.sub(r"[^A-Za-z0-9_]", "_", wanted) or "argument"
         count = 2
-        while name in names or name == "arena":
+        while name.upper() in taken or name in _KEYWORDS:
             name, count = f"{base}_{count}", count + 1
+        taken.add(name.upper())
         names.append(name)
     return names
 

@@ -36,10 +36,6 @@ class LowbitOptMain(xDSLOptMain):
         super().register_all_passes()
         self.available_passes = LOWBIT_UNIVERSE.all_passes | self.available_passes
 
-    def register_all_targets(self) -> None:
-        super().register_all_targets()
-        self.available_targets = LOWBIT_UNIVERSE.all_targets | self.available_targets
-
     def register_all_frontends(self) -> None:
         super().register_all_frontends()
 

@@ -21,58 +21,36 @@ LATER_SOURCES = ("model", "records", "exact")
 Watch = Callable[[str, ModuleOp], None]
 
 
-def _graph(target: str, threads: int) -> tuple[ModulePass, ...]:
-    from xdsl.transforms.canonicalize import CanonicalizePass
-
-    from lowering.lowbit_fuse import LowbitFusePass
-
-    return (CanonicalizePass(), LowbitFusePass())
-
-
-def _plan(target: str, threads: int) -> tuple[ModulePass, ...]:
-    from autotune.plan import LowbitPlanPass
-    from lowering.lowbit_pack import LowbitPackPass
-
-    return (LowbitPlanPass(target=target), LowbitPackPass(target=target))
-
-
-def _buffers(target: str, threads: int) -> tuple[ModulePass, ...]:
-    from lowering.lowbit_bufferize import LowbitBufferizePass
-
-    return (LowbitBufferizePass(),)
-
-
-def _loops(target: str, threads: int) -> tuple[ModulePass, ...]:
-    from lowering.lowbit_tile import LowbitTilePass
-
-    return (LowbitTilePass(target=target, threads=threads),)
-
-
-def _kernels(target: str, threads: int) -> tuple[ModulePass, ...]:
-    from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
-
-    return (LowbitExpandMicrokernelsPass(target=target),)
-
-
-def _llvm(target: str, threads: int) -> tuple[ModulePass, ...]:
-    from lowering.llvm.pipeline import LLVM
-
-    return LLVM
-
-
-_PASSES = {
-    "graph": _graph,
-    "plan": _plan,
-    "buffers": _buffers,
-    "loops": _loops,
-    "kernels": _kernels,
-    "llvm": _llvm,
-}
-
-
 def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[ModulePass, ...]:
     """The passes of one stage for a target."""
-    return _PASSES[stage](target, threads)
+    match stage:
+        case "graph":
+            from xdsl.transforms.canonicalize import CanonicalizePass
+
+            from lowering.lowbit_fuse import LowbitFusePass
+
+            return (CanonicalizePass(), LowbitFusePass())
+        case "plan":
+            from autotune.plan import LowbitPlanPass
+            from lowering.lowbit_pack import LowbitPackPass
+
+            return (LowbitPlanPass(target=target), LowbitPackPass(target=target))
+        case "buffers":
+            from lowering.lowbit_bufferize import LowbitBufferizePass
+
+            return (LowbitBufferizePass(),)
+        case "loops":
+            from lowering.lowbit_tile import LowbitTilePass
+
+            return (LowbitTilePass(target=target, threads=threads),)
+        case "kernels":
+            from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
+
+            return (LowbitExpandMicrokernelsPass(target=target),)
+        case "llvm":
+            from lowering.llvm.pipeline import LLVM
+
+            return LLVM
 
 
 def spec(target: str = "host", until: Stage = "llvm") -> str:
@@ -88,22 +66,19 @@ def lower(
     until: Stage = "llvm",
     *,
     threads: int = 1,
-    since: Stage | None = None,
     verify_each: bool = False,
     watch: Watch | None = None,
 ) -> ModuleOp:
     """Take a copy of `module` down to a stage and return it.
 
-    With more than one of `threads` every op is a task; `since` is the stage that the module is at
-    already. Verifies at entry and before the stage `llvm`, with
+    With more than one of `threads` every op is a task. Verifies at entry and before the stage `llvm`, with
     `verify_each` after every pass; `watch` is called after each stage. Raises ValueError naming the op.
     """
     check_stage(until)
     result = module.clone()
     verify(result)
     apply_schedule(result, schedule)
-    first = 0 if since is None else STAGES.index(since) + 1
-    for stage in STAGES[first : STAGES.index(until) + 1]:
+    for stage in STAGES[: STAGES.index(until) + 1]:
         if stage == "llvm" and not verify_each:
             verify(result)
         for one in passes(stage, target, threads):

@@ -29,9 +29,6 @@ PASSES = {
     "convert-vector-to-llvm": "lowering.llvm.convert_vector_to_llvm:ConvertVectorToLLVMPass",
 }
 
-TARGETS: dict[str, str] = {}
-"""Output formats of `lowbit-opt -t` beside xDSL's own."""
-
 
 def _loader(reference: str) -> Callable[[], Any]:
     module, _, name = reference.partition(":")
@@ -41,7 +38,6 @@ def _loader(reference: str) -> Callable[[], Any]:
 LOWBIT_UNIVERSE = Universe(
     all_dialects={name: _loader(where) for name, where in DIALECTS.items()},
     all_passes={name: _loader(where) for name, where in PASSES.items()},
-    all_targets={name: _loader(where) for name, where in TARGETS.items()},
 )
 """What the entry point `xdsl.universe` names, so that stock `xdsl-opt` has all of it too."""
 

@@ -62,6 +62,8 @@ class Signature:
     main: Function
     pack: Function | None
     """The function that packs constant inputs; None if nothing is packed."""
+    packing: str
+    """Its text, of which the types of what it returns are not all: corrections depend on padding too."""
 
     @property
     def constants(self) -> tuple[Input, ...]:
@@ -104,10 +106,11 @@ def functions_of(module: ModuleOp) -> dict[str, FuncOp]:
 def signature_of(program: Program, planned: ModuleOp) -> Signature:
     """Read the interface from the program after stage `plan`, where arenas are not known yet."""
     functions, name = functions_of(planned), program.name
-    pack = functions.get(f"{name}_pack")
-    return Signature(
-        inputs_of(program), _function(functions[name]), _function(pack) if pack else None
-    )
+    main = _function(functions[name])
+    if all(parameter.packed is None for parameter in main.parameters):
+        return Signature(inputs_of(program), main, None, "")
+    pack = functions[f"{name}_pack"]
+    return Signature(inputs_of(program), main, _function(pack), str(pack))
 
 
 def _function(func: FuncOp) -> Function:

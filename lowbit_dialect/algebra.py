@@ -99,10 +99,6 @@ class PairAlgebra:
             return 0, total * levels, 0
         return total, total * levels, 1
 
-    def needs_corrections(self, pad_value: int) -> bool:
-        """Whether any correction can differ from zero."""
-        return self.inside != (0, 0, 0) or pad_value != 0
-
 
 def pair_sums(
     activation: Attribute, weight: Attribute, *, tables: bool, weighed: bool = False

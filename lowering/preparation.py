@@ -168,7 +168,7 @@ def _fours(emit: Emitter, target: Element) -> Build:
                 )
                 pointer = move(emit, bits, [(wide, 32)])
                 parts.append(emit.load(pointer, vector(16 * count, i8), 16))
-            emit.store(_horner(emit, parts), move(emit, y, [(byte, 32)]), 16)
+            emit.store(_horner(emit, parts), move(emit, y, [(byte, 32)]), 1)
 
         if tables > 1:
             nest(emit, [tables // 2], lambda at: some(at[0], 2))
@@ -202,14 +202,14 @@ def _sixes(emit: Emitter, target: Element, plane_bytes: int) -> Build:
             out = move(emit, y, [(at[0], 256)])
             for place in range(4):
                 byte, shift = divmod(6 * place, 8)
-                emit.store(table(here, byte, shift), emit.offset(out, 64 * place), 64)
+                emit.store(table(here, byte, shift), emit.offset(out, 64 * place), 1)
 
         if whole:
             nest(emit, [whole], four)
         for place in range(4 * whole, tables):
             byte = min(6 * place // 8, plane_bytes - 2)
             filled = table(planes, byte, 6 * place - 8 * byte)
-            emit.store(filled, emit.offset(y, 64 * place), 64)
+            emit.store(filled, emit.offset(y, 64 * place), 1)
 
     return build
 

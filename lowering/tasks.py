@@ -11,6 +11,7 @@ different tasks one after another.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -171,8 +172,10 @@ def call(task: Task, op: Operation, extent: int, func: FuncOp, module: ModuleOp)
 
 def tasks_of(module: ModuleOp, name: str) -> Iterator[tuple[str, int]]:
     """Symbol and extent of each task of `@NAME`, in the order in which they run."""
+    # Not by the prefix: those of a function called `NAME_task` have it too.
+    symbol = re.compile(rf"{re.escape(name)}_task\d+")
     for op in module.ops:
-        if isinstance(op, FuncOp) and op.sym_name.data.startswith(f"{name}_task"):
+        if isinstance(op, FuncOp) and symbol.fullmatch(op.sym_name.data):
             extent = op.attributes.get(EXTENT)
             if isinstance(extent, IntegerAttr):
                 yield op.sym_name.data, extent.value.data

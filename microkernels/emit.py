@@ -233,9 +233,15 @@ class Emitter:
 
     def offset(self, pointer: SSAValue, amount: SSAValue | int) -> SSAValue:
         """A pointer moved by bytes: a number, or an index value."""
+        if amount == 0:
+            return pointer
         if isinstance(amount, int):
-            return self.op(llvm.GEPOp(pointer, [amount], i8)) if amount else pointer
-        wide = self.op(arith.IndexCastOp(amount, i64))
+            # `rawConstantIndices` are of 32 bits, the least of which means that an operand gives the amount
+            if abs(amount) < 1 << 31:
+                return self.op(llvm.GEPOp(pointer, [amount], i8))
+            wide = self.constant(amount, i64)
+        else:
+            wide = self.op(arith.IndexCastOp(amount, i64))
         return self.op(llvm.GEPOp(pointer, [llvm.GEP_USE_SSA_VAL], i8, [wide]))
 
     def load(self, pointer: SSAValue, type: Attribute, align: int) -> SSAValue:

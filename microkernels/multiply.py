@@ -80,7 +80,7 @@ class MultiplyPairs(Microkernel):
         return emit.bitcast(pair, vector(2 * self.lanes, i16))
 
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
-        return emit.load(pointer, vector(2 * self.lanes, i16), 4)
+        return emit.load(pointer, vector(2 * self.lanes, i16), 2)
 
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
@@ -113,7 +113,7 @@ class MultiplyBytePairs(MultiplyPairs):
         return Layout(super().weight_layout(work, vectors).terms, i8)
 
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
-        return emit.widen(emit.load(pointer, vector(2 * self.lanes, i8), 2), i16, signed=True)
+        return emit.widen(emit.load(pointer, vector(2 * self.lanes, i8), 1), i16, signed=True)
 
 
 class MultiplyWidePairs(MultiplyPairs):

@@ -60,6 +60,7 @@ class Popcount(Microkernel):
     def __init__(self, width: int, lanes: int, instructions: float):
         self.name = f"popcount_{width}x{lanes}"
         self.width, self.lanes, self.word_bytes = width, lanes, width // 8
+        self.alignment = self.word_bytes
         self.channels_per_word = width
         self._instructions = instructions
 
@@ -93,10 +94,10 @@ class Popcount(Microkernel):
         return Layout((*outer, PLANES, *map(Term, taps), words, inner), self.word)
 
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
-        return emit.splat(emit.load(pointer, self.word, self.word_bytes), self.lanes)
+        return emit.splat(emit.load(pointer, self.word, self.alignment), self.lanes)
 
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
-        return emit.load(pointer, vector(self.lanes, self.word), self.word_bytes)
+        return emit.load(pointer, vector(self.lanes, self.word), self.alignment)
 
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
@@ -161,7 +162,7 @@ class BytePopcount(Popcount):
         return emit.bitcast(word, vector(self.lanes * 4, i8))
 
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
-        return emit.load(pointer, vector(self.lanes * 4, i8), self.word_bytes)
+        return emit.load(pointer, vector(self.lanes * 4, i8), self.alignment)
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
         bytes = lanes_of(narrow[0].type)
@@ -186,6 +187,7 @@ class NibblePopcount(BytePopcount):
     def __init__(self, lanes: int):
         super().__init__(lanes, 3.5)
         self.name = f"popcount_nibbles_16x{lanes}"
+        self.alignment = 1
         self.channels_per_word = 16
 
     def block(self, registers: int) -> tuple[int, int]:

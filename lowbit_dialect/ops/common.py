@@ -170,8 +170,3 @@ def verify_window(window: Window) -> None:
     """Raise VerifyException with the reason unless the window is legal."""
     error = window.error()
     expect(error is None, error or "")
-
-
-def accumulator_of(element: Attribute) -> Attribute:
-    """Type in which products with elements of this type are summed."""
-    return element if isinstance(element, Float32Type) else i32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from lowering.backend.elf import symbols, undefined_symbols
 from lowering.backend.machine import BackendError, generate_assembly, generate_object
@@ -15,17 +15,16 @@ def emit_object(
     translated: Translated,
     target: Target,
     *,
-    passes: Sequence[str] = (),
     imports: Collection[str] = (),
 ) -> bytes:
     """Generate a relocatable ELF object, the same bytes every time.
 
-    `passes` are LLVM's own, from `IR_PASSES`; `imports` are symbols that whoever links will provide.
-    Raises `BackendError` for IR that does not verify and for any other symbol that stays undefined.
+    `imports` are symbols that whoever links will provide. Raises `BackendError` for IR that does not
+    verify and for any other symbol that stays undefined.
     An operation that the target cannot do ends the process: give untrusted IR to
     `lowering.backend.isolate` instead.
     """
-    image = generate_object(translated.ir, target, passes)
+    image = generate_object(translated.ir, target)
     return finish_object(image, translated.constants, imports)
 
 
@@ -43,12 +42,11 @@ def emit_assembly(
     translated: Translated,
     target: Target,
     *,
-    passes: Sequence[str] = (),
     constants: bool = True,
 ) -> str:
     """Generate assembly text, three characters a byte of constants, or their size alone as `.zero`."""
     text = _with_constants(translated) if constants else translated.ir
-    return generate_assembly(text, target, passes)
+    return generate_assembly(text, target)
 
 
 def require_defined(image: bytes, imports: Collection[str] = ()) -> None:

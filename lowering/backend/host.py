@@ -54,11 +54,6 @@ def resolve_target(spec: str | Target) -> Target:
     return Target.parse(str(host_target()) + comma + overrides)
 
 
-def can_run(target: Target) -> bool:
-    """Say whether this machine can execute code for `target`."""
-    return not missing_on_host(target)
-
-
 def missing_on_host(target: Target) -> str:
     """Say in one sentence why this machine cannot execute code for `target`, or nothing if it can."""
     if target.arch != host_arch():
@@ -67,11 +62,6 @@ def missing_on_host(target: Target) -> str:
     if missing:
         return f"target {target} needs {', '.join(missing)}, which this machine does not have"
     return ""
-
-
-def supported_tiers() -> tuple[str, ...]:
-    """Name the entries of `TARGETS` that this machine can run, lowest first."""
-    return tuple(name for name, target in TARGETS.items() if can_run(target))
 
 
 @cache

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO, cast
 
@@ -156,7 +156,6 @@ def emit_object_isolated(
     translated: Translated,
     target: Target,
     *,
-    passes: Sequence[str] = (),
     imports: Collection[str] = (),
     limits: Limits = Limits(),
     worker: Worker | None = None,
@@ -165,7 +164,7 @@ def emit_object_isolated(
 
     Raises `BackendError` as that does, and `IsolationError` for what would have ended the process.
     """
-    request = {"ir": translated.ir, "target": str(target), "passes": list(passes)}
+    request = {"ir": translated.ir, "target": str(target)}
     data = json.dumps(request).encode()
     function = "lowering.backend.machine:generate_requested_object"
     try:

@@ -34,7 +34,6 @@ class Jit:
         code: Translated | bytes,
         target: Target,
         *,
-        passes: Sequence[str] = (),
         imports: Mapping[str, int] | None = None,
     ) -> None:
         """Compile, or load an object's bytes, which must come from `emit_object`.
@@ -47,7 +46,7 @@ class Jit:
             raise BackendError(f"cannot run the code: {reason}")
         imports = imports or {}
         if isinstance(code, Translated):
-            code = emit_object(code, target, passes=passes, imports=imports)
+            code = emit_object(code, target, imports=imports)
         else:
             _check_image(code, target, imports)
         self.image, self.target = code, target

@@ -167,7 +167,9 @@ def _only_pool() -> Pool:
 
 def usable_cores() -> int:
     """How many cores the calling thread may use."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Team:

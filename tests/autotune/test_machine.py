@@ -5,14 +5,15 @@ import math
 import os
 
 import pytest
+from tiers import TIERS
 
 from autotune import machine
-from lowering.backend.host import host_target, supported_tiers
+from lowering.backend.host import host_target
 from lowering.backend.machine import BackendError
 from microkernels.target import TARGETS
 
 
-@pytest.mark.parametrize("name", supported_tiers())
+@pytest.mark.parametrize("name", TIERS)
 def test_every_tier_of_this_machine_has_a_rate(name: str):
     rate = machine.measure_popcount_rate(TARGETS[name], repetitions=3)
     assert math.isfinite(rate) and rate > 0

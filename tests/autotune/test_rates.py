@@ -3,16 +3,17 @@
 import math
 
 import pytest
+from tiers import TIERS
 
 from autotune.bandwidth import MEMORY, buffer_bytes, memory_levels
 from autotune.rates import Rates
-from lowering.backend.host import host_target, supported_tiers
+from lowering.backend.host import host_target
 from lowering.backend.machine import BackendError
 from lowering.backend.memory_probe import STEP
 from microkernels.target import TARGETS
 
 
-@pytest.mark.parametrize("name", supported_tiers())
+@pytest.mark.parametrize("name", TIERS)
 def test_every_tier_has_every_rate(name: str):
     rates = Rates(TARGETS[name])
     assert {"binary", "i8", "i16", "f32", "L1 read", "memory write"} <= set(rates.names)

@@ -41,6 +41,15 @@ def test_raw_packed_and_named_arguments_agree(conv) -> None:
     assert all(array.ctypes.data % 64 == 0 for array in (*packed.arrays, calls[0]))
 
 
+def test_packing_for_another_padding_is_refused(conv) -> None:
+    program, kernel = conv
+    other = lowbit.conv2d((1, 6, 5, 33), (3, 3, 33, 9), "uint2", "odd1", padding=1, pad_value=3)
+    x, w = arrays_of(program)
+    assert np.array_equal(kernel(x, lowbit.compile(program).pack(w)), kernel(x, w))
+    with pytest.raises(ValueError, match="come from another kernel"):
+        kernel(x, lowbit.compile(other).pack(w))
+
+
 def test_a_bound_call_reads_and_writes_in_place(conv) -> None:
     program, kernel = conv
     x, w = arrays_of(program)
@@ -113,6 +122,23 @@ def test_inputs_that_the_program_takes_in_a_layout() -> None:
         bound = kernel.bind(given)
         bound()
         assert np.array_equal(bound.results[0], values)
+
+
+def test_a_bound_call_reads_what_could_be_stored_or_decoded_as_a_call_does() -> None:
+    program = lowbit.parse("""
+        func.func @f(%x: tensor<4x4x!lowbit.uint<8>, #lowbit.layout<[d1, d0], i8>>,
+                     %y: tensor<4x4x!lowbit.uint<8>, #lowbit.layout<[d0, d1], i8>>)
+            -> tensor<4x4xi32> {
+          %z = lowbit.add %x, %y
+            : tensor<4x4x!lowbit.uint<8>, #lowbit.layout<[d1, d0], i8>>,
+              tensor<4x4x!lowbit.uint<8>, #lowbit.layout<[d0, d1], i8>> -> tensor<4x4xi32>
+          func.return %z : tensor<4x4xi32>
+        }""")
+    kernel, (x, y) = lowbit.compile(program), arrays_of(program)
+    bound = kernel.bind(x, y)
+    y[...] = 7  # its stored and decoded forms are one, so it is read where it lies
+    bound()
+    assert np.array_equal(bound.results[0], kernel(x, y))
 
 
 def test_several_results_and_an_argument_returned() -> None:

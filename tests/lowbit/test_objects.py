@@ -41,6 +41,49 @@ def test_main_becomes_network(tmp_path: Path) -> None:
     assert exported.symbols[-1] == "network"
 
 
+AWKWARD = (
+    "short",
+    "Long",
+    "long",
+    "LONG",
+    "and",
+    "_Bool",
+    "uint8_t",
+    "uint8_t_2",
+    "arena",
+    "a.b",
+    "a_b",
+)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_any_names_make_a_header_that_compiles(tmp_path: Path, language: str) -> None:
+    program = lowbit.Program()
+    for name in AWKWARD:
+        x = program.input((2, 3), "uint8", name=name)
+    program.output(program.add(x, x))
+    exported = lowbit.export(program, directory=tmp_path)
+    command = [
+        "cc",
+        "-x",
+        language,
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fsyntax-only",
+        exported.header,
+    ]
+    subprocess.run(command, check=True)
+
+
+@pytest.mark.parametrize("name", ["for", "class", "uint8_t"])
+def test_a_keyword_names_no_function(tmp_path: Path, name: str) -> None:
+    program = lowbit.dense((2, 40), (40, 8), "uint2", "int2")
+    with pytest.raises(ValueError, match=f"^'{name}' is no name of a C function but a word of C"):
+        lowbit.export(program, directory=tmp_path, name=name)
+
+
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 def test_a_c_program_links_and_agrees(tmp_path: Path) -> None:
     program = lowbit.conv2d((1, 5, 4, 33), (3, 3, 33, 20), "uint1", "odd1", padding=1)

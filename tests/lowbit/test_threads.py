@@ -111,6 +111,23 @@ def test_a_program_that_computes_nothing() -> None:
     assert np.array_equal(lowbit.compile(program, threads=2)(values), values)
 
 
+def test_functions_whose_names_look_like_those_of_parts() -> None:
+    program = lowbit.parse(
+        "".join(
+            f"""func.func @{name}(%x: tensor<64x8xf32>, %s: tensor<8xf32>) -> tensor<64x8xf32> {{
+              %y = lowbit.mul %x, %s : tensor<64x8xf32>, tensor<8xf32> -> tensor<64x8xf32>
+              func.return %y : tensor<64x8xf32>
+            }}
+            """
+            for name in ("main", "main_task", "main_pack")
+        )
+    )
+    kernel, arrays = lowbit.compile(program, threads=2), arrays_of(program)
+    assert [symbol for symbol, _ in kernel.code.tasks] == ["main_task0", "main_task1"]
+    assert kernel.signature.pack is None
+    assert np.array_equal(kernel(*arrays), lowbit.reference(program, *arrays))
+
+
 def test_one_thread_has_no_tasks() -> None:
     program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
     assert "task" not in lowbit.compile(program).ir("loops")

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from aligned import check_alignment
 from covered import Coverage
 from guarded import SIDES, Argument, Function, request, results
+from tiers import TIERS as TIERS
 from xdsl.context import Context
 from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -19,7 +21,7 @@ from autotune.plan import LowbitPlanPass
 from lowbit_dialect import reference
 from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
 from lowbit_dialect.storage import from_storage, to_storage
-from lowering.backend.host import resolve_target, supported_tiers
+from lowering.backend.host import resolve_target
 from lowering.backend.isolate import IsolationError, Limits, Worker
 from lowering.backend.translate import Translated, translate
 from lowering.llvm.pipeline import LLVM
@@ -31,7 +33,6 @@ from lowering.lowbit_tile import LowbitTilePass
 from lowering.tasks import tasks_of
 
 Array = npt.NDArray[Any]
-TIERS = supported_tiers()
 COVERAGE = Coverage()
 
 
@@ -79,6 +80,7 @@ def lower(
     functions = [replace(f, tasks=tuple(tasks_of(work, f.symbol))) for f in functions]
     apply([LowbitExpandMicrokernelsPass(target), *LLVM])
     work.verify()
+    check_alignment(work, functions)
     return Lowered(packed, translate(work, resolve_target(target)), functions, types)
 
 
@@ -104,11 +106,8 @@ def _signature(func: FuncOp) -> Function:
         marks = {"packed": "lowbit.packed", "out": "lowbit.out", "arena": "lowbit.arena"}
         role = next((role for role, mark in marks.items() if mark in attrs), "in")
         size, item = storage_bytes(value.type), storage_of(value.type)[1].itemsize  # pyright: ignore
-        aligned = role in ("packed", "arena") or (
-            role == "out" and func.sym_name.data.endswith("_pack")
-        )
         index = attrs["lowbit.packed"].value.data if role == "packed" else 0  # pyright: ignore
-        arguments.append(Argument(role, size, ALIGNMENT if aligned else item, index))
+        arguments.append(Argument(role, size, ALIGNMENT if role == "arena" else item, index))
     return Function(func.sym_name.data, tuple(arguments))
 
 

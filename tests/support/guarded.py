@@ -35,7 +35,7 @@ class Argument:
     size: int
     """Bytes."""
     alignment: int
-    """Bytes: of an element, or 64 where that is promised."""
+    """Bytes: of an element, or 64 of an arena."""
     index: int = 0
     """Of a packed argument: which result it is."""
 

@@ -8,7 +8,6 @@ import llvmlite.binding as llvm
 import pytest
 
 from lowering.backend.machine import (
-    IR_PASSES,
     BackendError,
     feature_string,
     generate_assembly,
@@ -114,20 +113,3 @@ def test_bad_ir_is_refused_before_code_generation(ir: str, message: str):
 def test_ir_for_another_triple_is_refused():
     with pytest.raises(BackendError, match="the module is for aarch64-unknown-linux-gnu"):
         generate_assembly('target triple = "aarch64-unknown-linux-gnu"', TARGETS["x86-64"])
-
-
-def test_llvm_passes_run_only_when_asked_for():
-    target = TARGETS["x86-64"]
-    ir = f"""target triple = "{target.triple}"
-        define i32 @f(ptr %p, i32 %x) {{
-          %a = mul i32 %x, 6
-          %b = sdiv exact i32 %a, 3
-          %c = mul i32 %b, %b
-          store volatile i32 %c, ptr %p
-          %d = mul i32 %b, %b
-          ret i32 %d
-        }}"""
-    assert generate_assembly(ir, target, ["instruction_combine", "new_gvn"])
-    assert generate_assembly(ir, target, IR_PASSES)
-    with pytest.raises(BackendError, match="unknown LLVM pass 'gvn'"):
-        generate_assembly(ir, target, ["gvn"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lowering.backend.host import can_run
+from lowering.backend.host import missing_on_host
 from lowering.backend.machine import BackendError, generate_object
 from lowering.backend.memory_probe import KINDS, STEP, memory_ir, memory_probe
 from microkernels.target import TARGETS, Target
@@ -21,7 +21,7 @@ def buffer(size: int) -> np.ndarray:
 @pytest.mark.parametrize("name", NAMES)
 def test_memory_is_read_and_written(name: str, steps: int):
     target = Target.parse(name)
-    if not can_run(target):
+    if missing_on_host(target):
         with pytest.raises(BackendError, match="cannot run the code"):
             memory_probe(target, "read")
         return

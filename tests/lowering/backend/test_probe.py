@@ -6,7 +6,7 @@ import capstone
 import pytest
 
 from lowering.backend.elf import symbols
-from lowering.backend.host import can_run
+from lowering.backend.host import missing_on_host
 from lowering.backend.machine import BackendError, generate_object
 from lowering.backend.probe import A, B, popcount_ir, popcount_probe
 from microkernels.target import TARGETS, Target
@@ -24,7 +24,7 @@ LEVELS = {
 @pytest.mark.parametrize("rounds", [1, 2, 1000])
 def test_a_probe_counts_the_bits_it_says(name: str, rounds: int):
     target = TARGETS[name]
-    if not can_run(target):
+    if missing_on_host(target):
         with pytest.raises(BackendError, match="cannot run the code"):
             popcount_probe(target)
         return
