@@ -180,6 +180,30 @@ def test_channels_first() -> None:
     assert ops(fused, ThresholdOp)
 
 
+@pytest.mark.parametrize("size", [CHANNELS, CHANNELS + 1])
+@pytest.mark.parametrize("axes", [(1, 3), (3, 1), (1, 1)])
+def test_tables_along_rows(axes: tuple[int, int], size: int) -> None:
+    """Only tables along the channels of the producer become thresholds of each channel."""
+    net, random = Net(), np.random.default_rng(size)
+    y = net.conv2d(net.input((2, size, 4, 9), "uint2"), net.input((1, 1, 9, CHANNELS), "odd1"))
+    first, second = (
+        table_of(net, *random.uniform(0.05, 0.5, size if axis == 1 else CHANNELS)) for axis in axes
+    )
+    y = net.add(RequantizeOp(y, first, f32, axis=axes[0]))
+    module = net.module(net.add(QuantizeOp(y, second, parse_code("uint2"), axis=axes[1])))
+    assert not ops(same(module, 0), ThresholdOp)
+
+
+def test_a_single_row_has_no_axis() -> None:
+    net = Net()
+    y = net.conv2d(
+        net.input((2, 9, 4, 5), "uint2"), net.input((CHANNELS, 9, 1, 1), "odd1"), format="nchw"
+    )
+    y = net.add(RequantizeOp(y, table_of(net, 0.25), f32))
+    y = net.add(QuantizeOp(y, table_of(net, 0.5, 1.0, 2.0), parse_code("uint2"), axis=1))
+    assert ops(same(net.module(y), 0), ThresholdOp)
+
+
 def test_tables_that_are_arguments() -> None:
     net = Net()
     y = net.add(RequantizeOp(layer(net), net.input((CHANNELS,), "f32"), f32))
