@@ -75,13 +75,14 @@ class Packer(Storage):
         work = op.contraction
         counts = kernel.input_layout(work).encoded
         weights = op.weights
-        _replace(op, op.input, self.stored(op.input, kernel.input_layout(work)))
-        _replace(op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors)))
+        # By position: input and weights may be one value, stored in two layouts.
+        op.operands[0] = self.stored(op.input, kernel.input_layout(work))
+        op.operands[1] = self.stored(weights, kernel.weight_layout(work, schedule.vectors))
         groups, outputs = kernel.channels(work)
         products = "popcount" if counts else kernel.products
         table = table_layout((0, 1), 2, groups, outputs, kernel.lanes)
         if op.corrections is not None:
-            _replace(op, op.corrections, self.stored(op.corrections, table))
+            op.operands[2] = self.stored(op.corrections, table)
         elif _needs_corrections(work, products):
             op = self._correct(op, weights, table, products)
         if op.epilogue.blocks:
@@ -146,7 +147,7 @@ class Packer(Storage):
         """Pools read and write unpacked elements, channels last."""
         axes = (0, *spatial_axes(op.format.data))
         type = shaped(op.input)
-        _replace(op, op.input, self.stored(op.input, self.channels_last(type, axes)))
+        op.operands[0] = self.stored(op.input, self.channels_last(type, axes))
         self.output(op, 0, 1, axes)
 
     def elementwise(self, op: ElementwiseOp) -> None:
@@ -170,7 +171,7 @@ class Packer(Storage):
 
     def data(self, op: ReshapeOp | TransposeOp) -> None:
         """Reshapes and transposes work on tensors without a layout."""
-        _replace(op, op.input, self.stored(op.input, None))
+        op.operands[0] = self.stored(op.input, None)
         if isinstance(op, TransposeOp):
             folded = fold(op)
             if folded is not op:
