@@ -205,12 +205,12 @@ def replace_by_thresholds(producer: LinearOp, bounds: tuple[Array, Array]) -> No
 
 
 def bounds_of(op: LinearOp) -> tuple[Array, Array]:
-    """Smallest and largest accumulator of each output channel."""
-    known = accumulator_range(op)
-    if known is not None:
+    """Smallest and largest accumulator of each output channel: any i32 where corrections are given."""
+    given, known = op.corrections is not None, accumulator_range(op)
+    if known is not None and not given:
         return known
     work = op.contraction
-    low, high = bound_by_type(op)
+    low, high = (INT32.min, INT32.max) if given else bound_by_type(op)
     channels = work.groups * work.outputs
     return np.full(channels, low, np.int64), np.full(channels, high, np.int64)
 

@@ -42,6 +42,7 @@ from lowbit_dialect.ops.linear import (
     accumulator_bound,
 )
 from lowbit_dialect.ops.pool import PoolOp
+from lowbit_dialect.ops.quantizers import FURTHEST
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.elements import row_major
 from lowering.gathering import gather
@@ -49,7 +50,6 @@ from lowering.inputs import block_of, return_of, target_of
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
 from lowering.stored import Storage, fold
-from lowering.thresholds import FURTHEST
 from microkernels import lanewise
 from microkernels.choice import find_kernel, schedule_of
 from microkernels.interface import table_layout
@@ -83,10 +83,11 @@ class Packer(Storage):
         table = table_layout((0, 1), 2, groups, outputs, kernel.lanes)
         if op.corrections is not None:
             op.operands[2] = self.stored(op.corrections, table)
-        elif _needs_corrections(work, products):
-            op = self._correct(op, weights, table, products)
-        if op.epilogue.blocks:
+        else:
             _bound(op)
+            if _needs_corrections(work, products):
+                op = self._correct(op, weights, table, products)
+        if op.epilogue.blocks:
             for inner in op.epilogue.block.ops:
                 if isinstance(inner, ElementwiseOp):
                     self._tables(inner, groups, outputs, kernel.lanes, op)
@@ -180,7 +181,7 @@ class Packer(Storage):
 
 def _bound(op: LinearOp) -> None:
     """Move thresholds that no sum comes near to where differences with them cannot wrap."""
-    first = op.epilogue.block.first_op
+    first = op.epilogue.block.first_op if op.epilogue.blocks else None
     if not isinstance(first, ThresholdOp) or first.flip:
         return
     owner, reach = first.thresholds.owner, max(map(abs, accumulator_bound(op, op.contraction)))
@@ -258,6 +259,10 @@ class LowbitPackPass(ModulePass):
 
 def _pack_function(func: FuncOp, target: Target) -> None:
     packer, block = Packer(target), block_of(func)
+    for op in block.walk():
+        if isinstance(op, ThresholdOp):
+            # Promises of who wrote the program: what holds is derived anew.
+            op.ascending = op.bounded = None
     for op in reversed(list(block.ops)):
         if getattr(op, "outs", None) is not None:
             raise PassFailedException(f"'{op.name}' is on memrefs: lowbit-pack needs tensors")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 from programs import Array, Net, inputs
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, f32
+from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32
 from xdsl.ir import Operation, SSAValue
 
 from lowbit_dialect import reference
@@ -26,7 +26,7 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
-from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.linear import DenseOp, LinearOp
 from lowering.lowbit_fuse import MOST_STEPS, LowbitFusePass
 
 CHANNELS, ROWS = 3, 40
@@ -201,6 +201,19 @@ def test_a_single_row_has_no_axis() -> None:
     )
     y = net.add(RequantizeOp(y, table_of(net, 0.25), f32))
     y = net.add(QuantizeOp(y, table_of(net, 0.5, 1.0, 2.0), parse_code("uint2"), axis=1))
+    assert ops(same(net.module(y), 0), ThresholdOp)
+
+
+@pytest.mark.parametrize("given", [-5000, 5000])
+def test_corrections_that_are_given(given: int) -> None:
+    """They may move sums anywhere, so the range of the products bounds no threshold."""
+    net = Net()
+    x, w = net.input((ROWS, 9), "uint2"), net.constant(np.ones((9, CHANNELS), np.int8), "odd1")
+    corrections = net.constant(np.full((1, 1, CHANNELS), given), "i32")
+    sums = TensorType(i32, (ROWS, CHANNELS))
+    y = net.add(DenseOp(x, w, sums, corrections=corrections))
+    y = net.add(RequantizeOp(y, table_of(net, 0.01, -0.01, 1e-3), f32))
+    y = net.add(QuantizeOp(y, table_of(net, 1.0), parse_code("uint2")))
     assert ops(same(net.module(y), 0), ThresholdOp)
 
 

@@ -605,6 +605,24 @@ func.func @threshold_steps(%x: tensor<4x8xi32>, %t: tensor<8x4xi32>) {
 
 // -----
 
+// ERROR: is ascending, but its thresholds are not
+func.func @threshold_ascending(%x: tensor<4x1xi32>) {
+  %t = lowbit.constant dense<[[1, 3, 2]]> : tensor<1x3xi32> -> tensor<1x3xi32>
+  %0 = lowbit.threshold %x, %t {ascending} : tensor<4x1xi32>, tensor<1x3xi32> -> tensor<4x1x!lowbit.int<2>>
+  func.return
+}
+
+// -----
+
+// ERROR: is bounded, but a threshold is 2147483648 from 0: at most 1073741824
+func.func @threshold_bounded(%x: tensor<4x1xi32>) {
+  %t = lowbit.constant dense<-2147483648> : tensor<1x3xi32> -> tensor<1x3xi32>
+  %0 = lowbit.threshold %x, %t {bounded} : tensor<4x1xi32>, tensor<1x3xi32> -> tensor<4x1x!lowbit.int<2>>
+  func.return
+}
+
+// -----
+
 // ERROR: a table has 1 row or 8, not 4
 func.func @threshold_rows(%x: tensor<4x8xi32>, %t: tensor<4x3xi32>) {
   %0 = lowbit.threshold %x, %t : tensor<4x8xi32>, tensor<4x3xi32> -> tensor<4x8x!lowbit.int<2>>
