@@ -15,6 +15,14 @@ func.func @constant_off_the_code() {
 
 // -----
 
+// ERROR: holds -1, which is no value of !lowbit.uint<8>: i8 ends at 127, use i16
+func.func @constant_of_bytes() {
+  %0 = lowbit.constant dense<255> : tensor<2xi8> -> tensor<2x!lowbit.uint<8>>
+  func.return
+}
+
+// -----
+
 // ERROR: holds 0, which is no value of !lowbit.odd<1>
 func.func @constant_even() {
   %0 = lowbit.constant dense<[1, 0]> : tensor<2xi8> -> tensor<2x!lowbit.odd<1>>
