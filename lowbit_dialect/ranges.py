@@ -1,4 +1,7 @@
-"""Ranges of accumulators, from the types of the operands and from weights where they are known."""
+"""Ranges of accumulators, from the types of the operands and from weights where they are known.
+
+They are ranges of the sum of products: explicit `corrections` may move it anywhere.
+"""
 
 from __future__ import annotations
 

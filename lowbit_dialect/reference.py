@@ -114,9 +114,10 @@ def pool(op: PoolOp, values: Values) -> Array:
                 for k in range(columns.low(ox), columns.high(ox))
             ]
             seen = x[:, ys][:, :, xs].astype(wide)
-            total[:, oy, ox] = (
-                seen.max(axis=(1, 2)) if isinstance(op, MaxPoolOp) else seen.sum(axis=(1, 2))
-            )
+            if isinstance(op, MaxPoolOp):
+                total[:, oy, ox] = np.fmax(seen, -np.inf).max(axis=(1, 2))
+            else:
+                total[:, oy, ox] = seen.sum(axis=(1, 2))
     if isinstance(op, AvgPoolOp):
         if x.dtype == np.float32:
             total = total.astype(np.float32) / np.float32(op.count)

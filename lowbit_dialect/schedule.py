@@ -1,7 +1,7 @@
 """`#lowbit.schedule`: how an op is executed, as one frozen, printable value.
 
-    #lowbit.schedule<algorithm = direct, microkernel = popcount_xor_i32x8, pixels = 4,
-                      vectors = 2, unroll = 2, taps = columns>
+    #lowbit.schedule<algorithm = direct, microkernel = popcount_32x8, pixels = 4, vectors = 2, unroll = 2,
+                      taps = columns, order = rows>
 
 Any legal schedule gives the same bits. Only passes consume schedules; heuristics, search, records and
 solvers produce them.
@@ -9,7 +9,8 @@ solvers produce them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -20,12 +21,18 @@ from xdsl.printer import Printer
 
 CHOICES = {
     "algorithm": ("direct", "im2col"),
-    "taps": ("none", "columns", "all"),
+    "taps": ("none", "columns"),
     "order": ("channels", "rows", "pixels"),
     "planes": ("outer", "inner"),
     "parallel": ("none", "rows", "channels"),
 }
 """Values of the fields that are names of a few."""
+
+NUMBERS = ("pixels", "vectors", "unroll", "prefetch")
+"""The fields that are numbers."""
+
+LARGEST = 1024
+"""What a number is at most: so many words ahead prefetch nothing of use, and no block is as large."""
 
 
 @dataclass(frozen=True, order=True)
@@ -43,23 +50,31 @@ class Schedule:
     unroll: int = 0
     """Words of the reduction unrolled in the innermost loop."""
     taps: str = ""
-    """Which loops over kernel taps are unrolled: `none`, `columns` or `all`."""
+    """Which loops over kernel taps are unrolled: `none` or `columns`."""
     order: str = ""
     """The outermost loop: over blocks of output `channels`, whose weights then stay near; over `rows`, so
     that the inputs they read do; or within rows over tiles of `pixels`, whose inputs stay nearest."""
     planes: str = ""
     """Where the loop over pairs of bit planes stands: `outer`, around those over the taps, or `inner`: every
-    operand is read once, into sums of their own for each shift."""
+    operand is read once, into sums of their own for each shift. Kernels that read no planes ignore it."""
     prefetch: int = 0
     """Words of the reduction that weights are prefetched ahead."""
     parallel: str = ""
     """What several threads share out: `none`, `rows` (of all images; blocks of pixels where a window walks
-    in a straight line) or blocks of output `channels`. One thread does not look at it."""
+    in a straight line) or blocks of output `channels`. One thread does not look at it. Where blocks of
+    channels share a word of a packed result, `channels` is `rows`. Only the loops of the op itself are meant:
+    what gathers and packs for it before is shared out by its own size."""
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in ("", *choices):
                 raise ValueError(f"{name} is one of {', '.join(choices)}, not '{value}'")
+        if type(self.microkernel) is not str:
+            raise ValueError(f"microkernel is a name, not {self.microkernel!r}")
+        for name in NUMBERS:
+            value = getattr(self, name)
+            if type(value) is not int or not 0 <= value <= LARGEST:
+                raise ValueError(f"{name} is a number from 1 to {LARGEST}, not {value!r}")
 
     def completed(self, default: Schedule) -> Schedule:
         """Fill the open fields from `default`."""
@@ -72,17 +87,19 @@ class Schedule:
         return ", ".join(f"{name} = {value}" for name, value in self._closed().items())
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Schedule:
-        """Build a schedule from field values; raises ValueError naming an unknown or wrong one."""
-        kinds: dict[str, type[Any]] = {f.name: type(f.default) for f in fields(cls)}
-        for name, value in values.items():
-            if name not in kinds:
-                raise ValueError(f"a schedule has no '{name}': it has {', '.join(kinds)}")
-            if type(value) is not kinds[name]:
-                raise ValueError(f"{name} of a schedule is of type {kinds[name].__name__}")
-            if value == 0:
-                raise ValueError(f"{name} of a schedule is at least 1")
-        return replace(cls(), **values)
+    def of(cls, pairs: Iterable[tuple[str, str | int]]) -> Schedule:
+        """Build a schedule from fields as they are written; raises ValueError naming a wrong one."""
+        known = [f.name for f in fields(cls)]
+        values: dict[str, Any] = {}
+        for name, value in pairs:
+            if name not in known:
+                raise ValueError(f"a schedule has no '{name}': it has {', '.join(known)}")
+            if name in values:
+                raise ValueError(f"a schedule has {name} once, not twice")
+            if not value:
+                raise ValueError(f"{name} is not {value!r}: leave it out to have it chosen")
+            values[name] = value
+        return cls(**values)
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
@@ -90,8 +107,8 @@ class Schedule:
         pairs = [item.split("=") for item in text.split(",") if item.strip()]
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError(f"'{text}' is no schedule: expected 'name = value, ...'")
-        values = {name.strip(): value.strip() for name, value in pairs}
-        return cls.of({k: int(v) if v.isdigit() else v for k, v in values.items()})
+        written = [(name.strip(), value.strip()) for name, value in pairs]
+        return cls.of((n, int(v) if re.fullmatch("-?[0-9]{1,9}", v) else v) for n, v in written)
 
 
 @irdl_attr_definition
@@ -102,17 +119,15 @@ class ScheduleAttr(Data[Schedule]):
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Schedule:
-        values: dict[str, str | int] = {}
-
-        def field() -> None:
+        def field() -> tuple[str, str | int]:
             name = parser.parse_identifier("a field of a schedule")
             parser.parse_punctuation("=")
-            number = parser.parse_optional_integer(allow_boolean=False, allow_negative=False)
-            values[name] = parser.parse_identifier("a value") if number is None else number
+            number = parser.parse_optional_integer(allow_boolean=False)
+            return name, parser.parse_identifier("a value") if number is None else number
 
-        parser.parse_comma_separated_list(parser.Delimiter.ANGLE, field)
+        pairs = parser.parse_comma_separated_list(parser.Delimiter.ANGLE, field)
         try:
-            return Schedule.of(values)
+            return Schedule.of(pairs)
         except ValueError as error:
             parser.raise_error(str(error))
 

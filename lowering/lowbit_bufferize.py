@@ -148,8 +148,11 @@ def _check(func: FuncOp, block: Block, outputs: list[SSAValue]) -> None:
 
 
 def _last_use(value: SSAValue, order: dict[Operation, int]) -> int:
-    """Index of the last op that reads a value, through reshapes and from inside epilogues."""
-    last = 0
+    """Index of the last op that reads a value, through reshapes and from inside epilogues; of the op that
+    computes it if none does."""
+    owner = value.owner
+    assert isinstance(owner, Operation)
+    last = order[owner]
     for use in value.uses:
         op = use.operation
         top = op

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType, i32
+from xdsl.dialects.builtin import ModuleOp, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
@@ -51,7 +51,7 @@ def sole_user(value: SSAValue) -> Operation | None:
     return users[0] if len(users) == 1 else None
 
 
-def chain_after(op: Operation) -> list[ElementwiseOp]:
+def chain_after(op: LinearOp) -> list[ElementwiseOp]:
     """The elementwise ops, each the only user of the one before, that can follow `op` in its epilogue."""
     chain: list[ElementwiseOp] = []
     value = op.results[0]
@@ -67,13 +67,12 @@ def chain_after(op: Operation) -> list[ElementwiseOp]:
     return chain
 
 
-def why_not(user: ElementwiseOp, value: SSAValue, producer: Operation) -> str | None:
+def why_not(user: ElementwiseOp, value: SSAValue, producer: LinearOp) -> str | None:
     """Why `user` cannot move into the epilogue of `producer`; None if it can."""
-    rank = len(shape_of(value))
-    channel = producer.contraction.input_axes[-1] if isinstance(producer, LinearOp) else rank - 1
+    channel = producer.contraction.input_axes[-1]
     if user.input is not value:
         return "it is not the first operand"
-    if user.tables and user.channel_axis != channel:
+    if user.channel_axis != channel and any(shape_of(table)[0] != 1 for table in user.tables):
         return f"its channels are axis {user.channel_axis}, not {channel}"
     if any(layout_of(shaped(v)) is not None for v in (*user.operands, *user.results)):
         return "it works on a layout"
@@ -91,12 +90,13 @@ def _scalar_ok(value: SSAValue) -> bool:
 
 
 def to_thresholds(
-    chain: Sequence[ElementwiseOp], bounds: tuple[Array, Array]
+    chain: Sequence[ElementwiseOp], bounds: tuple[Array, Array], axis: int
 ) -> list[Operation] | None:
     """Ops that replace a chain from an i32 accumulator to a code by one threshold.
 
-    `bounds` are the smallest and largest accumulator of each channel. None if the chain does not end in a
-    code of few steps, or depends on more than the accumulator and constants.
+    `bounds` are the smallest and largest accumulator of each channel; channels are `axis` of the
+    accumulators. None if the chain does not end in a code of few steps, or depends on more than the
+    accumulator and constants.
     """
     code = chain[-1].output_element
     if len(chain) < 2 and isinstance(chain[0], ThresholdOp):
@@ -125,7 +125,7 @@ def to_thresholds(
     table = np.stack(steps, axis=1)
     if not _agrees(codes, table, flip, (low, high)):
         return None
-    return _threshold_ops(chain, code, table, flip)
+    return _threshold_ops(chain[0].input, code, table, flip, axis)
 
 
 def _agrees(
@@ -164,9 +164,8 @@ def _first(reached: Callable[[Array], Array], bottom: Array, top: Array) -> Arra
 
 
 def _threshold_ops(
-    chain: Sequence[ElementwiseOp], code: CodeType, steps: Array, flip: Array
+    value: SSAValue, code: CodeType, steps: Array, flip: Array, axis: int
 ) -> list[Operation]:
-    first = chain[0]
     table = ConstantOp.of(steps.astype(np.int32), i32)
     table.result.name_hint = "thresholds"
     ops: list[Operation] = [table]
@@ -175,27 +174,25 @@ def _threshold_ops(
         mask = ConstantOp.of(flip.astype(np.int32), i32)
         mask.result.name_hint = "flip"
         ops.append(mask)
-    axis = first.channel_axis if isinstance(first.input.type, TensorType) else -1
-    ops.append(ThresholdOp(first.input, table, code, flip=mask, axis=axis))
+    ops.append(ThresholdOp(value, table, code, flip=mask, axis=axis))
     return ops
 
 
 def quantising(chain: Sequence[ElementwiseOp]) -> int:
-    """Length of the longest start of a chain that ends in a quantisation to a code of few steps."""
+    """Length of the longest start of a chain that ends in a `lowbit.quantize`; 0 if none does."""
     for length in range(len(chain), 0, -1):
-        code = chain[length - 1].output_element
-        if isinstance(chain[length - 1], QuantizeOp) and isinstance(code, CodeType):
+        if isinstance(chain[length - 1], QuantizeOp):
             return length
     return 0
 
 
-def replace_by_thresholds(producer: Operation, bounds: tuple[Array, Array]) -> None:
+def replace_by_thresholds(producer: LinearOp, bounds: tuple[Array, Array]) -> None:
     """Turn the float ops after an integer producer into thresholds where they end in a code."""
-    chain = _constant_chain(producer)
+    chain = chain_after(producer)
     length = quantising(chain)
     if not length:
         return
-    new = to_thresholds(chain[:length], bounds)
+    new = to_thresholds(chain[:length], bounds, producer.contraction.input_axes[-1])
     if new is None:
         return
     old = chain[length - 1].results[0]
@@ -207,22 +204,13 @@ def replace_by_thresholds(producer: Operation, bounds: tuple[Array, Array]) -> N
         Rewriter.erase_op(op)
 
 
-def _constant_chain(producer: Operation) -> list[ElementwiseOp]:
-    chain: list[ElementwiseOp] = []
-    value = producer.results[0]
-    while isinstance(user := sole_user(value), ElementwiseOp) and user.input is value:
-        chain.append(user)
-        value = user.results[0]
-    return chain
-
-
 def bounds_of(op: LinearOp) -> tuple[Array, Array]:
-    """Smallest and largest accumulator of each output channel."""
-    known = accumulator_range(op)
-    if known is not None:
+    """Smallest and largest accumulator of each output channel: any i32 where corrections are given."""
+    given, known = op.corrections is not None, accumulator_range(op)
+    if known is not None and not given:
         return known
     work = op.contraction
-    low, high = bound_by_type(op)
+    low, high = (INT32.min, INT32.max) if given else bound_by_type(op)
     channels = work.groups * work.outputs
     return np.full(channels, low, np.int64), np.full(channels, high, np.int64)
 

@@ -42,6 +42,7 @@ from lowbit_dialect.ops.linear import (
     accumulator_bound,
 )
 from lowbit_dialect.ops.pool import PoolOp
+from lowbit_dialect.ops.quantizers import FURTHEST
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.elements import row_major
 from lowering.gathering import gather
@@ -49,7 +50,6 @@ from lowering.inputs import block_of, return_of, target_of
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
 from lowering.stored import Storage, fold
-from lowering.thresholds import FURTHEST
 from microkernels import lanewise
 from microkernels.choice import find_kernel, schedule_of
 from microkernels.interface import table_layout
@@ -75,17 +75,19 @@ class Packer(Storage):
         work = op.contraction
         counts = kernel.input_layout(work).encoded
         weights = op.weights
-        _replace(op, op.input, self.stored(op.input, kernel.input_layout(work)))
-        _replace(op, weights, self.stored(weights, kernel.weight_layout(work, schedule.vectors)))
+        # By position: input and weights may be one value, stored in two layouts.
+        op.operands[0] = self.stored(op.input, kernel.input_layout(work))
+        op.operands[1] = self.stored(weights, kernel.weight_layout(work, schedule.vectors))
         groups, outputs = kernel.channels(work)
         products = "popcount" if counts else kernel.products
         table = table_layout((0, 1), 2, groups, outputs, kernel.lanes)
         if op.corrections is not None:
-            _replace(op, op.corrections, self.stored(op.corrections, table))
-        elif _needs_corrections(work, products):
-            op = self._correct(op, weights, table, products)
-        if op.epilogue.blocks:
+            op.operands[2] = self.stored(op.corrections, table)
+        else:
             _bound(op)
+            if _needs_corrections(work, products):
+                op = self._correct(op, weights, table, products)
+        if op.epilogue.blocks:
             for inner in op.epilogue.block.ops:
                 if isinstance(inner, ElementwiseOp):
                     self._tables(inner, groups, outputs, kernel.lanes, op)
@@ -146,7 +148,7 @@ class Packer(Storage):
         """Pools read and write unpacked elements, channels last."""
         axes = (0, *spatial_axes(op.format.data))
         type = shaped(op.input)
-        _replace(op, op.input, self.stored(op.input, self.channels_last(type, axes)))
+        op.operands[0] = self.stored(op.input, self.channels_last(type, axes))
         self.output(op, 0, 1, axes)
 
     def elementwise(self, op: ElementwiseOp) -> None:
@@ -170,7 +172,7 @@ class Packer(Storage):
 
     def data(self, op: ReshapeOp | TransposeOp) -> None:
         """Reshapes and transposes work on tensors without a layout."""
-        _replace(op, op.input, self.stored(op.input, None))
+        op.operands[0] = self.stored(op.input, None)
         if isinstance(op, TransposeOp):
             folded = fold(op)
             if folded is not op:
@@ -179,7 +181,7 @@ class Packer(Storage):
 
 def _bound(op: LinearOp) -> None:
     """Move thresholds that no sum comes near to where differences with them cannot wrap."""
-    first = op.epilogue.block.first_op
+    first = op.epilogue.block.first_op if op.epilogue.blocks else None
     if not isinstance(first, ThresholdOp) or first.flip:
         return
     owner, reach = first.thresholds.owner, max(map(abs, accumulator_bound(op, op.contraction)))
@@ -257,6 +259,10 @@ class LowbitPackPass(ModulePass):
 
 def _pack_function(func: FuncOp, target: Target) -> None:
     packer, block = Packer(target), block_of(func)
+    for op in block.walk():
+        if isinstance(op, ThresholdOp):
+            # Promises of who wrote the program: what holds is derived anew.
+            op.ascending = op.bounded = None
     for op in reversed(list(block.ops)):
         if getattr(op, "outs", None) is not None:
             raise PassFailedException(f"'{op.name}' is on memrefs: lowbit-pack needs tensors")

@@ -9,7 +9,8 @@ carry-save adders on masks. Corrections and the factor of raw sums go into the t
                                      <=>   raw > ~((correction - t) >> 1)      (factor 2)
                                      <=>   raw < ((correction - t) >> 1) + 1   (factor -2)
 
-Nothing wraps: |t| <= 2^30, and with |raw| < 2^28 and the sums that small too, |correction| < 3 * 2^28.
+Nothing wraps: bounded thresholds have |t| <= 2^30, and with |raw| < 2^28 and the sums that small too,
+|correction| < 3 * 2^28.
 Before AVX-512 only `>` is an instruction.
 """
 
@@ -22,9 +23,6 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CodeType, TernaryType
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from microkernels.emit import Emitter
-
-FURTHEST = 2**30
-"""How far from 0 a bounded threshold lies at most."""
 
 LARGEST_RAW = 2**28
 """What raw sums stay below that are compared with thresholds themselves."""

@@ -134,6 +134,7 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
         unroll=tile.unroll.value.data,
         taps=tile.taps.data,
         planes=tile.planes.data,
+        prefetch=tile.prefetch.value.data,
     )
     error = too_large(schedule, work, kernel)
     need(error is None, error or "")

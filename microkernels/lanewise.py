@@ -1,7 +1,8 @@
 """Lanewise tiles: channels in lanes, each lane alone. `max` and `sum` pool a window, `copy` reads it.
 
 Codes and integers are widened to i32 as they are loaded, so that a window of any code sums exactly;
-f32 stays f32. A tile that ends inside a vector reads and writes its valid lanes only.
+f32 stays f32. The largest of f32 passes over NaN: `llvm.maximum`, which gives it, is 5 instructions with AVX2
+where `llvm.maxnum` is 3. A tile that ends inside a vector reads and writes its valid lanes only.
 """
 
 from __future__ import annotations

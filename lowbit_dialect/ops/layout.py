@@ -76,6 +76,8 @@ class ConstantOp(IRDLOperation):
     def of(cls, values: Array, element: Attribute) -> ConstantOp:
         """A constant of decoded `values` whose elements are of type `element`."""
         shape, dtype = values.shape, storage_dtype(element)
+        if isinstance(element, CodeType) and element.maximum > 127:
+            dtype = np.dtype(np.int16)  # i8 is signed: 255 would be read as -1
         kinds = {"float32": Float32Type(), "uint8": i8, "int8": i8, "int16": i16, "int32": i32}
         held = kinds.get(dtype.name, i64)
         data = np.ascontiguousarray(values, dtype).tobytes()
@@ -91,11 +93,7 @@ class ConstantOp(IRDLOperation):
 
     def _held(self) -> Array:
         """The values that the attribute holds: all of them, or the one that all are."""
-        element = shaped(self.result).element_type
-        dtype = storage_dtype(self.value.get_element_type())
-        if isinstance(element, CodeType) and element.minimum >= 0 and dtype == np.int8:
-            dtype = np.dtype(np.uint8)
-        return np.frombuffer(self.value.data.data, dtype)
+        return np.frombuffer(self.value.data.data, storage_dtype(self.value.get_element_type()))
 
     def verify_(self) -> None:
         check_layout(self.result.type)
@@ -109,7 +107,8 @@ class ConstantOp(IRDLOperation):
                 held in (i8, i16, i32, i64), f"a constant of {element} holds i8 to i64, not {held}"
             )
             stray = element.stray(self._held())
-            expect(stray is None, f"holds {stray}, which is no value of {element}")
+            wide = ": i8 ends at 127, use i16" if held == i8 and element.maximum > 127 else ""
+            expect(stray is None, f"holds {stray}, which is no value of {element}{wide}")
             return
         expect(held == element, f"a constant of {element} holds {element}, not {held}")
 

@@ -104,7 +104,8 @@ def _pool_type(
 
 @irdl_op_definition
 class MaxPoolOp(PoolOp):
-    """Largest element under the window; positions outside the image do not count."""
+    """Largest element under the window; positions outside the image do not count, nor does NaN: a window of
+    NaN alone gives -infinity."""
 
     name = "lowbit.max_pool"
     assembly_format = PoolOp.FORM

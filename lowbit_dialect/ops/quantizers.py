@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from xdsl.dialects.builtin import (
     Float32Type,
     IntegerAttr,
@@ -25,22 +26,28 @@ from xdsl.irdl import (
 )
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import (
     element_of,
     expect,
     shape_of,
 )
 from lowbit_dialect.ops.elementwise_base import LAST, ROUNDINGS, ElementwiseOp, result_like
+from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.properties import integer, one_of
+
+FURTHEST = 2**30
+"""How far from 0 a `bounded` threshold lies at most."""
 
 
 @irdl_op_definition
 class ThresholdOp(ElementwiseOp):
     """Count thresholds: `code = minimum + step * #{i : (x ^ flip[c]) >= thresholds[c, i]}`.
 
-    `x` is i32; a row of thresholds has as many entries as the code type has steps; `ascending` says that
-    none is below the one before it, `bounded` that none is further from 0 than 2^30. `flip` (0 or -1 for
-    each channel) makes a channel descend, since `~x >= t` is `x <= ~t`.
+    `x` is i32; a row of thresholds has as many entries as the code type has steps. `flip` (0 or -1 for
+    each channel) makes a channel descend, since `~x >= t` is `x <= ~t`. `ascending` says that no threshold
+    is below the one before it, `bounded` that none is further from 0 than 2^30: `lowbit-pack` writes both
+    where it knows that they hold, whatever stood there.
     """
 
     name = "lowbit.threshold"
@@ -84,6 +91,17 @@ class ThresholdOp(ElementwiseOp):
         assert isinstance(code, CodeType)
         got = shape_of(self.thresholds)[1]
         expect(got == code.steps, f"a quantiser to {code} has {code.steps} thresholds, not {got}")
+        if isinstance(held := self.thresholds.owner, ConstantOp):
+            self._verify_promises(held.array().astype(np.int64))
+
+    def _verify_promises(self, steps: Array) -> None:
+        down = (np.diff(steps, axis=1) < 0).any()
+        expect(self.ascending is None or not down, "is ascending, but its thresholds are not")
+        reach = int(np.abs(steps).max(initial=0))
+        expect(
+            self.bounded is None or reach <= FURTHEST,
+            f"is bounded, but a threshold is {reach} from 0: at most {FURTHEST}",
+        )
 
 
 @irdl_op_definition

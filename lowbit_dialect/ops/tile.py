@@ -28,7 +28,8 @@ from xdsl.traits import IsTerminator, NoTerminator, Pure
 
 from lowbit_dialect.ops.common import array, check_layout, expect, ints, shape_of, shaped
 from lowbit_dialect.ops.effects import WritesOuts
-from lowbit_dialect.ops.properties import integer, integers, memref, string
+from lowbit_dialect.ops.properties import integer, integers, memref, one_of, string
+from lowbit_dialect.schedule import CHOICES
 
 
 @irdl_op_definition
@@ -81,7 +82,7 @@ class TileOp(IRDLOperation):
     channels = prop_def(integer("channels"))
     groups = prop_def(integer("groups"))
     unroll = prop_def(integer("unroll"))
-    taps = prop_def(string("taps"))
+    taps = prop_def(one_of("taps", CHOICES["taps"]))
     columns = prop_def(integers("columns"))
     kernel = prop_def(integers("kernel", 2))
     strides = prop_def(integers("strides", 2))
@@ -92,7 +93,7 @@ class TileOp(IRDLOperation):
     output_axes = prop_def(integers("output_axes", 4))
     column_classes = prop_def(integers("column_classes"), default_value=ints(()))
     divisor = prop_def(integer("divisor"), default_value=IntegerAttr(1, i64))
-    planes = prop_def(string("planes"), default_value=StringAttr("outer"))
+    planes = prop_def(one_of("planes", CHOICES["planes"]), default_value=StringAttr("outer"))
     prefetch = prop_def(integer("prefetch"), default_value=IntegerAttr(0, i64))
 
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())

@@ -178,7 +178,7 @@ class TestErrors:
             ("compile net.mlir --target x86-64,+neon", "unknown feature 'neon'"),
             ("compile net.mlir --schedule best", "unknown schedule 'best': expected"),
             ("compile net.mlir --schedule model", "schedule='model' is not available yet"),
-            ("compile net.mlir --schedule pixels=x", "pixels of a schedule is of type int"),
+            ("compile net.mlir --schedule pixels=x", "pixels is a number from 1 to 1024, not 'x'"),
             ("compile net.mlir --schedule pixel=1", "a schedule has no 'pixel': it has "),
             ("compile net.mlir --emit loops -o /none/x", "/none/x: No such file or directory"),
             ("run net.mlir", "input 'x' is missing: give --input x=FILE.npy for each of x, w, s"),

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from dialect_text import context
+from dialect_text import context, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import MemRefType, TensorType, f32, i8, i32
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 
-from lowbit_dialect.codes import CodeType, OddType, UIntType, parse_code
+from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, OddType, UIntType, parse_code
 from lowbit_dialect.layout import (
     CHOICES,
     Array,
@@ -25,6 +25,7 @@ from lowbit_dialect.layout import (
     storage_bytes,
     storage_of,
 )
+from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.storage import from_storage, pack, to_storage, unpack
 
 Case = tuple[CodeType, tuple[int, ...], Layout, Array]
@@ -281,3 +282,16 @@ def test_terms_refuse_what_is_no_axis():
 def test_storage_without_a_layout_is_one_value_a_word():
     assert storage_of(TensorType(OddType(8), (2, 3))) == ((2, 3), np.dtype(np.int16))
     assert storage_bytes(TensorType(i8, (5, 7))) == prod((5, 7))
+
+
+@pytest.mark.parametrize("spelling", CODE_SPELLINGS)
+def test_constants_of_every_code(spelling: str):
+    """The text shows decoded values, the largest of `uint8` too."""
+    code = parse_code(spelling)
+    values = np.array([code.minimum, code.maximum], code.storage)
+    op = ConstantOp.of(values, code)
+    op.verify()
+    assert f"dense<[{code.minimum}, {code.maximum}]>" in str(op)
+    (read,) = parse(str(op)).ops
+    assert isinstance(read, ConstantOp)
+    assert read.array().dtype == code.storage and read.array().tolist() == values.tolist()

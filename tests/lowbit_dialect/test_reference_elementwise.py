@@ -281,6 +281,12 @@ def _covered(
     return found
 
 
+def test_the_largest_passes_over_nan():
+    x = np.array([NAN, -1, NAN, NAN], np.float32).reshape(1, 2, 2, 1)
+    largest = evaluate(lambda a: MaxPoolOp(a, (2, 1)), (x, f32))
+    assert largest.ravel().tolist() == [-INF, -1]
+
+
 def test_a_divisor_of_one_keeps_the_sum():
     x = np.array([-3, 1, 1, -1], np.int8).reshape(1, 2, 2, 1)
     sums = evaluate(lambda a: AvgPoolOp(a, (2, 2), divisor=1), (x, IntType(3)))

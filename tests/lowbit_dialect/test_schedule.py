@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any, cast
 
 import pytest
 from dialect_text import context
@@ -15,7 +16,7 @@ from lowbit_dialect.schedule import CHOICES, Schedule, ScheduleAttr
 
 SCHEDULES = st.builds(
     Schedule,
-    microkernel=st.sampled_from(("", "popcount_xor_i32x8", "multiply_f32x8")),
+    microkernel=st.sampled_from(("", "popcount_32x8", "multiply_f32x8")),
     pixels=st.integers(0, 8),
     vectors=st.integers(0, 4),
     unroll=st.integers(0, 31),
@@ -49,15 +50,19 @@ def test_schedules_are_ordered_values(several: list[Schedule]):
 
 REFUSED = [
     ("algorithm = winograd", "algorithm is one of direct"),
-    ("taps = some", "taps is one of none, columns, all, not 'some'"),
+    ("taps = some", "taps is one of none, columns, not 'some'"),
     ("order = columns", "order is one of channels, rows, pixels, not 'columns'"),
     ("planes = both", "planes is one of outer, inner, not 'both'"),
-    ("prefetch = 0", "prefetch of a schedule is at least 1"),
+    ("taps = all", "taps is one of none, columns, not 'all'"),
+    ("prefetch = 0", "prefetch is not 0: leave it out to have it chosen"),
+    ("prefetch = 1025", "prefetch is a number from 1 to 1024, not 1025"),
     ("parallel = columns", "parallel is one of none, rows, channels, not 'columns'"),
     ("pixel = 4", "a schedule has no 'pixel': it has algorithm, microkernel, pixels"),
-    ("pixels = many", "pixels of a schedule is of type int"),
-    ("microkernel = 4", "microkernel of a schedule is of type str"),
-    ("unroll = 0", "unroll of a schedule is at least 1"),
+    ("pixels = many", "pixels is a number from 1 to 1024, not 'many'"),
+    ("pixels = -4", "pixels is a number from 1 to 1024, not -4"),
+    ("pixels = 4, unroll = 2, pixels = 5", "a schedule has pixels once, not twice"),
+    ("microkernel = 4", "microkernel is a name, not 4"),
+    ("unroll = 0", "unroll is not 0: leave it out to have it chosen"),
 ]
 
 
@@ -74,3 +79,23 @@ def test_refusals(text: str, message: str):
 def test_what_is_no_schedule(text: str):
     with pytest.raises(ValueError, match="is no schedule: expected 'name = value"):
         Schedule.parse(text)
+
+
+@pytest.mark.parametrize("value", ["²", "--4", "1e3", "9" * 5000])
+def test_what_is_no_number(value: str):
+    with pytest.raises(ValueError, match="pixels is a number from 1 to 1024, not '"):
+        Schedule.parse(f"pixels = {value}")
+
+
+@pytest.mark.parametrize("name", ["pixels", "vectors", "unroll", "prefetch"])
+@pytest.mark.parametrize("value", ["4", 4.0, True, -1, 10**9])
+def test_numbers_from_python(name: str, value: Any):
+    with pytest.raises(ValueError, match=f"{name} is a number from 1 to 1024, not {value!r}"):
+        Schedule(**{name: value})
+
+
+def test_no_value():
+    with pytest.raises(ValueError, match="microkernel is not '': leave it out"):
+        Schedule.parse("microkernel = ")
+    with pytest.raises(ValueError, match="microkernel is a name, not None"):
+        Schedule(microkernel=cast(Any, None))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from executed import TIERS, check
 from hypothesis import strategies as st
+from programs import Net, inputs
 from sampling import sample
 from schedules import linear_of, pin, pin_all, schedules
 from strategies import (
@@ -271,3 +272,15 @@ def test_pairs_of_i16_that_an_i32_holds_a_few_of(tier: str, pair: tuple[str, str
             for size, one in zip((shape.input_shape, shape.weight_shape), pair)
         ]
         check(module, [[x, w] for x in ends[0] for w in ends[1]], tier)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(
+    ("kind", "algorithm"), [("uint2", "direct"), ("odd1", "im2col"), ("f32", "direct")]
+)
+def test_a_tensor_by_itself(kind: str, algorithm: str, tier: str):
+    """Input and weights are one value, which is stored in a layout for each."""
+    net, schedule = Net(), Schedule(algorithm=algorithm)
+    x, a = net.input((2, 2, 5, 5), kind), net.input((5, 5), kind)
+    module = net.module(net.conv2d(x, x, schedule=schedule), net.dense(a, a))
+    check(module, [inputs(module, ["alternating"], 0)], tier)

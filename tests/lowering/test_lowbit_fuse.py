@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 from programs import Array, Net, inputs
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, f32
+from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32
 from xdsl.ir import Operation, SSAValue
 
 from lowbit_dialect import reference
@@ -26,7 +26,7 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
-from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.linear import DenseOp, LinearOp
 from lowering.lowbit_fuse import MOST_STEPS, LowbitFusePass
 
 CHANNELS, ROWS = 3, 40
@@ -178,6 +178,43 @@ def test_channels_first() -> None:
     x, w = net.input((2, 9, 4, 5), "uint2"), net.input((CHANNELS, 9, 1, 1), "odd1")
     fused = same(net.module(chain(net, net.conv2d(x, w, format="nchw"), axis=1)), 0)
     assert ops(fused, ThresholdOp)
+
+
+@pytest.mark.parametrize("size", [CHANNELS, CHANNELS + 1])
+@pytest.mark.parametrize("axes", [(1, 3), (3, 1), (1, 1)])
+def test_tables_along_rows(axes: tuple[int, int], size: int) -> None:
+    """Only tables along the channels of the producer become thresholds of each channel."""
+    net, random = Net(), np.random.default_rng(size)
+    y = net.conv2d(net.input((2, size, 4, 9), "uint2"), net.input((1, 1, 9, CHANNELS), "odd1"))
+    first, second = (
+        table_of(net, *random.uniform(0.05, 0.5, size if axis == 1 else CHANNELS)) for axis in axes
+    )
+    y = net.add(RequantizeOp(y, first, f32, axis=axes[0]))
+    module = net.module(net.add(QuantizeOp(y, second, parse_code("uint2"), axis=axes[1])))
+    assert not ops(same(module, 0), ThresholdOp)
+
+
+def test_a_single_row_has_no_axis() -> None:
+    net = Net()
+    y = net.conv2d(
+        net.input((2, 9, 4, 5), "uint2"), net.input((CHANNELS, 9, 1, 1), "odd1"), format="nchw"
+    )
+    y = net.add(RequantizeOp(y, table_of(net, 0.25), f32))
+    y = net.add(QuantizeOp(y, table_of(net, 0.5, 1.0, 2.0), parse_code("uint2"), axis=1))
+    assert ops(same(net.module(y), 0), ThresholdOp)
+
+
+@pytest.mark.parametrize("given", [-5000, 5000])
+def test_corrections_that_are_given(given: int) -> None:
+    """They may move sums anywhere, so the range of the products bounds no threshold."""
+    net = Net()
+    x, w = net.input((ROWS, 9), "uint2"), net.constant(np.ones((9, CHANNELS), np.int8), "odd1")
+    corrections = net.constant(np.full((1, 1, CHANNELS), given), "i32")
+    sums = TensorType(i32, (ROWS, CHANNELS))
+    y = net.add(DenseOp(x, w, sums, corrections=corrections))
+    y = net.add(RequantizeOp(y, table_of(net, 0.01, -0.01, 1e-3), f32))
+    y = net.add(QuantizeOp(y, table_of(net, 1.0), parse_code("uint2")))
+    assert ops(same(net.module(y), 0), ThresholdOp)
 
 
 def test_tables_that_are_arguments() -> None:

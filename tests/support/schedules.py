@@ -42,12 +42,8 @@ def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
     choices = ["", "none"]
     if room >= work.window.columns.kernel:
         choices.append("columns")
-    if room >= taps:
-        choices.append("all")
-    order = draw(st.sampled_from(choices))
-    taps = {"": work.window.columns.kernel, "none": 1, "columns": work.window.columns.kernel}.get(
-        order, taps
-    )
+    unrolled = draw(st.sampled_from(choices))
+    taps = 1 if unrolled == "none" else work.window.columns.kernel
     unroll = draw(
         st.sampled_from([u for u in (0, 1, 2, 3, 4, 5, 8, 31) if u * taps <= room] or [1])
     )
@@ -57,7 +53,7 @@ def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
         pixels=pixels,
         vectors=vectors,
         unroll=unroll,
-        taps=order,
+        taps=unrolled,
         order=draw(st.sampled_from(("", *CHOICES["order"]))),
         prefetch=draw(st.sampled_from((0, 0, 1, 9))),
     )

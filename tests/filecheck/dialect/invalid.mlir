@@ -15,6 +15,14 @@ func.func @constant_off_the_code() {
 
 // -----
 
+// ERROR: holds -1, which is no value of !lowbit.uint<8>: i8 ends at 127, use i16
+func.func @constant_of_bytes() {
+  %0 = lowbit.constant dense<255> : tensor<2xi8> -> tensor<2x!lowbit.uint<8>>
+  func.return
+}
+
+// -----
+
 // ERROR: holds 0, which is no value of !lowbit.odd<1>
 func.func @constant_even() {
   %0 = lowbit.constant dense<[1, 0]> : tensor<2xi8> -> tensor<2x!lowbit.odd<1>>
@@ -605,6 +613,24 @@ func.func @threshold_steps(%x: tensor<4x8xi32>, %t: tensor<8x4xi32>) {
 
 // -----
 
+// ERROR: is ascending, but its thresholds are not
+func.func @threshold_ascending(%x: tensor<4x1xi32>) {
+  %t = lowbit.constant dense<[[1, 3, 2]]> : tensor<1x3xi32> -> tensor<1x3xi32>
+  %0 = lowbit.threshold %x, %t {ascending} : tensor<4x1xi32>, tensor<1x3xi32> -> tensor<4x1x!lowbit.int<2>>
+  func.return
+}
+
+// -----
+
+// ERROR: is bounded, but a threshold is 2147483648 from 0: at most 1073741824
+func.func @threshold_bounded(%x: tensor<4x1xi32>) {
+  %t = lowbit.constant dense<-2147483648> : tensor<1x3xi32> -> tensor<1x3xi32>
+  %0 = lowbit.threshold %x, %t {bounded} : tensor<4x1xi32>, tensor<1x3xi32> -> tensor<4x1x!lowbit.int<2>>
+  func.return
+}
+
+// -----
+
 // ERROR: a table has 1 row or 8, not 4
 func.func @threshold_rows(%x: tensor<4x8xi32>, %t: tensor<4x3xi32>) {
   %0 = lowbit.threshold %x, %t : tensor<4x8xi32>, tensor<4x3xi32> -> tensor<4x8x!lowbit.int<2>>
@@ -976,6 +1002,22 @@ func.func @tile_columns(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
 // ERROR: pixels is at least 1, not 0
 func.func @tile_pixels(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
   lowbit.tile "k" at (%i, %i, %i, %i, %i) rows (%i, %i) ins (%x : memref<3x8xi8>) outs (%y : memref<3x8xi32>) {pixels = 0 : i64, vectors = 1 : i64, channels = 4 : i64, groups = 1 : i64, unroll = 1 : i64, taps = "none", columns = array<i64>, kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilations = array<i64: 1, 1>, input_axes = array<i64: -1, -1, 0, 1>, weight_axes = array<i64: -1, -1, 0, 1>, output_axes = array<i64: -1, -1, 0, 1>}
+  func.return
+}
+
+// -----
+
+// ERROR: taps is none or columns, not sideways
+func.func @tile_taps(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
+  lowbit.tile "k" at (%i, %i, %i, %i, %i) rows (%i, %i) ins (%x : memref<3x8xi8>) outs (%y : memref<3x8xi32>) {pixels = 1 : i64, vectors = 1 : i64, channels = 4 : i64, groups = 1 : i64, unroll = 1 : i64, taps = "sideways", columns = array<i64: 0, 1>, kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilations = array<i64: 1, 1>, input_axes = array<i64: -1, -1, 0, 1>, weight_axes = array<i64: -1, -1, 0, 1>, output_axes = array<i64: -1, -1, 0, 1>}
+  func.return
+}
+
+// -----
+
+// ERROR: planes is outer or inner, not both
+func.func @tile_planes(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
+  lowbit.tile "k" at (%i, %i, %i, %i, %i) rows (%i, %i) ins (%x : memref<3x8xi8>) outs (%y : memref<3x8xi32>) {pixels = 1 : i64, vectors = 1 : i64, channels = 4 : i64, groups = 1 : i64, unroll = 1 : i64, taps = "none", planes = "both", columns = array<i64: 0, 1>, kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilations = array<i64: 1, 1>, input_axes = array<i64: -1, -1, 0, 1>, weight_axes = array<i64: -1, -1, 0, 1>, output_axes = array<i64: -1, -1, 0, 1>}
   func.return
 }
 

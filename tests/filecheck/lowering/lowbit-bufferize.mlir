@@ -21,6 +21,23 @@ func.func @arena(%x: tensor<16xi32>) -> tensor<16xi32> {
 
 // -----
 
+// What nothing reads is written all the same, so it lies beside what is alive.
+
+// CHECK-LABEL: @dead
+// CHECK:         %a = lowbit.slice %arena at 0 : memref<192xi8> to memref<16xi32>
+// CHECK:         %b = lowbit.slice %arena at 64 : memref<192xi8> to memref<16xi32>
+// CHECK:         %dead = lowbit.slice %arena at 128 : memref<192xi8> to memref<16xi32>
+// CHECK:         lowbit.add %a, %b outs(%c_out : memref<16xi32>)
+func.func @dead(%x: tensor<16xi32>) -> tensor<16xi32> {
+  %a = lowbit.clip %x {minimum = 0 : i32} : tensor<16xi32> -> tensor<16xi32>
+  %b = lowbit.clip %x {minimum = 1 : i32} : tensor<16xi32> -> tensor<16xi32>
+  %dead = lowbit.clip %x {minimum = 2 : i32} : tensor<16xi32> -> tensor<16xi32>
+  %c = lowbit.add %a, %b : tensor<16xi32>, tensor<16xi32> -> tensor<16xi32>
+  func.return %c : tensor<16xi32>
+}
+
+// -----
+
 // A constant becomes bytes; a name that is taken is not used again.
 
 // CHECK:       "memref.global"() <{sym_name = "constant_1", {{.*}}dense<[1, -1, 1]> : tensor<3xi8>{{.*}}alignment = 64

@@ -100,11 +100,11 @@ func.func @axes(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 
 
 // -----
 
-// CHECK{LITERAL}: 'lowbit.tile': taps is one of none, columns, all, not 'sideways'
-func.func @order(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>, %w: memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>, %y: memref<3x8xi32>, %s: i32) {
+// CHECK{LITERAL}: 'lowbit.tile': prefetch is a number from 1 to 1024, not -1
+func.func @prefetch(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>, %w: memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>, %y: memref<3x8xi32>, %s: i32) {
   %0 = arith.constant 0 : index
   %1 = arith.constant 1 : index
-  lowbit.tile "popcount_bytes_32x8" at(%0, %0, %0, %0, %0) rows(%0, %1) ins(%x : memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>) weights(%w : memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>) outs(%y : memref<3x8xi32>) {pixels = 1 : i64, vectors = 1 : i64, channels = 8 : i64, groups = 1 : i64, unroll = 2 : i64, columns = array<i64: 0, 1>, kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilations = array<i64: 1, 1>, input_axes = array<i64: -1, -1, 0, 1>, weight_axes = array<i64: -1, -1, 0, 1>, output_axes = array<i64: -1, -1, 0, 1>, taps = "sideways"}
+  lowbit.tile "popcount_bytes_32x8" at(%0, %0, %0, %0, %0) rows(%0, %1) ins(%x : memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>) weights(%w : memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>) outs(%y : memref<3x8xi32>) {pixels = 1 : i64, vectors = 1 : i64, channels = 8 : i64, groups = 1 : i64, unroll = 2 : i64, columns = array<i64: 0, 1>, kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilations = array<i64: 1, 1>, input_axes = array<i64: -1, -1, 0, 1>, weight_axes = array<i64: -1, -1, 0, 1>, output_axes = array<i64: -1, -1, 0, 1>, taps = "none", prefetch = -1 : i64}
   func.return
 }
 

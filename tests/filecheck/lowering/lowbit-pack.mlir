@@ -155,3 +155,39 @@ func.func @first(%x: tensor<1x9x9x1x!lowbit.uint<8>>, %w: tensor<3x3x1x32x!lowbi
   %y = lowbit.conv2d %x, %w : tensor<1x9x9x1x!lowbit.uint<8>>, tensor<3x3x1x32x!lowbit.odd<1>> -> tensor<1x7x7x32xi32>
   func.return %y : tensor<1x7x7x32xi32>
 }
+
+// -----
+
+// What thresholds promise is derived anew: nothing is known of arguments, and all of constants.
+
+// CHECK-LABEL: @promises
+// CHECK:         lowbit.threshold %x, %t :
+// CHECK:         lowbit.threshold %x, %c {ascending} :
+func.func @promises(%x: tensor<4x8xi32>, %t: tensor<1x3xi32>) -> (tensor<4x8x!lowbit.uint<2>>, tensor<4x8x!lowbit.uint<2>>) {
+  %0 = lowbit.threshold %x, %t {ascending, bounded} : tensor<4x8xi32>, tensor<1x3xi32> -> tensor<4x8x!lowbit.uint<2>>
+  %c = lowbit.constant dense<[[1, 2, 3]]> : tensor<1x3xi32> -> tensor<1x3xi32>
+  %1 = lowbit.threshold %x, %c : tensor<4x8xi32>, tensor<1x3xi32> -> tensor<4x8x!lowbit.uint<2>>
+  func.return %0, %1 : tensor<4x8x!lowbit.uint<2>>, tensor<4x8x!lowbit.uint<2>>
+}
+
+// -----
+
+// Sums are bounded by their products, unless corrections are given that may be anything.
+
+// CHECK-LABEL: @sums
+// CHECK:         lowbit.threshold {{.*}} {bounded, ascending}
+// CHECK:         lowbit.threshold {{.*}} {ascending}
+func.func @sums(%x: tensor<4x32x!lowbit.uint<1>>, %w: tensor<32x8x!lowbit.odd<1>>, %c: tensor<1x1x8xi32>) -> (tensor<4x8x!lowbit.uint<1>>, tensor<4x8x!lowbit.uint<1>>) {
+  %t = lowbit.constant dense<2147483647> : tensor<1x1xi32> -> tensor<1x1xi32>
+  %0 = lowbit.dense %x, %w epilogue {
+  ^bb0(%a: i32):
+    %q = lowbit.threshold %a, %t : i32, tensor<1x1xi32> -> !lowbit.uint<1>
+    lowbit.yield %q : !lowbit.uint<1>
+  } : tensor<4x32x!lowbit.uint<1>>, tensor<32x8x!lowbit.odd<1>> -> tensor<4x8x!lowbit.uint<1>>
+  %1 = lowbit.dense %x, %w corrections(%c : tensor<1x1x8xi32>) epilogue {
+  ^bb0(%a: i32):
+    %q = lowbit.threshold %a, %t : i32, tensor<1x1xi32> -> !lowbit.uint<1>
+    lowbit.yield %q : !lowbit.uint<1>
+  } : tensor<4x32x!lowbit.uint<1>>, tensor<32x8x!lowbit.odd<1>> -> tensor<4x8x!lowbit.uint<1>>
+  func.return %0, %1 : tensor<4x8x!lowbit.uint<1>>, tensor<4x8x!lowbit.uint<1>>
+}

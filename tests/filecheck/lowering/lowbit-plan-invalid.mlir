@@ -16,16 +16,16 @@ func.func @wrong_kernel(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowb
 
 // -----
 
-// CHECK: 'lowbit.dense': 100000 pixels of 2 vectors are 200000 accumulators: at most 256
+// CHECK: 'lowbit.dense': 1000 pixels of 2 vectors are 2000 accumulators: at most 256
 func.func @pixels(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<1>>) -> tensor<3x16xi32> {
-  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<pixels = 100000, vectors = 2>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<pixels = 1000, vectors = 2>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
 }
 
 // -----
 
-// CHECK: 'lowbit.dense': 4 accumulators, 1 taps and 2500 words are 10000 unrolled products: at most 4096
+// CHECK: 'lowbit.dense': 8 accumulators, 1 taps and 1000 words are 8000 unrolled products: at most 4096
 func.func @unroll(%x: tensor<3x80000x!lowbit.uint<1>>, %w: tensor<80000x16x!lowbit.odd<1>>) -> tensor<3x16xi32> {
-  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 2, vectors = 2, unroll = 99999>} : tensor<3x80000x!lowbit.uint<1>>, tensor<80000x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 2, vectors = 4, unroll = 1000>} : tensor<3x80000x!lowbit.uint<1>>, tensor<80000x16x!lowbit.odd<1>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
 }
