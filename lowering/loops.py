@@ -63,23 +63,24 @@ class TileNest:
     emit: Emitter
     microkernel: str
     input: SSAValue
-    weights: SSAValue | None
-    corrections: SSAValue | None
     outs: SSAValue
     epilogue: Callable[[], Region]
     window: Window
     batch: int
-    groups: int
     channels: int
     """Output channels of one group."""
     lanes: int
-    pixels: int
     vectors: int
-    unroll: int
-    taps: str
     input_axes: tuple[int, ...]
-    weight_axes: tuple[int, ...]
     output_axes: tuple[int, ...]
+    # The rest has defaults for kernels that go lane by lane.
+    weights: SSAValue | None = None
+    corrections: SSAValue | None = None
+    weight_axes: tuple[int, ...] = (-1, -1, -1, -1)
+    groups: int = 1
+    pixels: int = 1
+    unroll: int = 1
+    taps: str = "none"
     divisor: int = 1
     words: int = 1
     """Words of the reduction at one tap."""
