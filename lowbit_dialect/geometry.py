@@ -115,6 +115,12 @@ class Window:
         """Output height and width."""
         return self.rows.out, self.columns.out
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether output pixels are the input's, in the same order."""
+        axes = (self.rows, self.columns)
+        return all((a.kernel, a.stride, a.before, a.after) == (1, 1, 0, 0) for a in axes)
+
     def error(self) -> str | None:
         """What makes this window illegal, in a sentence; None if nothing does."""
         for name, axis in (("height", self.rows), ("width", self.columns)):

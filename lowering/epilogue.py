@@ -52,6 +52,7 @@ class Epilogue:
         self._operands: dict[SSAValue, Operand] = {}
         self._bases: dict[SSAValue, SSAValue] = {}
         self._rows: dict[tuple[SSAValue, int, int], SSAValue] = {}
+        self._pointers: dict[SSAValue, SSAValue] = {}
         self._limits: dict[tuple[SSAValue, int, int, int], SSAValue] = {}
 
     def finish(self, raw: SSAValue, place: Place) -> None:
@@ -164,12 +165,11 @@ class Epilogue:
         operand, base = self.channel_base(corrections, 2)
         classes = array(self.tile.column_classes, ())
         rows, columns = operand.stride(0), operand.stride(1)
-        key = (corrections, -1, -1)
-        if key not in self._rows:
+        if corrections not in self._pointers:
             parts = list(zip(self.tile.classes, (rows, columns)))
-            self._rows[key] = move(self.emit, base, parts)
+            self._pointers[corrections] = move(self.emit, base, parts)
         column = classes[place.r] * columns if classes else 0
-        return self.emit.offset(self._rows[key], column + place.v * self.lanes * 4)
+        return self.emit.offset(self._pointers[corrections], column + place.v * self.lanes * 4)
 
     def _divide(self, value: SSAValue) -> SSAValue:
         divisor = self.tile.divisor.value.data
@@ -224,15 +224,14 @@ class Epilogue:
 
     def pointer(self, value: SSAValue, place: Place) -> SSAValue:
         """Address of a place in a memref of unpacked elements with the shape of the result."""
-        key = (value, -2, -2)
         operand, base = self.channel_base(value, self.axes[3])
-        if key not in self._rows:
+        if value not in self._pointers:
             parts = zip(
                 (self.tile.batch, self.tile.row, self.tile.column), map(operand.stride, self.axes)
             )
-            self._rows[key] = move(self.emit, base, list(parts))
-        pixel = place.r * operand.stride(self.axes[2])
-        return self.emit.offset(self._rows[key], pixel + place.v * self.lanes * operand.item_bytes)
+            self._pointers[value] = move(self.emit, base, list(parts))
+        at = place.r * operand.stride(self.axes[2]) + place.v * self.lanes * operand.item_bytes
+        return self.emit.offset(self._pointers[value], at)
 
     def _store(self, value: SSAValue, place: Place) -> None:
         emit, type = self.emit, shaped(self.tile.outs)
@@ -261,17 +260,16 @@ class Epilogue:
 
     def _store_masks(self, masks: list[SSAValue], place: Place) -> None:
         """Store one mask of lanes a plane; the last vector of a row also clears the rest of its word."""
-        emit, operand = self.emit, self.operand(self.tile.outs)
-        layout = layout_of(shaped(self.tile.outs))
+        emit, outs = self.emit, self.tile.outs
+        operand, layout = self.operand(outs), layout_of(shaped(outs))
         assert layout is not None
-        width, size = layout.word_width, shape_of(self.tile.outs)[self.axes[3]]
-        key = (self.tile.outs, -3, -3)
-        if key not in self._rows:
+        width, size = layout.word_width, shape_of(outs)[self.axes[3]]
+        if outs not in self._pointers:
             # `channel` is a multiple of the lanes, so it divides into bytes
             byte = emit.at("div", self.tile.channel, 8)
             at = (self.tile.batch, self.tile.row, self.tile.column)
             parts = [*zip(at, map(operand.stride, self.axes)), (byte, 1)]
-            self._rows[key] = move(emit, operand.pointer, parts)
+            self._pointers[outs] = move(emit, operand.pointer, parts)
         pixel = place.r * operand.stride(self.axes[2]) + place.v * self.lanes // 8
         last = place.v == self.tile.vectors.value.data - 1
         for plane, flags in enumerate(masks):
@@ -280,7 +278,7 @@ class Epilogue:
                 mask = emit.binary("and", mask, emit.constant((1 << place.valid) - 1, mask.type))
             if self.lanes > width >= place.valid:
                 mask = emit.widen(mask, IntegerType(width), signed=False)
-            pointer = emit.offset(self._rows[key], pixel + plane * operand.stride(None))
+            pointer = emit.offset(self._pointers[outs], pixel + plane * operand.stride(None))
             emit.store(mask, pointer, 1)
             if last:
                 self._clear_tail(pointer, size, width)

@@ -12,8 +12,8 @@ Borders are peeled, so that no tile tests for padding; tails are tiles of their 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import MemRefType, ModuleOp, TensorType
@@ -71,8 +71,9 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
             )
     axes = _four(work.input_axes), _four(work.weight_axes)
     window, batch = work.window, work.batch
-    if flat := _flattened(window):
-        window, batch = Window.of((1, batch * flat), (1, 1)), 1
+    if window.pointwise:
+        pixels = batch * window.rows.out * window.columns.out
+        window, batch = Window.of((1, pixels), (1, 1)), 1
     region, (groups, outputs) = op.epilogue, kernel.channels(work)
     extent = TileNest(
         emit=emit,
@@ -108,34 +109,27 @@ def _four(axes: tuple[int, ...]) -> tuple[int, ...]:
     return (-1,) * (4 - len(axes)) + axes
 
 
-def _flattened(window: Window) -> int:
-    """Pixels of an image that a 1x1 window walks in a straight line; 0 if it does not."""
-    axes = (window.rows, window.columns)
-    if all((a.kernel, a.stride, a.before, a.after) == (1, 1, 0, 0) for a in axes):
-        return window.rows.out * window.columns.out
-    return 0
-
-
 def tile_pool(op: PoolOp, target: Target, share: Share | None = None) -> int:
     """Replace a pool on memrefs by its loops, or a share of them; return the extent."""
     emit, shape = Emitter(op), shape_of(op.input)
     assert op.outs is not None
     axes = (0, *spatial_axes(op.format.data))
-    divisor = op.count if isinstance(op, AvgPoolOp) else 1
-    extent = _lanewise(
-        emit,
-        "max" if isinstance(op, MaxPoolOp) else "sum",
-        op.input,
-        op.outs,
-        Region,
-        op.window,
-        shape[0],
-        shape[axes[3]],
-        axes,
-        target,
-        share,
-        divisor,
-    )
+    lanes, vectors = _lanewise(target, shape[axes[3]])
+    extent = TileNest(
+        emit=emit,
+        microkernel="max" if isinstance(op, MaxPoolOp) else "sum",
+        input=op.input,
+        outs=op.outs,
+        epilogue=Region,
+        window=op.window,
+        batch=shape[0],
+        channels=shape[axes[3]],
+        lanes=lanes,
+        vectors=vectors,
+        input_axes=axes,
+        output_axes=axes,
+        divisor=op.count if isinstance(op, AvgPoolOp) else 1,
+    ).build(share)
     Rewriter.erase_op(op)
     return extent
 
@@ -148,15 +142,15 @@ def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = No
     emit = Emitter(op)
     assert op.outs is not None
     shape, axis = shape_of(op.input), op.channel_axis
-    plain = all(layout_of(shaped(v)) is None for v in (op.input, op.outs, *_others(op)))
+    values = (op.input, op.outs, *_others(op))
+    unlaid = all(layout_of(shaped(v)) is None for v in values)
     per_channel = any(shape_of(table)[0] != 1 for table in op.tables)
-    if plain and (not per_channel or axis == len(shape) - 1):
-        channels = shape[axis] if per_channel else _product(shape)
-        flat = (_product(shape) // channels, channels)
+    if unlaid and (not per_channel or axis == len(shape) - 1):
+        channels = shape[axis] if per_channel else prod(shape)
+        flat = (prod(shape) // channels, channels)
         axes: tuple[int, ...] = (-1, -1, 0, 1)
-        reshaped = {v: _reshape(emit, v, flat) for v in (op.input, op.outs, *_others(op))}
-        pixels = flat[0]
-        batch, window = 1, Window.of((1, pixels), (1, 1))
+        reshaped = {v: _reshape(emit, v, flat) for v in values}
+        batch, window = 1, Window.of((1, flat[0]), (1, 1))
     else:
         if len(shape) != 4 or axis != 1:
             raise PassFailedException(
@@ -165,33 +159,27 @@ def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = No
         axes, reshaped = (0, 2, 3, 1), {}
         channels = shape[1]
         batch, window = shape[0], Window.of((shape[2], shape[3]), (1, 1))
-    input, outs = (reshaped.get(v, v) for v in (op.input, op.outs))
-    extent = _lanewise(
-        emit,
-        "copy",
-        input,
-        outs,
-        lambda: _single(op, reshaped),
-        window,
-        batch,
-        channels,
-        axes,
-        target,
-        share,
-    )
+    lanes, vectors = _lanewise(target, channels)
+    extent = TileNest(
+        emit=emit,
+        microkernel="copy",
+        input=reshaped.get(op.input, op.input),
+        outs=reshaped.get(op.outs, op.outs),
+        epilogue=lambda: _single(op, reshaped),
+        window=window,
+        batch=batch,
+        channels=channels,
+        lanes=lanes,
+        vectors=vectors,
+        input_axes=axes,
+        output_axes=axes,
+    ).build(share)
     Rewriter.erase_op(op)
     return extent
 
 
 def _others(op: ElementwiseOp) -> tuple[SSAValue, ...]:
     return (op.other,) if isinstance(op, AddOp) and not op.tables else ()
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for extent in shape:
-        total *= extent
-    return total
 
 
 def _reshape(emit: Emitter, value: SSAValue, shape: tuple[int, int]) -> SSAValue:
@@ -212,44 +200,10 @@ def _single(op: ElementwiseOp, reshaped: dict[SSAValue, SSAValue]) -> Region:
     return Region(block)
 
 
-def _lanewise(
-    emit: Emitter,
-    kind: str,
-    input: SSAValue,
-    outs: SSAValue,
-    epilogue: Callable[[], Region],
-    window: Window,
-    batch: int,
-    channels: int,
-    axes: tuple[int, ...],
-    target: Target,
-    share: Share | None,
-    divisor: int = 1,
-) -> int:
-    width = lanewise.lanes(target)
-    vectors = min(4, -(-channels // width))
-    return TileNest(
-        emit=emit,
-        microkernel=kind,
-        input=input,
-        weights=None,
-        corrections=None,
-        outs=outs,
-        epilogue=epilogue,
-        window=window,
-        batch=batch,
-        groups=1,
-        channels=channels,
-        lanes=width,
-        pixels=1,
-        vectors=vectors,
-        unroll=1,
-        taps="none",
-        input_axes=axes,
-        weight_axes=(-1, -1, -1, -1),
-        output_axes=axes,
-        divisor=divisor,
-    ).build(share)
+def _lanewise(target: Target, channels: int) -> tuple[int, int]:
+    """The lanes of a vector, and the vectors of a block of a kernel that goes lane by lane."""
+    lanes = lanewise.lanes(target)
+    return lanes, min(4, -(-channels // lanes))
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def _block(
         vectors, accumulators = ODD, ODD * ODD
     accumulators //= sums
     columns = work.window.columns.out
-    if work.window.rows.out == 1 == work.window.rows.size or _pointwise(work):
+    if work.window.rows.out == 1 == work.window.rows.size or work.window.pointwise:
         columns *= work.window.rows.out
     pixels = max(1, min(accumulators // min(vectors, needed), columns))
     pixels = -(-columns // -(-columns // pixels))
@@ -152,7 +152,7 @@ def _order(work: Contraction, kernel: Microkernel, vectors: int) -> str:
     gain 2 to 10 % where this says so, blocks up to 3 %).
     """
     rows, columns = work.window.rows, work.window.columns
-    if rows.out == 1 or _pointwise(work):
+    if rows.out == 1 or work.window.pointwise:
         return "channels"
     _, outputs = kernel.channels(work)
     used = prod(min(1, axis.kernel / axis.stride) for axis in (rows, columns))
@@ -170,8 +170,3 @@ def _bytes(
     """Bytes of an operand whose `axes` have these extents."""
     shape = [extents[axes.index(axis)] for axis in range(len(axes))]
     return storage_bytes(TensorType(element, shape, LayoutAttr(layout)))
-
-
-def _pointwise(work: Contraction) -> bool:
-    axes = (work.window.rows, work.window.columns)
-    return all((a.kernel, a.stride, a.before, a.after) == (1, 1, 0, 0) for a in axes)

@@ -30,7 +30,7 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, lanes_of, vector
-from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.interface import Microkernel, Narrow, Values, block_terms, supports
 from microkernels.target import Target
 
 PAIRS = {
@@ -173,7 +173,7 @@ def dot_kernels(target: Target) -> list[Microkernel]:
     found: list[Microkernel] = []
     if target.has("ssse3"):
         found += [PairedDot(lanes, kind) for kind in KINDS]
-    vnni = ("avx512vnni", "avxvnni") if bits == 256 else ("avx512vnni",)
-    if bits >= 256 and any(map(target.has, vnni)):
+    wide = bits >= 256 and supports(target, ("avx512vnni", "avx512vl"))
+    if wide or (bits == 256 and target.has("avxvnni")):
         found += [VnniDot(lanes, kind) for kind in KINDS]
     return found

@@ -35,7 +35,14 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, vector
-from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
+from microkernels.interface import (
+    Microkernel,
+    Narrow,
+    Values,
+    block_terms,
+    supports,
+    whole_words,
+)
 from microkernels.target import Target
 
 LOOK_UP = {
@@ -165,6 +172,6 @@ def lookup_kernels(target: Target) -> list[Lookup]:
     if not target.has("ssse3"):
         return []
     kernels = [Lookup(4, target.simd_bits // 8)]
-    if all(target.has(feature) for feature in ("avx512vbmi", "avx512bitalg")):
+    if target.vector_bits == 512 and supports(target, ("avx512vbmi", "avx512bitalg")):
         kernels.append(Lookup(6, 64))
     return kernels

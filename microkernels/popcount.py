@@ -30,7 +30,14 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, lanes_of, vector
-from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
+from microkernels.interface import (
+    Microkernel,
+    Narrow,
+    Values,
+    block_terms,
+    supports,
+    whole_words,
+)
 from microkernels.lookup import LOOK_UP
 from microkernels.target import Target
 
@@ -236,6 +243,6 @@ def popcount_kernels(target: Target) -> list[Microkernel]:
     lanes = target.vector_bits // 32
     if target.vector_bits < 256:
         return [ScalarPopcount(3.3 if target.has("popcnt") else 14)]
-    if target.has("avx512vpopcntdq"):
+    if supports(target, ("avx512vpopcntdq", "avx512vl")):
         return [Popcount(32, lanes, 3)]
     return [NibblePopcount(lanes), BytePopcount(lanes, 8)]

@@ -146,6 +146,8 @@ def _with_attributes(text: str, target: Target) -> str:
     width = target.simd_bits
     attributes = (
         f'attributes #0 = {{ nounwind "no-builtins" "prefer-vector-width"="{width}" '
+        # Without it LLVM cuts what is wider in registers of 512 bits where there are such.
+        f'"min-legal-vector-width"="{width}" '
         f'"target-cpu"="{target.cpu}" "target-features"="{feature_string(target)}" }}'
     )
     return re.sub(r"^(define .*)$", r"\1 #0", text, flags=re.MULTILINE) + f"\n{attributes}\n"

@@ -1,7 +1,9 @@
 """How a row of outputs is cut in tiles."""
 
+import numpy as np
 import pytest
 
+import lowbit
 from lowbit_dialect.geometry import WindowAxis
 from lowering.borders import runs, tile_sizes
 
@@ -46,3 +48,24 @@ def test_a_run_of_several_tiles_touches_no_padding(kernel: int, stride: int):
                     assert all(axis.low(o) == 0 and axis.high(o) == kernel for o in outputs)
                 covered += outputs
             assert covered == list(range(axis.out))
+
+
+@pytest.mark.parametrize("kind", ["conv2d", "avg_pool"])
+def test_wide_padding_has_no_more_code_than_narrow(kind: str):
+    """However wide it is, padding is one loop a side; what it computes is the same."""
+
+    def tiles(width: int) -> int:
+        program, padding = lowbit.Program(), (0, width, 1, width + 1)
+        x = program.input((1, 2, 9, 8), "uint2", name="x")
+        data = [np.arange(144).reshape(1, 2, 9, 8) % 4]
+        if kind == "conv2d":
+            w = program.input((2, 3, 8, 8), "odd1", name="w")
+            program.output(program.conv2d(x, w, padding=padding))
+            data += [np.arange(384).reshape(2, 3, 8, 8) // 3 % 2 * 2 - 1]
+        else:
+            program.output(program.avg_pool(x, (2, 3), padding=padding))
+        kernel = lowbit.compile(program)
+        assert np.array_equal(kernel(*data), lowbit.reference(program, *data))
+        return kernel.ir("loops").count("lowbit.tile ")
+
+    assert tiles(4) == tiles(20)

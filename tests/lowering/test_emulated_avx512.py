@@ -286,7 +286,8 @@ def test_planes_of_thresholds(tier: str):
     for number, spelling in enumerate(CODES):
         for step, pair in list(enumerate(PAIRS))[number % 2 :: 2]:
             kind = TABLES[(number + step) // 2 % len(TABLES)]
-            programs.append(packed_thresholds(pair, spelling, kind, None, number))
+            schedule = Schedule(pixels=1 + step % 4, unroll=1, taps="none")
+            programs.append(packed_thresholds(pair, spelling, kind, schedule, number))
     for number, module in enumerate(programs):
         data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
         emulation.add(module, data, fuse=True)

@@ -45,7 +45,7 @@ def test_packed_stores(tier: str, part: int):
         codes = net.add(ThresholdOp(net.conv2d(x, w), rows, code))
         readers = net.input((1, 1, channels, 3), "odd1", constant=True)
         module = net.module(net.conv2d(codes, readers))
-        pin_all(module, tier, "popcount")
+        pin_all(module, tier, "popcount", pixels=1)
         sets: list[Any] = [inputs(module, [fill], number) for fill in ("random", "maximum")]
         packed = check(module, sets, tier, fuse=True)
         first = next(op for op in packed.walk() if isinstance(op, LinearOp))

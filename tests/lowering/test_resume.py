@@ -32,12 +32,14 @@ TARGET = "x86-64-v3"
 
 def conv2d() -> ModuleOp:
     """Constant and argument weights, padding with a value that is no code."""
+    small = Schedule(pixels=2, unroll=1)
     net, random = Net(), np.random.default_rng(0)
     x = net.input((1, 4, 5, 40), "uint2")
     w = net.input((3, 3, 40, 5), "odd1", constant=True)
-    first = net.conv2d(x, w, padding=(1, 1, 1, 1), pad_value=3)
+    first = net.conv2d(x, w, padding=(1, 1, 1, 1), pad_value=3, schedule=small)
     values = random.choice(np.array([-1, 1]), (3, 3, 40, 5)).astype(np.int8)
-    return net.module(first, net.conv2d(x, net.constant(values, "odd1"), strides=(2, 1)))
+    second = net.conv2d(x, net.constant(values, "odd1"), strides=(2, 1), schedule=small)
+    return net.module(first, second)
 
 
 def grouped() -> ModuleOp:

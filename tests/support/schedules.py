@@ -74,9 +74,10 @@ def pin(module: ModuleOp, schedule: Schedule | None) -> None:
         linear_of(module).properties["schedule"] = ScheduleAttr(schedule)
 
 
-def pin_all(module: ModuleOp, tier: str, family: str, *, unroll: int = 0) -> None:
+def pin_all(module: ModuleOp, tier: str, family: str, *, unroll: int = 0, pixels: int = 0) -> None:
     """Have every linear op of a module run on the tier's first kernel of a family."""
     name = next(k.name for k in kernels(resolve_target(tier)) if family in k.name)
     for op in module.walk():
         if isinstance(op, LinearOp):
-            op.properties["schedule"] = ScheduleAttr(Schedule(microkernel=name, unroll=unroll))
+            schedule = Schedule(microkernel=name, pixels=pixels, unroll=unroll)
+            op.properties["schedule"] = ScheduleAttr(schedule)
