@@ -141,18 +141,17 @@ class Storage:
         result = Rewriter.replace_value_with_new_type(
             result, with_layout(tensor_of(result), natural)
         )
+        if any(not isinstance(use.operation, ConversionOp) for use in result.uses):
+            conversion = convert_layout(result, wanted)
+            assert conversion is not None
+            Rewriter.insert_op(conversion, InsertPoint.after(op))
+            result.replace_uses_with_if(
+                conversion.results[0], lambda use: not isinstance(use.operation, ConversionOp)
+            )
+            self._converted[result, wanted] = conversion.results[0]
         for user in [use.operation for use in result.uses]:
-            if isinstance(user, ConversionOp) and layout_of(shaped(user.results[0])) == natural:
+            if layout_of(shaped(user.results[0])) == natural:
                 Rewriter.replace_op(user, [], [result])
-        if all(isinstance(use.operation, ConversionOp) for use in result.uses):
-            return
-        conversion = convert_layout(result, wanted)
-        assert conversion is not None
-        Rewriter.insert_op(conversion, InsertPoint.after(op))
-        result.replace_uses_with_if(
-            conversion.results[0], lambda use: not isinstance(use.operation, ConversionOp)
-        )
-        self._converted[result, wanted] = conversion.results[0]
 
     def _write_planes(self, op: Operation, rows: Layout) -> bool:
         """If every user packs the result in the same way, write it packed; return whether that is so."""
