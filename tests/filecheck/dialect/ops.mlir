@@ -150,6 +150,8 @@ func.func @linear_on_buffers(%x: memref<3x70x!lowbit.uint<4>>, %w: memref<70x10x
   lowbit.dense %x, %w outs(%y : memref<3x10xi32>) : memref<3x70x!lowbit.uint<4>>, memref<70x10x!lowbit.int<4>>
   // CHECK-NEXT: lowbit.conv2d %i, %k outs(%j : memref<1x3x3x4xi64>) {{.*}}: memref<1x5x5x3xi16>, memref<3x3x3x4xi8>
   lowbit.conv2d %i, %k outs(%j : memref<1x3x3x4xi64>) : memref<1x5x5x3xi16>, memref<3x3x3x4xi8>
+  // CHECK-NEXT: lowbit.corrections %k outs(%c : memref<1x1x4xi32>) {activation = i16, size = array<i64: 5, 5>, {{.*}}products = "multiply"} : memref<3x3x3x4xi8>
+  lowbit.corrections %k outs(%c : memref<1x1x4xi32>) {activation = i16, size = array<i64: 5, 5>, products = "multiply"} : memref<3x3x3x4xi8>
   func.return
 }
 
