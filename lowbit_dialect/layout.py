@@ -17,7 +17,7 @@ one decoded element.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -80,6 +80,13 @@ NAMED = {str(term): term for term in (PLANES, SUMS, CHOICES)}
 """The stored axes that are no part of a logical axis."""
 
 
+def whole_axes(terms: Iterable[Term]) -> tuple[int, ...] | None:
+    """The axes that terms stand for; None if one is a part of an axis, or of none."""
+    axes = [(term.axis, term.chain) for term in terms]
+    whole = [axis for axis, chain in axes if axis is not None and not chain]
+    return tuple(whole) if len(whole) == len(axes) else None
+
+
 @dataclass(frozen=True)
 class Split:
     """An axis (or part of one) of `extent` elements cut in `count` blocks of `block`."""
@@ -114,8 +121,24 @@ class Layout:
         terms.insert(bit_axis, PLANES)
         return cls(tuple(terms), IntegerType(width), msb=True)
 
+    @classmethod
+    def row_planes(cls, axes: Sequence[int], width: int = 32) -> Layout:
+        """Planes in rows of full words along the last of `axes`."""
+        *leading, last = axes
+        word = Term(last, (("by", width),))
+        return cls((*map(Term, leading), PLANES, word), IntegerType(width))
+
     def __str__(self) -> str:
         return f"[{', '.join(map(str, self.terms))}], {self.word}{', msb' if self.msb else ''}"
+
+    @property
+    def row_axes(self) -> tuple[int, ...] | None:
+        """The axes of which this is the layout `row_planes`; None if it is another."""
+        axes = whole_axes(term for term in self.terms if term not in (PLANES, self.word_term))
+        if axes is None or self.word_term is None or self.word_term.axis is None:
+            return None
+        axes = *axes, self.word_term.axis
+        return axes if self == Layout.row_planes(axes, self.word_width) else None
 
     @property
     def packed(self) -> bool:

@@ -17,7 +17,7 @@ from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.geometry import WindowAxis
-from lowbit_dialect.layout import PLANES, Term, storage_bytes
+from lowbit_dialect.layout import storage_bytes
 from lowbit_dialect.ops.common import array, shaped
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp
@@ -27,7 +27,6 @@ from lowering.elements import (
     Places,
     nest,
     outermost,
-    row_major,
     storage_extents,
 )
 from lowering.fill import fill_words
@@ -100,11 +99,8 @@ def _copies_flat(source: Element, target: Element) -> bool:
 
 def _is_rows(element: Element) -> bool:
     """Whether planes lie in rows of full words along the innermost axis."""
-    layout, rank = element.layout, element.type.get_num_dims()
-    if layout is None or not layout.packed or layout.msb:
-        return False
-    word = Term(rank - 1, (("by", layout.word_width),))
-    return element.terms == (*row_major(rank - 1), PLANES, word)
+    axes = element.layout.row_axes if element.layout else None
+    return axes == tuple(range(element.type.get_num_dims()))
 
 
 def _same_bytes(source: Element, target: Element) -> bool:

@@ -181,9 +181,7 @@ def _to_integer(at: Epilogue, x: SSAValue) -> SSAValue:
     """A float that is an integer in i32's range, as i32."""
     type = vector(at.lanes, i32)
     name = f"llvm.fptosi.sat.{mangled(type)}.{mangled(x.type)}"
-    result = at.emit.call(name, [x], type)
-    assert result is not None
-    return result
+    return at.emit.call(name, [x], type)
 
 
 def number_of(bound: Attribute) -> float:

@@ -23,7 +23,6 @@ from lowbit_dialect.ops.common import element_of, shaped, tensor_of
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import Contraction, LinearOp
-from lowering.line_loops import row_planes
 from lowering.rebuild import rebuild
 from lowering.runs import line_pixels, runs_of
 from lowering.stored import Storage, fold, rows_of
@@ -59,7 +58,7 @@ def gather(op: LinearOp, kernel: Microkernel, storage: Storage) -> LinearOp:
 def _sampled(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) -> SSAValue:
     """The pixels that `op` reads, stored in `layout`, or in planes as they are."""
     axes, format = work.input_axes, "nhwc" if work.input_axes[3] == 3 else "nchw"
-    planes = row_planes(axes) if layout.encoded and _has_planes(op.input) else None
+    planes = Layout.row_planes(axes) if layout.encoded and _has_planes(op.input) else None
     image = planes or storage.channels_last(shaped(op.input), axes)
     strides = work.window.rows.stride, work.window.columns.stride
     sampled = SubsampleOp(storage.stored(op.input, image), strides, format=format)
@@ -80,7 +79,11 @@ def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) 
         written = columns.before + columns.size if planes else 0
         pixels = line_pixels(padded, written, channels, runs, columns.out)
     type = shaped(op.input)
-    image = row_planes(work.input_axes) if planes else storage.channels_last(type, work.input_axes)
+    image = (
+        Layout.row_planes(work.input_axes)
+        if planes
+        else storage.channels_last(type, work.input_axes)
+    )
     source = storage.stored(op.input, image)
     right = columns.after + pixels - padded
     padding = rows.before, columns.before, rows.after, right
@@ -94,9 +97,9 @@ def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) 
     else:
         shape = work.batch, rows.size, columns.size * channels
         lines = ReshapeOp(source, TensorType(type.element_type, shape))
-    value = _add(lines, op, row_planes((0, 1, 2)) if planes else None, "lines")
+    value = _add(lines, op, Layout.row_planes((0, 1, 2)) if planes else None, "lines")
     if layout.encoded:
-        value = storage.stored(value, row_planes((0, 1, 2)))
+        value = storage.stored(value, Layout.row_planes((0, 1, 2)))
     gathered = WindowsOp(
         value,
         work.window.out,

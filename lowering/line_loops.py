@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import IndexType, IntegerType, i64
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import PLANES, Layout, Term
+from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.gather import LinesOp
 from lowering.elements import Element, nest
@@ -28,13 +28,6 @@ from microkernels.emit import Emitter
 
 OfRow = Callable[[Callable[[SSAValue], None]], None]
 """Emits what to do with the row of the image (counted over all images) that a line shows, if it shows one."""
-
-
-def row_planes(axes: Sequence[int], width: int = 32) -> Layout:
-    """Planes in rows of words along the last of `axes`."""
-    *leading, last = axes
-    terms = (*map(Term, leading), PLANES, Term(last, (("by", width),)))
-    return Layout(terms, IntegerType(width))
 
 
 def row_bytes(element: Element) -> int:
@@ -80,7 +73,7 @@ class _Lines:
     def packs(self) -> bool:
         """Whether planes lie in rows of 32-bit words in both, in lines that are long enough."""
         layouts = self.source.layout, self.target.layout
-        if layouts != (row_planes(self.axes), row_planes((0, 1, 2))):
+        if layouts != (Layout.row_planes(self.axes), Layout.row_planes((0, 1, 2))):
             return False
         end = (self.left + self.width) * self.channels
         return end // 8 + STORE <= row_bytes(self.target)

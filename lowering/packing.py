@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import IntegerType, i1
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import PLANES, Term
+from lowbit_dialect.layout import whole_axes
 from lowering.elements import Element, nest
 from lowering.moves import powers
 from lowering.tasks import Units, in_steps
@@ -31,13 +31,8 @@ MASK_BITS = 64
 def are_rows(source: Element, target: Element) -> bool:
     """Whether one holds elements of whole axes, the other their planes along the innermost, in full words."""
     elements, planes = (target, source) if source.encoded else (source, target)
-    layout = planes.layout
-    if elements.encoded or layout is None or not layout.packed or layout.msb:
-        return False
-    *leading, last = elements.terms
-    full = Term(last.axis, (("by", layout.word_width),))
-    whole = all(term.axis is not None and not term.chain for term in elements.terms)
-    return whole and planes.terms == (*leading, PLANES, full)
+    axes = whole_axes(elements.terms)
+    return axes is not None and planes.layout is not None and planes.layout.row_axes == axes
 
 
 def convert_rows(

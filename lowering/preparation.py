@@ -43,16 +43,10 @@ from microkernels.emit import Emitter, vector
 CACHE_LINE = 64
 
 
-def _rows(source: Element) -> tuple[tuple[Term, ...], int] | None:
+def _rows(source: Element) -> tuple[list[Term], int] | None:
     """`(leading axes, channel axis)` of planes in rows of 32-bit words; None if that is not `source`."""
-    layout = source.layout
-    if layout is None or not layout.packed or layout.msb or source.dtype.itemsize != 4:
-        return None
-    *leading, planes, channels = layout.terms
-    whole = all(term.axis is not None and not term.chain for term in leading)
-    if not whole or planes != PLANES or channels.axis is None or channels.chain != (("by", 32),):
-        return None
-    return tuple(leading), channels.axis
+    axes = source.layout.row_axes if source.layout and source.dtype.itemsize == 4 else None
+    return (list(map(Term, axes[:-1])), axes[-1]) if axes else None
 
 
 def spreads_nibbles(source: Element, target: Element) -> bool:

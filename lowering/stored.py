@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from xdsl.dialects.builtin import IntegerType, f32, i32
+from xdsl.dialects.builtin import IntegerType, f32
 from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
-from lowbit_dialect.layout import PLANES, Layout, Term, layout_of, storage_dtype, with_layout
+from lowbit_dialect.layout import Layout, Term, layout_of, storage_dtype, whole_axes, with_layout
 from lowbit_dialect.ops.common import shaped, tensor_of
 from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, convert_layout
@@ -31,10 +31,10 @@ def rows_of(layout: Layout) -> Layout | None:
     word = layout.word_term
     if word is None or not (layout.table or word.chain[:1] == (("in", 16),)):
         return None
-    leading = [term for term in layout.terms if term.axis not in (None, word.axis)]
-    if any(term.chain for term in leading):
+    leading = whole_axes(term for term in layout.terms if term.axis not in (None, word.axis))
+    if leading is None or word.axis is None:
         return None  # weights
-    return Layout((*leading, PLANES, Term(word.axis, (("by", 32),))), i32)
+    return Layout.row_planes((*leading, word.axis))
 
 
 def fold(op: Operation) -> Operation:
@@ -100,12 +100,9 @@ class Storage:
 
     def _in_order(self, value: SSAValue, layout: Layout) -> SSAValue:
         """Elements of `value` in the order in which `layout` has planes in rows: packing is quick then."""
-        *leading, planes, word = layout.terms
-        if layout_of(shaped(value)) is not None or planes != PLANES or word.axis is None:
+        axes, name = layout.row_axes, value.name_hint
+        if axes is None or layout_of(shaped(value)) is not None:
             return value
-        if any(term.axis is None or term.chain for term in leading):
-            return value
-        axes, name = (*(term.axis or 0 for term in leading), word.axis), value.name_hint
         turned = self.stored(value, self.channels_last(shaped(value), axes))
         if name and turned is not value:
             turned.name_hint = f"{name}_turned"

@@ -18,11 +18,11 @@ from xdsl.dialects.builtin import IndexType, i32, i64
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Term
+from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.gather import WindowsOp
 from lowering.elements import Element, nest
 from lowering.fill import fill_words
-from lowering.line_loops import row_bytes, row_planes
+from lowering.line_loops import row_bytes
 from lowering.moves import constant_bytes, copy, lane, powers, store_lanes
 from lowering.runs import runs_of
 from lowering.tasks import Units
@@ -79,8 +79,8 @@ class _Windows:
 
     def packs(self) -> bool:
         """Whether planes lie in rows of words in both, in lines that are long enough."""
-        wide = [row_planes(self.axes, width) for width in (32, 64)]
-        if self.source.layout != row_planes((0, 1, 2)) or self.target.layout not in wide:
+        wide = [Layout.row_planes(self.axes, width) for width in (32, 64)]
+        if self.source.layout != Layout.row_planes((0, 1, 2)) or self.target.layout not in wide:
             return False
         if self.planes * sum(len(list(run.chunks)) for run in self.runs) > MOST_MOVES:
             return False

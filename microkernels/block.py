@@ -16,7 +16,6 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.algebra import PairAlgebra, ShiftClasses
-from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.common import array
 from microkernels.address import Address, is_constant, move
 from microkernels.emit import vector
@@ -34,18 +33,16 @@ class Reduction(Words):
         x, w = Address(self._input_base()), Address(self._weight_base())
         zero = self.emit.constant(0, vector(self.kernel.lanes, self.kernel.accumulator))
         zeros = [zero] * (self.pixels * self.vectors)
-        if not self.w.has_planes:
-            return self._pair(x, w, zeros, xor=False, negative=False)
-        activation, weight = self.codes
-        assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
-        algebra = PairAlgebra(activation, weight)
+        algebra = self.algebra
+        if algebra is None:
+            return self._pair(x, w, zeros)
         if self.tile.planes.data == "inner":
-            return self._together(algebra, x, w, zeros)
+            return self._together(x, w, zeros)
         if self.kernel.weighs:
             return self._weighed(algebra, x, w, zeros)
         classes = algebra.shift_classes if self.x.has_planes else algebra.weight_classes
         if sum(map(len, classes)) <= UNROLLED_PAIRS:
-            return self._horner(algebra, classes, x, w, zeros)
+            return self._horner(classes, x, w, zeros)
         return self._all_pairs(algebra, x, w, zeros)
 
     def _input_base(self) -> SSAValue:
@@ -68,27 +65,20 @@ class Reduction(Words):
         return move(self.emit, self.w.pointer, parts)
 
     def _horner(
-        self,
-        algebra: PairAlgebra,
-        classes: ShiftClasses,
-        x: Address,
-        w: Address,
-        totals: list[SSAValue],
+        self, classes: ShiftClasses, x: Address, w: Address, totals: list[SSAValue]
     ) -> list[SSAValue]:
         for place, pairs in enumerate(classes):
             if place:
                 totals = [self.emit.binary("add", total, total) for total in totals]
             for i, j, sign in pairs:
                 x_plane, w_plane = x.plus(i * self.x_plane), w.plus(j * self.w_plane)
-                totals = self._pair(x_plane, w_plane, totals, xor=algebra.xor, negative=sign < 0)
+                totals = self._pair(x_plane, w_plane, totals, factor=sign)
         return totals
 
-    def _together(
-        self, algebra: PairAlgebra, x: Address, w: Address, zeros: list[SSAValue]
-    ) -> list[SSAValue]:
+    def _together(self, x: Address, w: Address, zeros: list[SSAValue]) -> list[SSAValue]:
         """All pairs in one pass over the operands, then Horner's rule over their sums."""
         emit, count = self.emit, len(zeros)
-        sums = self._pair(x, w, zeros * len(self.sums), xor=algebra.xor, negative=False)
+        sums = self._pair(x, w, zeros * len(self.sums))
         totals, place = zeros, 0
         for n, one in enumerate(self.sums):
             if one.place > place:
@@ -104,8 +94,7 @@ class Reduction(Words):
         """All pairs in the same sums, for a kernel that multiplies by their weights."""
         for i, j, weight in algebra.pairs:
             x_plane, w_plane = x.plus(i * self.x_plane), w.plus(j * self.w_plane)
-            self.weight = abs(weight)
-            totals = self._pair(x_plane, w_plane, totals, xor=algebra.xor, negative=weight < 0)
+            totals = self._pair(x_plane, w_plane, totals, factor=weight)
         return totals
 
     def _all_pairs(
@@ -124,7 +113,7 @@ class Reduction(Words):
             i, j = emit.at("div", pair, planes), emit.at("rem", pair, planes)
             x_plane = Address(move(emit, x.pointer, [(i, self.x_plane)]))
             w_plane = Address(move(emit, w.pointer, [(j, self.w_plane)]))
-            counts = self._pair(x_plane, w_plane, zeros, xor=algebra.xor, negative=False)
+            counts = self._pair(x_plane, w_plane, zeros)
             shift = self._lanes(emit.at("add", i, j))
             flips = [
                 self._mask(place, top)
@@ -158,10 +147,10 @@ class Reduction(Words):
         return self.emit.splat(self.emit.widen(equal, i32, signed=True), self.kernel.lanes)
 
     def _pair(
-        self, x: Address, w: Address, totals: list[SSAValue], *, xor: bool, negative: bool
+        self, x: Address, w: Address, totals: list[SSAValue], factor: int = 1
     ) -> list[SSAValue]:
-        """Add the products of one pair of planes (or of the whole operands) to `totals`."""
-        self.xor, self.negative = xor, negative
+        """Add `factor` times the products of one pair of planes (or of whole operands) to `totals`."""
+        self.factor = factor
         return self.scoped(Level.PAIR, x, w, totals, self._rows)
 
     def _rows(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:

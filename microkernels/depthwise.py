@@ -16,7 +16,7 @@ from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, vector
 from microkernels.interface import Microkernel, block_terms
-from microkernels.multiply import MADD
+from microkernels.intrinsics import multiply_add_words
 from microkernels.target import Target
 
 
@@ -74,10 +74,7 @@ class Depthwise(Microkernel):
                 return emit.intrinsic("fma", x, w, total)
             return emit.binary("fadd", total, emit.binary("fmul", x, w))
         pairs = vector(2 * self.lanes, i16)
-        products = emit.call(
-            MADD[self.lanes], [emit.bitcast(x, pairs), emit.bitcast(w, pairs)], total.type
-        )
-        assert products is not None
+        products = multiply_add_words(emit, emit.bitcast(x, pairs), emit.bitcast(w, pairs))
         return emit.binary("add", total, products)
 
 

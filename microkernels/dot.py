@@ -29,16 +29,10 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.linear import Contraction
-from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.emit import Emitter, vector
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, supports
+from microkernels.intrinsics import add_dots, multiply_add_bytes, sum_words
 from microkernels.target import Target
-
-PAIRS = {
-    4: ("llvm.x86.ssse3.pmadd.ub.sw.128", "llvm.x86.sse2.pmadd.wd"),
-    8: ("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"),
-    16: ("llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"),
-}
-"""Multiply-add of bytes to i16 and of i16 to i32, by lanes of i32."""
 
 KINDS = ("u8s8", "s8u8", "s8s8")
 T = TypeVar("T")
@@ -134,15 +128,10 @@ class PairedDot(Dot):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        pairs = emit.call(PAIRS[self.lanes][0], self._ordered(x, w), total.type)
-        assert pairs is not None
-        return emit.binary("add", total, pairs)
+        return emit.binary("add", total, multiply_add_bytes(emit, *self._ordered(x, w)))
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        ones = emit.constant(1, narrow[0].type)
-        lanes = emit.call(PAIRS[self.lanes][1], [narrow[0], ones], wide[0].type)
-        assert lanes is not None
-        return (emit.binary("add", wide[0], lanes),)
+        return (emit.binary("add", wide[0], sum_words(emit, narrow[0])),)
 
 
 class VnniDot(Dot):
@@ -160,10 +149,7 @@ class VnniDot(Dot):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        name = f"llvm.x86.avx512.vpdpbusd.{32 * lanes_of(total.type)}"
-        summed = emit.call(name, [total, *self._ordered(x, w)], total.type)
-        assert summed is not None
-        return summed
+        return add_dots(emit, total, *self._ordered(x, w))
 
 
 def dot_kernels(target: Target) -> list[Microkernel]:

@@ -159,9 +159,7 @@ class Emitter:
     def select(self, mask: SSAValue, yes: SSAValue, no: SSAValue) -> SSAValue:
         """Lanes of `yes` where a mask is set, of `no` elsewhere; xDSL's `llvm.select` takes no vectors."""
         lanes = self.constant(lanes_of(yes.type), i32)
-        chosen = self.call(f"llvm.vp.select.{mangled(yes.type)}", [mask, yes, no, lanes], yes.type)
-        assert chosen is not None
-        return chosen
+        return self.call(f"llvm.vp.select.{mangled(yes.type)}", [mask, yes, no, lanes], yes.type)
 
     def widen(self, value: SSAValue, element: Attribute, *, signed: bool) -> SSAValue:
         """Extend or truncate the integers of a value to `element`."""
@@ -177,17 +175,17 @@ class Emitter:
         """Reinterpret the bits of a value."""
         return value if value.type == type else self.op(llvm.BitcastOp(value, type))
 
-    def call(self, name: str, args: Sequence[SSAValue], type: Attribute | None) -> SSAValue | None:
+    def call(self, name: str, args: Sequence[SSAValue], type: Attribute) -> SSAValue:
         """Call an intrinsic by its mangled name."""
-        op = llvm.CallIntrinsicOp(name, list(args), [] if type is None else [type])
-        self.run(op)
-        return op.results[0] if op.results else None
+        return self.op(llvm.CallIntrinsicOp(name, list(args), [type]))
+
+    def _act(self, name: str, args: Sequence[SSAValue]) -> None:
+        """Call an intrinsic that returns nothing."""
+        self.run(llvm.CallIntrinsicOp(name, list(args), []))
 
     def intrinsic(self, name: str, *args: SSAValue) -> SSAValue:
         """Call an intrinsic that is overloaded on, and returns, the type of its first argument."""
-        result = self.call(f"llvm.{name}.{mangled(args[0].type)}", args, args[0].type)
-        assert result is not None
-        return result
+        return self.call(f"llvm.{name}.{mangled(args[0].type)}", args, args[0].type)
 
     def pinned(self, value: SSAValue) -> SSAValue:
         """The same value, computed here: LLVM neither sees what it comes from nor moves it."""
@@ -251,7 +249,7 @@ class Emitter:
     def prefetch(self, pointer: SSAValue) -> None:
         """Ask for the cache line at an address, which need not be there."""
         hints = [self.constant(one, i32) for one in (0, 3, 1)]  # to read, keep, data
-        self.call("llvm.prefetch.p0", [pointer, *hints], None)
+        self._act("llvm.prefetch.p0", [pointer, *hints])
 
     def store(self, value: SSAValue, pointer: SSAValue, align: int) -> None:
         """Store a value with the alignment that its address is known to have."""
@@ -263,9 +261,7 @@ class Emitter:
             return self.load(pointer, type, align)
         zero = self.constant(0, type)
         args = [pointer, self.constant(align, i32), self._mask(lanes_of(type), lanes), zero]
-        value = self.call(f"llvm.masked.load.{mangled(type)}.p0", args, type)
-        assert value is not None
-        return value
+        return self.call(f"llvm.masked.load.{mangled(type)}.p0", args, type)
 
     def store_some(self, value: SSAValue, pointer: SSAValue, align: int, lanes: int) -> None:
         """Store the first `lanes` lanes of a vector and touch nothing behind them."""
@@ -281,7 +277,7 @@ class Emitter:
             self.store(self.op(first), pointer, align)
             return
         args = [value, pointer, self.constant(align, i32), self._mask(total, lanes)]
-        self.call(f"llvm.masked.store.{mangled(value.type)}.p0", args, None)
+        self._act(f"llvm.masked.store.{mangled(value.type)}.p0", args)
 
     def _mask(self, total: int, lanes: int) -> SSAValue:
         return self.constants([1 if lane < lanes else 0 for lane in range(total)], i1)

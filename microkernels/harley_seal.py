@@ -26,20 +26,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from xdsl.dialects.builtin import i8, i16, i32
+from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, lanes_of, vector
 from microkernels.interface import Microkernel, Narrow, Values, Word
-from microkernels.popcount import WIDENING, Popcount, word_channels
+from microkernels.intrinsics import sum_bytes, sum_words, ternary
+from microkernels.popcount import Popcount, word_channels
 from microkernels.target import Target
 
-TERNARY = {8: "llvm.x86.avx512.pternlog.d.256", 16: "llvm.x86.avx512.pternlog.d.512"}
-"""Any function of three bits, by lanes of i32: written with and, or and xor it becomes more instructions."""
-
-# Bit 4 a + 2 b + c of these is the function of a, b and c.
+# Functions of `vpternlogd`: written with and, or and xor they become more instructions.
 XOR3, MAJORITY = 0x96, 0xE8
 CARRY = 0x3A
 """`a ? ~b : c`"""
@@ -108,14 +106,14 @@ class HarleySeal(Popcount):
         """Add words to the lowest digit; yields the carries as they arise, so that few are alive."""
         parity, both = functions
         for first, second in zip(words[::2], words[1::2]):
-            half = self._ternary(emit, digits[0], *first, parity)
-            total = self._ternary(emit, half, *second, parity)
-            carry = self._ternary(emit, half, total, digits[0], CARRY)
+            half = ternary(emit, digits[0], *first, parity)
+            total = ternary(emit, half, *second, parity)
+            carry = ternary(emit, half, total, digits[0], CARRY)
             digits[0] = total
             yield carry
         if len(words) % 2:
-            carry = self._ternary(emit, digits[0], *words[-1], both)
-            digits[0] = self._ternary(emit, digits[0], *words[-1], parity)
+            carry = ternary(emit, digits[0], *words[-1], both)
+            digits[0] = ternary(emit, digits[0], *words[-1], parity)
             yield carry
 
     def _carry(
@@ -128,34 +126,17 @@ class HarleySeal(Popcount):
                 digits[place] = emit.binary("xor", digit, a)
                 yield emit.binary("and", digit, a)
             else:
-                digits[place] = self._ternary(emit, digit, a, b, XOR3)
-                yield self._ternary(emit, digit, a, b, MAJORITY)
-
-    def _ternary(
-        self, emit: Emitter, a: SSAValue, b: SSAValue, c: SSAValue, function: int
-    ) -> SSAValue:
-        args = [a, b, c, emit.constant(function, i32)]
-        result = emit.call(TERNARY[self.lanes], args, a.type)
-        assert result is not None
-        return result
+                digits[place] = ternary(emit, digit, a, b, XOR3)
+                yield ternary(emit, digit, a, b, MAJORITY)
 
     def _sum(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
         *digits, eights = narrow
-        bytes = lanes_of(eights.type)
-        to16, to32 = WIDENING[bytes]
         low = _popcount(emit, digits.pop())
         while digits:
             low = emit.binary("add", low, low)
             low = emit.binary("add", low, _popcount(emit, digits.pop()))
-        type = vector(bytes // 2, i16)
-        parts = [
-            emit.call(to16, [value, emit.constant(factor, value.type)], type)
-            for value, factor in ((eights, 8), (low, 1))
-        ]
-        assert parts[0] is not None and parts[1] is not None
-        pairs = emit.binary("add", parts[0], parts[1])
-        lanes = emit.call(to32, [pairs, emit.constant(1, type)], wide[0].type)
-        assert lanes is not None
+        pairs = emit.binary("add", sum_bytes(emit, eights, 8), sum_bytes(emit, low))
+        lanes = sum_words(emit, pairs)
         return (emit.binary("sub" if negative else "add", wide[0], lanes),)
 
 
@@ -176,7 +157,6 @@ def group_slots(words: int) -> float:
 
 def harley_seal_kernels(target: Target) -> list[Microkernel]:
     """The carry-save kernel, where there is `vpternlogd` and no vector popcount."""
-    lanes = target.vector_bits // 32
-    if lanes not in TERNARY or not target.has("avx512vl") or target.has("avx512vpopcntdq"):
+    if target.vector_bits < 256 or not target.has("avx512vl") or target.has("avx512vpopcntdq"):
         return []
-    return [HarleySeal(lanes)]
+    return [HarleySeal(target.vector_bits // 32)]

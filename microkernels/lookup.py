@@ -43,15 +43,11 @@ from microkernels.interface import (
     supports,
     whole_words,
 )
+from microkernels.intrinsics import look_up
 from microkernels.target import Target
 
-LOOK_UP = {
-    (4, 16): "llvm.x86.ssse3.pshuf.b.128",
-    (4, 32): "llvm.x86.avx2.pshuf.b",
-    (4, 64): "llvm.x86.avx512.pshuf.b.512",
-    (6, 64): "llvm.x86.avx512.permvar.qi.512",
-}
-"""Bytes of a table picked by the bytes of the second operand, by channels of a table and lanes."""
+INSTRUCTIONS = {4: "pshufb", 6: "vpermb"}
+"""What looks up, by channels of a table."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +158,7 @@ class Lookup(Microkernel):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        found = emit.call(LOOK_UP[self.channels_per_word, self.lanes], [x, w], total.type)
-        assert found is not None
+        found = look_up(emit, x, w, INSTRUCTIONS[self.channels_per_word])
         return emit.binary("sub" if self._negated else "add", total, found)
 
 

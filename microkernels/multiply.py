@@ -28,14 +28,8 @@ from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, vector
 from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.intrinsics import multiply_add_words
 from microkernels.target import Target
-
-MADD = {
-    4: "llvm.x86.sse2.pmadd.wd",
-    8: "llvm.x86.avx2.pmadd.wd",
-    16: "llvm.x86.avx512.pmaddw.d.512",
-}
-"""Multiply-add of i16 pairs, by lanes of i32."""
 
 
 class MultiplyPairs(Microkernel):
@@ -52,7 +46,6 @@ class MultiplyPairs(Microkernel):
         if accumulator != i32 or isinstance(work.activation, Float32Type):
             return False
         bounds = [max(map(abs, value_range(e))) for e in (work.activation, work.weight)]
-        # pmaddwd wraps only for four times -2^15
         return min(2, work.inputs) * bounds[0] * bounds[1] < 2**31
 
     def block(self, registers: int) -> tuple[int, int]:
@@ -85,9 +78,7 @@ class MultiplyPairs(Microkernel):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        pairs = emit.call(MADD[self.lanes], [x, w], total.type)
-        assert pairs is not None
-        return emit.binary("add", total, pairs)
+        return emit.binary("add", total, multiply_add_words(emit, x, w))
 
 
 class MultiplyBytePairs(MultiplyPairs):

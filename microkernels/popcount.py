@@ -23,13 +23,13 @@ from __future__ import annotations
 
 from math import gcd, prod
 
-from xdsl.dialects.builtin import IntegerType, i8, i16, i32
+from xdsl.dialects.builtin import IntegerType, i8, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
-from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.emit import Emitter, vector
 from microkernels.interface import (
     Microkernel,
     Narrow,
@@ -38,15 +38,8 @@ from microkernels.interface import (
     supports,
     whole_words,
 )
-from microkernels.lookup import LOOK_UP
+from microkernels.intrinsics import look_up, sum_bytes, sum_words
 from microkernels.target import Target
-
-WIDENING = {
-    32: ("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"),
-    64: ("llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"),
-}
-"""Multiply-add of bytes to i16 and of i16 to i32, by bytes of a vector."""
-
 
 FINISH = 1.2
 """Issue slots of the scalar kernel for an output besides its words, fitted to C2, C3, C8 and C11."""
@@ -172,13 +165,7 @@ class BytePopcount(Popcount):
         return emit.load(pointer, vector(self.lanes * 4, i8), self.alignment)
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        bytes = lanes_of(narrow[0].type)
-        to16, to32 = WIDENING[bytes]
-        ones = emit.constant(1, narrow[0].type), emit.constant(1, vector(bytes // 2, i16))
-        pairs = emit.call(to16, [narrow[0], ones[0]], vector(bytes // 2, i16))
-        assert pairs is not None
-        lanes = emit.call(to32, [pairs, ones[1]], vector(self.lanes, i32))
-        assert lanes is not None
+        lanes = sum_words(emit, sum_bytes(emit, narrow[0]))
         return (emit.binary("sub" if negative else "add", wide[0], lanes),)
 
 
@@ -228,9 +215,7 @@ class NibblePopcount(BytePopcount):
     ) -> SSAValue:
         both = emit.binary("xor" if xor else "and", x, w)
         counts = emit.constants([n.bit_count() for n in range(16)] * (self.lanes // 4), i8)
-        found = emit.call(LOOK_UP[4, self.lanes * 4], [counts, both], total.type)
-        assert found is not None
-        return emit.binary("add", total, found)
+        return emit.binary("add", total, look_up(emit, counts, both, "pshufb"))
 
 
 def _nibbles(axis: int) -> tuple[Term, Term]:

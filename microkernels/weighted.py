@@ -23,11 +23,9 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import Contraction
 from microkernels.emit import Emitter, vector
 from microkernels.interface import Microkernel, Values, Word, supports
+from microkernels.intrinsics import add_dots
 from microkernels.popcount import Popcount
 from microkernels.target import Target
-
-DOT = "llvm.x86.avx512.vpdpbusd"
-"""Adds four products of unsigned by signed bytes to a lane of i32; the bits of the vector follow."""
 
 
 class WeightedPopcount(Popcount):
@@ -59,10 +57,7 @@ class WeightedPopcount(Popcount):
         (sum,) = total
         for x, w in words:
             counts = emit.intrinsic("ctpop", emit.binary("xor" if xor else "and", x, w))
-            args = [sum, counts, emit.constant(weight, counts.type)]
-            added = emit.call(f"{DOT}.{32 * self.lanes}", args, sum.type)
-            assert added is not None
-            sum = added
+            sum = add_dots(emit, sum, counts, emit.constant(weight, counts.type))
         return (sum,)
 
 

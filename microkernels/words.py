@@ -57,25 +57,28 @@ class Words:
         self.x_group, x_block, stored = self.x.channels(self.x_axes[3], groups, inputs)
         self.x_word = x_block * per_word // stored
         self.x_plane = self.x.stride(None) if self.x.has_planes else 0
-        self.xor = self.negative = False
         self.w_plane = self.w.stride(None) if self.w.has_planes else 0
+        self.algebra = self._algebra() if self.w.has_planes else None
+        self.xor = self.algebra is not None and self.algebra.xor
         self.sums = ONE_SUM
-        self.weight = 1
         self.weights: dict[tuple[int, int], int] = {}
-        if self.w.has_planes and tile.planes.data == "inner":
+        if self.algebra and tile.planes.data == "inner":
             tables = not self.x.has_planes
             self.sums = pair_sums(*self.codes, tables=tables, weighed=kernel.weighs)
-            self.weights = self._pair_weights() if kernel.weighs else {}
+            if kernel.weighs:
+                self.weights = {(i, j): weight for i, j, weight in self.algebra.pairs}
+        self.factor = 1
+        """What the products of the pair of planes at hand count: its sign, or its weight for a kernel that
+        `weighs`."""
         together = max(len(pairs) for _, _, pairs in self.sums)
         narrows = [replace(n, steps=n.steps // together) for n in kernel.narrows(*self.codes)]
         # Widest first, which is the order in which they open.
         self.narrows = [(self._scope(n.steps), n) for n in reversed(narrows)]
 
-    def _pair_weights(self) -> dict[tuple[int, int], int]:
-        """What a kernel that weighs multiplies the products of each pair of planes by."""
+    def _algebra(self) -> PairAlgebra:
         activation, weight = self.codes
         assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
-        return {(i, j): weight for i, j, weight in PairAlgebra(activation, weight).pairs}
+        return PairAlgebra(activation, weight)
 
     def _scope(self, limit: int) -> Level:
         """The outermost loop over which an accumulator of `limit` steps is carried."""
@@ -100,7 +103,7 @@ class Words:
 
         def run(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
             emit, count = self.emit, len(self.sums) * self.pixels * self.vectors
-            negative = self.negative and narrow is self.narrows[0][1]
+            negative = self.factor < 0 and narrow is self.narrows[0][1]
             zeros = [emit.constant(0, type) for type in narrow.types]
             sums = inner(x, w, zeros * count)
             wide, own = (len(values) // count for values in (totals, sums))
@@ -221,7 +224,7 @@ class Words:
                             (r * self.vectors + v) * wide, (r * self.vectors + v + 1) * wide
                         )
                         into = tuple(totals[own])
-                        totals[own] = narrow.fold(self.emit, into, (part,), self.negative)
+                        totals[own] = narrow.fold(self.emit, into, (part,), self.factor < 0)
             return totals
 
         return steps
@@ -257,10 +260,10 @@ class Words:
 
     def _accumulate(self, total: Values, products: list[tuple[tuple[int, int], Word]]) -> Values:
         """Add the products of words of planes `(i, j)`, as many at a time as the kernel takes."""
-        sign = -1 if self.negative and not self.narrows else 1
+        factor = abs(self.factor) if self.narrows else self.factor
         for first in range(0, len(products), self.kernel.group):
             pairs, words = zip(*products[first : first + self.kernel.group])
-            weight = self.weights.get(pairs[0], sign * self.weight)
+            weight = self.weights.get(pairs[0], factor)
             total = self.kernel.accumulate(self.emit, total, words, xor=self.xor, weight=weight)
         return total
 

@@ -31,7 +31,6 @@ from lowbit_dialect.ops.common import spatial_axes
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.ops.gather import GatherOp, LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.schedule import Schedule
-from lowering.line_loops import row_planes
 from lowering.runs import line_pixels, runs_of
 
 KINDS = ("words", "bytes", "any")
@@ -44,7 +43,7 @@ def layouts_of(draw: DrawFn, axes: tuple[int, ...], code: CodeType, kind: str) -
     """A layout of an image, of lines or of windows."""
     item = 8 * code.storage.itemsize
     if kind == "words":
-        return row_planes(axes, 32)
+        return Layout.row_planes(axes, 32)
     if kind == "bytes":
         return (
             None
@@ -59,7 +58,7 @@ def layouts_of(draw: DrawFn, axes: tuple[int, ...], code: CodeType, kind: str) -
 def results_of(draw: DrawFn, axes: tuple[int, ...], code: CodeType, kind: str) -> Layout | None:
     """A layout of windows: wider words, words of several elements."""
     if kind == "words":
-        return row_planes(axes, draw(st.sampled_from((32, 64))))
+        return Layout.row_planes(axes, draw(st.sampled_from((32, 64))))
     block, width = draw(st.sampled_from((0, 2, 4))), draw(st.sampled_from((1, 2)))
     if kind == "any" or not block:
         return draw(layouts_of(axes, code, kind))
