@@ -40,7 +40,8 @@ from lowering.preparation import (
 from lowering.tasks import Share, Units, in_steps
 from lowering.transposing import turn, turn_of
 from microkernels.address import move
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import vector
 from microkernels.target import Target
 
 COPY_LANES = 16

@@ -30,8 +30,8 @@ from lowbit_dialect.reference import clamp_bounds
 from lowering.epilogue import Epilogue, Place, is_float
 from lowering.rounding import floor, round_even, round_to
 from microkernels.address import move
-from microkernels.emit import mangled, vector
 from microkernels.lanewise import load_elements
+from microkernels.llvm_ops import mangled, vector
 
 UNROLLED_STEPS = 15
 """Thresholds up to which the comparisons are unrolled; an 8-bit quantiser loops over its 255."""

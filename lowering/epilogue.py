@@ -21,8 +21,9 @@ from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
 from lowering.thresholds import LARGEST_RAW, fold, planes, stores_planes
 from microkernels.address import move
-from microkernels.emit import Emitter, vector
-from microkernels.emit import element_of as lane_of
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import element_type as lane_of
+from microkernels.llvm_ops import vector
 from microkernels.operand import Operand
 from microkernels.target import Target
 

@@ -19,7 +19,8 @@ from lowering.elements import Element, nest
 from lowering.moves import powers
 from lowering.tasks import Units, in_steps
 from microkernels.address import move
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import vector
 from microkernels.target import Target
 
 STEPS = 8

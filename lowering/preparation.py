@@ -38,7 +38,8 @@ from lowering.elements import Element, Known, nest
 from lowering.moves import powers
 from lowering.tasks import Units, in_steps
 from microkernels.address import move
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import vector
 
 CACHE_LINE = 64
 

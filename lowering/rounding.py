@@ -9,7 +9,8 @@ from __future__ import annotations
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
-from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import lanes_of, vector
 from microkernels.target import Target
 
 INTEGERS_FROM = float(2**23)

@@ -33,7 +33,8 @@ from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.ops.layout import ReshapeOp, SliceOp
-from microkernels.emit import PTR, Emitter
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import PTR
 
 EXTENT = "lowbit.extent"
 """Attribute of a task: how many units its axis has."""

@@ -16,7 +16,8 @@ from xdsl.ir import SSAValue
 from lowering.elements import Element, nest, outermost
 from lowering.tasks import Units
 from microkernels.address import move
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import vector
 
 TILE_BYTES = 16
 LINE_TILES = 4

@@ -27,7 +27,8 @@ from lowering.moves import constant_bytes, copy, lane, powers, store_lanes
 from lowering.runs import runs_of
 from lowering.tasks import Units
 from microkernels.address import move
-from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import lanes_of, vector
 
 MOST_MOVES = 1024
 """Loads for one output up to which they are unrolled."""

@@ -18,7 +18,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.algebra import PairAlgebra, ShiftClasses
 from lowbit_dialect.ops.common import array
 from microkernels.address import Address, is_constant, move
-from microkernels.emit import vector
+from microkernels.llvm_ops import vector
 from microkernels.words import Level, Words
 
 UNROLLED_PAIRS = 6

@@ -29,9 +29,10 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.linear import Contraction
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, supports
 from microkernels.intrinsics import add_dots, multiply_add_bytes, sum_words
+from microkernels.llvm_ops import vector
 from microkernels.target import Target
 
 KINDS = ("u8s8", "s8u8", "s8s8")

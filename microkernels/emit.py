@@ -14,85 +14,34 @@ from typing import cast
 from xdsl.builder import Builder
 from xdsl.dialects import arith, llvm, scf
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     DenseIntOrFPElementsAttr,
     Float32Type,
-    FloatAttr,
     IndexType,
     IntegerAttr,
     IntegerType,
     UnrealizedConversionCastOp,
     VectorType,
     i1,
-    i8,
     i32,
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.rewriter import InsertPoint
 
-PTR = llvm.LLVMPointerType()
+from microkernels import llvm_ops
+from microkernels.llvm_ops import PTR, bits_of, element_type, lanes_of, mangled, vector
+
 INDEX = IndexType()
-BINARY: dict[str, Callable[[SSAValue, SSAValue], Operation]] = {
-    "add": llvm.AddOp,
-    "sub": llvm.SubOp,
-    "mul": llvm.MulOp,
-    "and": llvm.AndOp,
-    "or": llvm.OrOp,
-    "xor": llvm.XOrOp,
-    "shl": llvm.ShlOp,
-    "lshr": llvm.LShrOp,
-    "ashr": llvm.AShrOp,
-    "sdiv": llvm.SDivOp,
-    "fadd": llvm.FAddOp,
-    "fsub": llvm.FSubOp,
-    "fmul": llvm.FMulOp,
-    "fdiv": llvm.FDivOp,
+_MAY_OVERFLOW: llvm_ops.Properties = {"overflowFlags": arith.IntegerOverflowAttr("none")}
+_INDEX_ARITHMETIC: dict[str, tuple[type[Operation], llvm_ops.Properties]] = {
+    "add": (arith.AddiOp, _MAY_OVERFLOW),
+    "sub": (arith.SubiOp, _MAY_OVERFLOW),
+    "mul": (arith.MuliOp, _MAY_OVERFLOW),
+    "div": (arith.DivSIOp, {}),
+    "rem": (arith.RemSIOp, {}),
+    "max": (arith.MaxSIOp, {}),
+    "min": (arith.MinSIOp, {}),
 }
-INDEX_BINARY: dict[str, Callable[[SSAValue, SSAValue], Operation]] = {
-    "add": arith.AddiOp,
-    "sub": arith.SubiOp,
-    "mul": arith.MuliOp,
-    "div": arith.DivSIOp,
-    "rem": arith.RemSIOp,
-    "max": arith.MaxSIOp,
-    "min": arith.MinSIOp,
-}
-
-
-def vector(lanes: int, element: Attribute) -> Attribute:
-    """A vector type; one lane is the element itself."""
-    return element if lanes == 1 else VectorType(element, [lanes])
-
-
-def _as_vector(type: Attribute) -> VectorType[Attribute] | None:
-    return cast(VectorType[Attribute], type) if isinstance(type, VectorType) else None
-
-
-def lanes_of(type: Attribute) -> int:
-    """Number of lanes of a vector type; 1 of a scalar."""
-    found = _as_vector(type)
-    return found.get_shape()[0] if found else 1
-
-
-def element_of(type: Attribute) -> Attribute:
-    """Element of a vector type; a scalar itself."""
-    found = _as_vector(type)
-    return found.element_type if found else type
-
-
-def mangled(type: Attribute) -> str:
-    """A type as intrinsic names spell it: `v8i32`, `f32`, `p0`."""
-    found = _as_vector(type)
-    if found:
-        return f"v{lanes_of(found)}{mangled(found.element_type)}"
-    return "p0" if type == PTR else str(type)
-
-
-def bits_of(element: Attribute) -> int:
-    """Bits of an integer type."""
-    assert isinstance(element, IntegerType)
-    return cast("IntegerType[int]", element).width.data
 
 
 class Emitter:
@@ -116,7 +65,7 @@ class Emitter:
     def constant(self, value: float, type: Attribute) -> SSAValue:
         """A constant of an integer, float or index type, or the splat of one."""
         key = (value, type)
-        if isinstance(element_of(type), Float32Type) and not isfinite(value):
+        if isinstance(element_type(type), Float32Type) and not isfinite(value):
             # xDSL prints a dense infinity as its bits, and reads them back as a number.
             (bits,) = unpack("<i", pack("<f", value))
             return self.bitcast(self.constant(bits, vector(lanes_of(type), i32)), type)
@@ -142,19 +91,19 @@ class Emitter:
 
     def binary(self, name: str, a: SSAValue, b: SSAValue) -> SSAValue:
         """`llvm` arithmetic on two values of one type."""
-        return self.op(BINARY[name](a, b))
+        return self.op(llvm_ops.arithmetic(name, a, b))
 
     def at(self, name: str, a: SSAValue, b: SSAValue | int) -> SSAValue:
         """Index arithmetic; multiplication by 1 and addition of 0 vanish."""
         if (name, b) in (("mul", 1), ("add", 0), ("sub", 0), ("div", 1)):
             return a
         other = self.index(b) if isinstance(b, int) else b
-        return self.op(INDEX_BINARY[name](a, other))
+        kind, properties = _INDEX_ARITHMETIC[name]
+        return self.op(llvm_ops.binary(kind, a, other, properties))
 
     def compare(self, predicate: str, a: SSAValue, b: SSAValue) -> SSAValue:
         """Integer comparison: `i1`, or a vector of it."""
-        flag = llvm.ICmpPredicateFlag(predicate).to_int()
-        return self.op(llvm.ICmpOp(a, b, IntegerAttr(flag, i64)))
+        return self.op(llvm_ops.compare(predicate, a, b))
 
     def select(self, mask: SSAValue, yes: SSAValue, no: SSAValue) -> SSAValue:
         """Lanes of `yes` where a mask is set, of `no` elsewhere; xDSL's `llvm.select` takes no vectors."""
@@ -163,25 +112,25 @@ class Emitter:
 
     def widen(self, value: SSAValue, element: Attribute, *, signed: bool) -> SSAValue:
         """Extend or truncate the integers of a value to `element`."""
-        old, new = bits_of(element_of(value.type)), bits_of(element)
+        old, new = bits_of(element_type(value.type)), bits_of(element)
         if old == new:
             return value
         type = vector(lanes_of(value.type), element)
         if new < old:
-            return self.op(llvm.TruncOp(value, type))
-        return self.op((llvm.SExtOp if signed else llvm.ZExtOp)(value, type))
+            return self.op(llvm_ops.unary(llvm.TruncOp, value, type, llvm_ops.TRUNCATION))
+        return self.op(llvm_ops.unary(llvm.SExtOp if signed else llvm.ZExtOp, value, type))
 
     def bitcast(self, value: SSAValue, type: Attribute) -> SSAValue:
         """Reinterpret the bits of a value."""
-        return value if value.type == type else self.op(llvm.BitcastOp(value, type))
+        return value if value.type == type else self.op(llvm_ops.unary(llvm.BitcastOp, value, type))
 
     def call(self, name: str, args: Sequence[SSAValue], type: Attribute) -> SSAValue:
         """Call an intrinsic by its mangled name."""
-        return self.op(llvm.CallIntrinsicOp(name, list(args), [type]))
+        return self.op(llvm_ops.intrinsic(name, args, type))
 
     def _act(self, name: str, args: Sequence[SSAValue]) -> None:
         """Call an intrinsic that returns nothing."""
-        self.run(llvm.CallIntrinsicOp(name, list(args), []))
+        self.run(llvm_ops.intrinsic(name, args, None))
 
     def intrinsic(self, name: str, *args: SSAValue) -> SSAValue:
         """Call an intrinsic that is overloaded on, and returns, the type of its first argument."""
@@ -202,7 +151,7 @@ class Emitter:
         if undef is None:
             undef = self._home.insert(llvm.UndefOp(type)).results[0]
             self._constants["undef", type] = undef
-        first = self.op(llvm.InsertElementOp(undef, value, self.constant(0, i32)))
+        first = self.op(llvm_ops.insert_lane(undef, value, self.constant(0, i32)))
         return self.shuffle(first, [0] * lanes)
 
     def first(self, value: SSAValue, lanes: int) -> SSAValue:
@@ -210,15 +159,13 @@ class Emitter:
         if lanes == 1:
             return value
         zero = self.constant(0, vector(lanes, value.type))
-        return self.op(llvm.InsertElementOp(zero, value, self.constant(0, i32)))
+        return self.op(llvm_ops.insert_lane(zero, value, self.constant(0, i32)))
 
     def shuffle(
         self, value: SSAValue, lanes: Sequence[int], other: SSAValue | None = None
     ) -> SSAValue:
         """Pick lanes of one vector, or of two laid end to end."""
-        mask = DenseArrayBase.from_list(i32, list(lanes))
-        type = vector(len(lanes), element_of(value.type))
-        return self.op(llvm.ShuffleVectorOp(value, other or value, mask, type))
+        return self.op(llvm_ops.shuffle(value, other or value, lanes))
 
     # Memory
 
@@ -236,15 +183,15 @@ class Emitter:
         if isinstance(amount, int):
             # `rawConstantIndices` are of 32 bits, the least of which means that an operand gives the amount
             if abs(amount) < 1 << 31:
-                return self.op(llvm.GEPOp(pointer, [amount], i8))
+                return self.op(llvm_ops.offset(pointer, amount))
             wide = self.constant(amount, i64)
         else:
             wide = self.op(arith.IndexCastOp(amount, i64))
-        return self.op(llvm.GEPOp(pointer, [llvm.GEP_USE_SSA_VAL], i8, [wide]))
+        return self.op(llvm_ops.offset(pointer, wide))
 
     def load(self, pointer: SSAValue, type: Attribute, align: int) -> SSAValue:
         """Load a value with the alignment that its address is known to have."""
-        return self.op(llvm.LoadOp(pointer, type, align))
+        return self.op(llvm_ops.load(pointer, type, align))
 
     def prefetch(self, pointer: SSAValue) -> None:
         """Ask for the cache line at an address, which need not be there."""
@@ -253,7 +200,7 @@ class Emitter:
 
     def store(self, value: SSAValue, pointer: SSAValue, align: int) -> None:
         """Store a value with the alignment that its address is known to have."""
-        self.run(llvm.StoreOp(value, pointer, align))
+        self.run(llvm_ops.store(value, pointer, align))
 
     def load_some(self, pointer: SSAValue, type: Attribute, align: int, lanes: int) -> SSAValue:
         """Load the first `lanes` lanes of a vector and touch nothing behind them; the rest is zero."""
@@ -272,9 +219,7 @@ class Emitter:
         if lanes == 1:
             # LLVM 22.1 stores a masked lane that was truncated as wide as it had been before:
             # https://github.com/llvm/llvm-project/issues/179489, for AVX-512 only.
-            one = VectorType(element_of(value.type), [1])
-            first = llvm.ShuffleVectorOp(value, value, DenseArrayBase.from_list(i32, [0]), one)
-            self.store(self.op(first), pointer, align)
+            self.store(self.shuffle(value, [0]), pointer, align)
             return
         args = [value, pointer, self.constant(align, i32), self._mask(total, lanes)]
         self._act(f"llvm.masked.store.{mangled(value.type)}.p0", args)
@@ -306,12 +251,4 @@ class Emitter:
 def _constant(value: float, type: Attribute) -> Operation:
     if isinstance(type, IndexType):
         return arith.ConstantOp(IntegerAttr(int(value), INDEX))
-    if found := _as_vector(type):
-        if isinstance(found.element_type, Float32Type):
-            floats = cast(VectorType[Float32Type], found)
-            return llvm.ConstantOp(DenseIntOrFPElementsAttr.from_list(floats, [value]), floats)
-        integers = cast("VectorType[IntegerType]", found)
-        return llvm.ConstantOp(DenseIntOrFPElementsAttr.from_list(integers, [int(value)]), integers)
-    if isinstance(type, Float32Type):
-        return llvm.ConstantOp(FloatAttr(value, type), type)
-    return llvm.ConstantOp(IntegerAttr(int(value), bits_of(type)), type)
+    return llvm_ops.constant(value, type)

@@ -31,9 +31,10 @@ from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import Contraction
-from microkernels.emit import Emitter, lanes_of, vector
+from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow, Values, Word
 from microkernels.intrinsics import sum_bytes, sum_words, ternary
+from microkernels.llvm_ops import lanes_of, vector
 from microkernels.popcount import Popcount, word_channels
 from microkernels.target import Target
 

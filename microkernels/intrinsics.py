@@ -5,7 +5,8 @@ from __future__ import annotations
 from xdsl.dialects.builtin import i16, i32
 from xdsl.ir import SSAValue
 
-from microkernels.emit import Emitter, bits_of, element_of, lanes_of, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import bits_of, element_type, lanes_of, vector
 
 _NAMES = {
     "pmaddubsw": {
@@ -59,5 +60,5 @@ def sum_words(emit: Emitter, values: SSAValue) -> SSAValue:
 
 
 def _name(instruction: str, value: SSAValue) -> str:
-    bits = lanes_of(value.type) * bits_of(element_of(value.type))
+    bits = lanes_of(value.type) * bits_of(element_type(value.type))
     return f"llvm.x86.{_NAMES[instruction][bits]}"

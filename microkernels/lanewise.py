@@ -18,7 +18,8 @@ from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import array, shaped
 from lowbit_dialect.ops.tile import TileOp
 from microkernels.address import move
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import vector
 from microkernels.operand import Operand
 from microkernels.target import Target
 

@@ -34,7 +34,7 @@ from xdsl.ir import Attribute, SSAValue
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
 from microkernels.interface import (
     Microkernel,
     Narrow,
@@ -44,6 +44,7 @@ from microkernels.interface import (
     whole_words,
 )
 from microkernels.intrinsics import look_up
+from microkernels.llvm_ops import vector
 from microkernels.target import Target
 
 INSTRUCTIONS = {4: "pshufb", 6: "vpermb"}

@@ -29,7 +29,7 @@ from xdsl.ir import Attribute, SSAValue
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.linear import Contraction
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
 from microkernels.interface import (
     Microkernel,
     Narrow,
@@ -39,6 +39,7 @@ from microkernels.interface import (
     whole_words,
 )
 from microkernels.intrinsics import look_up, sum_bytes, sum_words
+from microkernels.llvm_ops import vector
 from microkernels.target import Target
 
 FINISH = 1.2

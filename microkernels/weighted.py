@@ -21,9 +21,10 @@ from xdsl.ir import Attribute, SSAValue
 from lowbit_dialect.algebra import PairAlgebra
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.linear import Contraction
-from microkernels.emit import Emitter, vector
+from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Values, Word, supports
 from microkernels.intrinsics import add_dots
+from microkernels.llvm_ops import vector
 from microkernels.popcount import Popcount
 from microkernels.target import Target
 

@@ -25,8 +25,8 @@ from xdsl.dialects.llvm import GEP_USE_SSA_VAL, GEPOp, LLVMArrayType
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowering.llvm.conversion import Base, Conversion, constant_value
-from lowering.llvm.emission import constant, element_type, is_integer
-from lowering.llvm.type_conversion import POINTER, refusal
+from lowering.llvm.type_conversion import refusal
+from microkernels.llvm_ops import PTR, constant, element_type, is_integer
 
 _NO_WRAP_FLAGS = IntegerAttr(0, i32)
 _IN_BOUNDS = UnitAttr()
@@ -85,9 +85,7 @@ def _get_element(
     }
     if in_bounds:
         properties["inbounds"] = _IN_BOUNDS
-    return conversion.emit(
-        GEPOp.create(operands=values, result_types=[POINTER], properties=properties)
-    )
+    return conversion.emit(GEPOp.create(operands=values, result_types=[PTR], properties=properties))
 
 
 def element_address(

@@ -34,7 +34,6 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from lowering.llvm import emission as emit
 from lowering.llvm.conversion import Conversion, Rule, convert_dialect
 from lowering.llvm.expand_division import (
     Expansion,
@@ -43,6 +42,7 @@ from lowering.llvm.expand_division import (
     floor_signed,
 )
 from lowering.llvm.type_conversion import refusal
+from microkernels import llvm_ops as emit
 
 _ALWAYS_FALSE, _ALWAYS_TRUE = 0, 15
 
@@ -102,7 +102,7 @@ def _with_fast_math(kind: type[Operation]) -> Rule:
 def _intrinsic(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         operands = conversion.operands(op)
-        full = f"llvm.{name}.{emit.mangle(operands[0].type)}"
+        full = f"llvm.{name}.{emit.mangled(operands[0].type)}"
         conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(full, 2))
 
     return rule
@@ -130,8 +130,8 @@ def _select(op: arith.SelectOp, conversion: Conversion) -> None:
     if not isinstance(condition.type, VectorType):
         conversion.become(op, llvm.SelectOp, [condition, lhs, rhs], emit.FAST_MATH_OFF)
         return
-    count = conversion.emit(emit.constant(emit.lanes(lhs.type), i32))
-    name = f"llvm.vp.select.{emit.mangle(lhs.type)}"
+    count = conversion.emit(emit.constant(emit.lanes_of(lhs.type), i32))
+    name = f"llvm.vp.select.{emit.mangled(lhs.type)}"
     operands = [condition, lhs, rhs, count]
     conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
@@ -142,14 +142,9 @@ def _cast(kind: type[Operation]) -> Rule:
         if operand.type == conversion.llvm_type(op.results[0].type):
             conversion.replace(op, operand)
             return
-        conversion.become(op, kind, [operand], _truncation(kind))
+        conversion.become(op, kind, [operand], emit.TRUNCATION if kind is llvm.TruncOp else {})
 
     return rule
-
-
-def _truncation(kind: type[Operation]) -> dict[str, Attribute]:
-    """The flags that the parser of `llvm.trunc` gives every one."""
-    return {"overflowFlags": llvm.OverflowAttr(None)} if kind is llvm.TruncOp else {}
 
 
 def _index_cast(extension: type[Operation]) -> Rule:
@@ -160,7 +155,7 @@ def _index_cast(extension: type[Operation]) -> Rule:
             conversion.replace(op, operand)
             return
         kind = extension if growth > 0 else llvm.TruncOp
-        conversion.become(op, kind, [operand], _truncation(kind))
+        conversion.become(op, kind, [operand], emit.TRUNCATION if kind is llvm.TruncOp else {})
 
     return rule
 
@@ -169,7 +164,7 @@ def _saturating(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         (operand,) = conversion.operands(op)
         type_ = op.results[0].type
-        full = f"llvm.{name}.sat.{emit.mangle(type_)}.{emit.mangle(operand.type)}"
+        full = f"llvm.{name}.sat.{emit.mangled(type_)}.{emit.mangled(operand.type)}"
         conversion.become(op, llvm.CallIntrinsicOp, [operand], emit.call(full, 1))
 
     return rule
@@ -180,8 +175,8 @@ def _uitofp(op: arith.UIToFPOp, conversion: Conversion) -> None:
     (operand,) = op.operands
     if emit.is_vector(operand.type):
         mask = conversion.emit(emit.constant(1, emit.with_element(operand.type, i1)))
-        count = conversion.emit(emit.constant(emit.lanes(type_), i32))
-        name = f"llvm.vp.uitofp.{emit.mangle(type_)}.{emit.mangle(operand.type)}"
+        count = conversion.emit(emit.constant(emit.lanes_of(type_), i32))
+        name = f"llvm.vp.uitofp.{emit.mangled(type_)}.{emit.mangled(operand.type)}"
         conversion.become(op, llvm.CallIntrinsicOp, [operand, mask, count], emit.call(name, 3))
     elif _width(operand.type) < 64:
         wide = conversion.emit(emit.unary(llvm.ZExtOp, operand, i64))

@@ -28,8 +28,8 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import BlockInsertPoint, Rewriter
 
 from lowering.llvm.conversion import Conversion, Rule, convert_dialect
-from lowering.llvm.emission import compare, constant, select
 from lowering.llvm.type_conversion import refusal
+from microkernels.llvm_ops import compare, constant, select
 
 
 def _prepare(op: Operation, conversion: Conversion) -> list[SSAValue]:

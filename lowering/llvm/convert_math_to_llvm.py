@@ -20,8 +20,8 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from lowering.llvm.conversion import Conversion, Rule, convert_dialect
-from lowering.llvm.emission import FAST_MATH_OFF, call, constant, intrinsic, is_vector, mangle
 from lowering.llvm.type_conversion import refusal
+from microkernels.llvm_ops import FAST_MATH_OFF, call, constant, intrinsic, is_vector, mangled
 
 _INTRINSICS: dict[type[Operation], str] = {
     math.AbsFOp: "fabs",
@@ -63,7 +63,7 @@ _WITH_POISON_FLAG: dict[type[Operation], str] = {
 def _call(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         operands = conversion.operands(op)
-        full = f"llvm.{name}.{mangle(conversion.llvm_type(op.results[0].type))}"
+        full = f"llvm.{name}.{mangled(conversion.llvm_type(op.results[0].type))}"
         conversion.become(op, llvm.CallIntrinsicOp, operands, call(full, len(operands)))
 
     return rule
@@ -72,7 +72,7 @@ def _call(name: str) -> Rule:
 def _call_with_poison_flag(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         operands = [*conversion.operands(op), conversion.emit(constant(0, i1))]
-        full = f"llvm.{name}.{mangle(conversion.llvm_type(op.results[0].type))}"
+        full = f"llvm.{name}.{mangled(conversion.llvm_type(op.results[0].type))}"
         conversion.become(op, llvm.CallIntrinsicOp, operands, call(full, 2))
 
     return rule
@@ -82,13 +82,13 @@ def _fpowi(op: math.FPowIOp, conversion: Conversion) -> None:
     base, exponent = conversion.operands(op)
     if is_vector(exponent.type):
         raise refusal(op, "LLVM raises to a power that is one integer for all lanes")
-    name = f"llvm.powi.{mangle(base.type)}.{mangle(exponent.type)}"
+    name = f"llvm.powi.{mangled(base.type)}.{mangled(exponent.type)}"
     conversion.become(op, llvm.CallIntrinsicOp, [base, exponent], call(name, 2))
 
 
 def _rsqrt(op: math.RsqrtOp, conversion: Conversion) -> None:
     (operand,) = conversion.operands(op)
-    name = f"llvm.sqrt.{mangle(operand.type)}"
+    name = f"llvm.sqrt.{mangled(operand.type)}"
     root = conversion.emit(intrinsic(name, [operand], operand.type))
     one = conversion.emit(constant(1, operand.type))
     conversion.become(op, llvm.FDivOp, [one, root], FAST_MATH_OFF)

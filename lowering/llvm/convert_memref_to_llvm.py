@@ -40,8 +40,8 @@ from lowering.llvm.addressing import (
     offset_address,
 )
 from lowering.llvm.conversion import Conversion, Rule, constant_value, convert_dialect
-from lowering.llvm.emission import access, constant, without_index
-from lowering.llvm.type_conversion import POINTER, refusal
+from lowering.llvm.type_conversion import refusal
+from microkernels.llvm_ops import PTR, access, constant, without_index
 
 _GLOBAL_ALIGNMENT = 64
 
@@ -86,7 +86,7 @@ def _linkage(op: memref.GlobalOp) -> str:
 
 
 def _get_global(op: memref.GetGlobalOp, conversion: Conversion) -> None:
-    address = conversion.emit(llvm.AddressOfOp(op.name_, POINTER))
+    address = conversion.emit(llvm.AddressOfOp(op.name_, PTR))
     _become_opaque(op, address, conversion)
 
 

@@ -30,10 +30,10 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from lowering.llvm import emission as emit
 from lowering.llvm.addressing import alignment, base_of, element_address
 from lowering.llvm.conversion import Conversion, Rule, constant_value, convert_dialect
 from lowering.llvm.type_conversion import refusal
+from microkernels import llvm_ops as emit
 
 
 def _vector_address(
@@ -74,7 +74,7 @@ def _masked_load(op: vector.MaskedLoadOp, conversion: Conversion) -> None:
     other = conversion.operand(other)
     address = _vector_address(op, base, indices, conversion, in_bounds=False)
     align = conversion.emit(emit.constant(alignment(op, other.type), i32))
-    name = f"llvm.masked.load.{emit.mangle(other.type)}.p0"
+    name = f"llvm.masked.load.{emit.mangled(other.type)}.p0"
     operands = [address, align, mask, other]
     conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
@@ -84,7 +84,7 @@ def _masked_store(op: vector.MaskedStoreOp, conversion: Conversion) -> None:
     value = conversion.operand(value)
     address = _vector_address(op, base, indices, conversion, in_bounds=False)
     align = conversion.emit(emit.constant(alignment(op, value.type), i32))
-    name = f"llvm.masked.store.{emit.mangle(value.type)}.p0"
+    name = f"llvm.masked.store.{emit.mangled(value.type)}.p0"
     operands = [value, address, align, mask]
     conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
@@ -106,7 +106,7 @@ def _splat(source: SSAValue, type_: Attribute, conversion: Conversion) -> SSAVal
     if not isinstance(source.type, VectorType):
         undefined = conversion.emit(llvm.UndefOp.create(result_types=[type_]))
         source = _insert_lane(undefined, source, 0, conversion)
-    mask = [0] * emit.lanes(type_)
+    mask = [0] * emit.lanes_of(type_)
     return conversion.emit(emit.shuffle(source, source, mask))
 
 
@@ -152,14 +152,14 @@ def _bitcast(op: vector.BitcastOp, conversion: Conversion) -> None:
 
 def _fma(op: vector.FMAOp, conversion: Conversion) -> None:
     type_ = conversion.llvm_type(op.results[0].type)
-    properties = emit.call(f"llvm.fma.{emit.mangle(type_)}", 3)
+    properties = emit.call(f"llvm.fma.{emit.mangled(type_)}", 3)
     conversion.become(op, llvm.CallIntrinsicOp, conversion.operands(op), properties)
 
 
 def _shuffle(op: vector.ShuffleOp, conversion: Conversion) -> None:
     v1, v2 = (conversion.operand(operand) for operand in op.operands)
     conversion.llvm_type(op.results[0].type)
-    n1, n2 = emit.lanes(v1.type), emit.lanes(v2.type)
+    n1, n2 = emit.lanes_of(v1.type), emit.lanes_of(v2.type)
     width = max(n1, n2)
     v1, v2 = (_widen(value, width, conversion) for value in (v1, v2))
     # A lane -1 may be anything; LLVM's text has no -1 in masks, so it is lane 0.
@@ -169,7 +169,7 @@ def _shuffle(op: vector.ShuffleOp, conversion: Conversion) -> None:
 
 
 def _widen(value: SSAValue, width: int, conversion: Conversion) -> SSAValue:
-    count = emit.lanes(value.type)
+    count = emit.lanes_of(value.type)
     if count == width:
         return value
     mask = [lane if lane < count else 0 for lane in range(width)]
@@ -178,9 +178,9 @@ def _widen(value: SSAValue, width: int, conversion: Conversion) -> SSAValue:
 
 def _create_mask(op: vector.CreateMaskOp, conversion: Conversion) -> None:
     type_ = conversion.llvm_type(op.results[0].type)
-    wide = VectorType(i64, [emit.lanes(type_)])
+    wide = VectorType(i64, [emit.lanes_of(type_)])
     (bound,) = op.operands
-    numbers = DenseIntOrFPElementsAttr.from_list(wide, range(emit.lanes(type_)))
+    numbers = DenseIntOrFPElementsAttr.from_list(wide, range(emit.lanes_of(type_)))
     lanes = conversion.emit(emit.constant_attribute(numbers, wide))
     limit = _splat(conversion.operand(bound), wide, conversion)
     conversion.replace(op, conversion.emit(emit.compare("slt", lanes, limit)))
@@ -208,7 +208,7 @@ def _reduction(op: vector.ReductionOp, conversion: Conversion) -> None:
     source, *start = (conversion.operand(operand) for operand in op.operands)
     kind = op.kind.data.value
     type_ = emit.element_type(source.type)
-    suffix = emit.mangle(conversion.llvm_type(source.type))
+    suffix = emit.mangled(conversion.llvm_type(source.type))
     if kind in ("add", "mul") and not emit.is_integer(type_):
         neutral = -0.0 if kind == "add" else 1.0
         first = start[0] if start else conversion.emit(emit.constant(neutral, type_))
@@ -218,7 +218,7 @@ def _reduction(op: vector.ReductionOp, conversion: Conversion) -> None:
     name, combine = _REDUCTIONS[kind]
     total = conversion.emit(emit.intrinsic(f"llvm.vector.reduce.{name}.{suffix}", [source], type_))
     if start and isinstance(combine, str):
-        full = f"llvm.{combine}.{emit.mangle(type_)}"
+        full = f"llvm.{combine}.{emit.mangled(type_)}"
         total = conversion.emit(emit.intrinsic(full, [total, start[0]], type_))
     elif start and not isinstance(combine, str):
         total = conversion.emit(emit.binary(combine, total, start[0]))

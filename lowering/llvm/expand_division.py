@@ -7,7 +7,7 @@ from xdsl.dialects import llvm
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Operation, SSAValue
 
-from lowering.llvm.emission import binary, compare, constant, element_type, unary
+from microkernels.llvm_ops import binary, compare, constant, element_type, unary
 
 Emit: TypeAlias = Callable[[Operation], SSAValue]
 """Insert an op of one result; return the result."""

@@ -9,11 +9,11 @@ from xdsl.dialects.builtin import (
     VectorType,
     i64,
 )
-from xdsl.dialects.llvm import LLVMPointerType, is_compatible_type
+from xdsl.dialects.llvm import is_compatible_type
 from xdsl.ir import Attribute, Operation
 from xdsl.utils.exceptions import PassFailedException
 
-POINTER = LLVMPointerType()
+from microkernels.llvm_ops import PTR
 
 
 def refusal(op: Operation, reason: str) -> PassFailedException:
@@ -32,7 +32,7 @@ def llvm_type(type_: Attribute, op: Operation) -> Attribute:
         case IndexType():
             return i64
         case MemRefType() if isinstance(type_.memory_space, NoneAttr):
-            return POINTER
+            return PTR
         case VectorType() if isinstance(type_.element_type, IndexType):
             type_ = VectorType(i64, type_.shape, type_.scalable_dims)
         case VectorType(element_type=IntegerType(width=width)) if width.data > 64:

@@ -8,7 +8,8 @@ from xdsl.dialects import llvm
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Region
 
-from microkernels.emit import PTR, Emitter
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import PTR
 
 AMOUNTS = (0, 7, -7, 2**31 - 1, 2**31, 2**32 - 1, 2**32 + 5, 2**40, 1 - 2**31, -(2**31), -(2**33))
 

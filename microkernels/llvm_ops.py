@@ -1,12 +1,16 @@
-"""Short constructors of llvm ops.
+"""Short constructors of llvm ops, and what is asked of their types.
 
 They go through `Operation.create`, which takes operands as they are: a third of the time of the
-declared constructors, and most of the time of a lowering is building ops.
+declared constructors, and most of the time of a lowering is building ops. Attributes are built once.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from typing_extensions import TypeIs
+from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
     AnyFloat,
     DenseArrayBase,
@@ -18,34 +22,58 @@ from xdsl.dialects.builtin import (
     StringAttr,
     VectorType,
     i1,
+    i8,
     i32,
     i64,
 )
-from xdsl.dialects.llvm import (
-    CallIntrinsicOp,
-    ConstantOp,
-    FastMathAttr,
-    ICmpOp,
-    LLVMPointerType,
-    SelectOp,
-    ShuffleVectorOp,
-)
 from xdsl.ir import Attribute, Operation, SSAValue
 
-_NO_FLAGS = FastMathAttr(None)
-FAST_MATH_OFF: Mapping[str, Attribute] = {"fastmathFlags": _NO_FLAGS}
+Properties = Mapping[str, Attribute]
+
+PTR = llvm.LLVMPointerType()
+_NO_FLAGS = llvm.FastMathAttr(None)
+FAST_MATH_OFF: Properties = {"fastmathFlags": _NO_FLAGS}
 """The properties of a float operation that promises nothing."""
+TRUNCATION: Properties = {"overflowFlags": llvm.OverflowAttr(None)}
+"""The properties of a truncation that promises nothing."""
+
+# Written where it is 0 too: the parser of these ops gives it to all of them.
+_MAY_OVERFLOW: Properties = {"overflowFlags": IntegerAttr(0, i32)}
+_NONE: Properties = {}
+_ARITHMETIC: dict[str, tuple[type[Operation], Properties]] = {
+    "add": (llvm.AddOp, _MAY_OVERFLOW),
+    "sub": (llvm.SubOp, _MAY_OVERFLOW),
+    "mul": (llvm.MulOp, _MAY_OVERFLOW),
+    "shl": (llvm.ShlOp, _MAY_OVERFLOW),
+    "and": (llvm.AndOp, _NONE),
+    "or": (llvm.OrOp, _NONE),
+    "xor": (llvm.XOrOp, _NONE),
+    "lshr": (llvm.LShrOp, _NONE),
+    "ashr": (llvm.AShrOp, _NONE),
+    "sdiv": (llvm.SDivOp, _NONE),
+    "fadd": (llvm.FAddOp, FAST_MATH_OFF),
+    "fsub": (llvm.FSubOp, FAST_MATH_OFF),
+    "fmul": (llvm.FMulOp, FAST_MATH_OFF),
+    "fdiv": (llvm.FDivOp, FAST_MATH_OFF),
+}
 
 _NO_BUNDLES = DenseArrayBase.from_list(i32, ())
 _SEGMENTS = tuple(DenseArrayBase.from_list(i32, (count, 0)) for count in range(5))
 _ALIGNMENTS = {1 << shift: IntegerAttr(1 << shift, i64) for shift in range(13)}
 _NOT_ATOMIC = IntegerAttr(0, i64)
+_NO_WRAP_FLAGS = IntegerAttr(0, i32)
 _PREDICATES = {
     name: IntegerAttr(code, i64)
     for code, name in enumerate(
         ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
     )
 }
+
+
+@cache
+def vector(lanes: int, element: Attribute) -> Attribute:
+    """A vector type; one lane is the element itself."""
+    return element if lanes == 1 else VectorType(element, [lanes])
 
 
 def is_integer(type_: Attribute) -> TypeIs[IntegerType]:
@@ -68,23 +96,29 @@ def with_element(type_: Attribute, element: Attribute) -> Attribute:
     return VectorType(element, type_.shape) if is_vector(type_) else element
 
 
-def lanes(type_: Attribute) -> int:
+def lanes_of(type_: Attribute) -> int:
     """Return the number of elements of a 1-D vector type; 1 for any other type."""
     return type_.get_shape()[0] if is_vector(type_) else 1
 
 
-def mangle(type_: Attribute) -> str:
+def bits_of(type_: Attribute) -> int:
+    """Return the bits of an integer type."""
+    assert is_integer(type_)
+    return type_.width.data
+
+
+def mangled(type_: Attribute) -> str:
     """Return the suffix by which LLVM names an overload at this type: `i32`, `v4f32`, `p0`."""
     if is_vector(type_):
-        return f"v{lanes(type_)}{mangle(type_.element_type)}"
-    return "p0" if isinstance(type_, LLVMPointerType) else str(type_)
+        return f"v{lanes_of(type_)}{mangled(type_.element_type)}"
+    return "p0" if type_ == PTR else str(type_)
 
 
 def unary(
     kind: type[Operation],
     value: SSAValue,
     result_type: Attribute,
-    properties: Mapping[str, Attribute] | None = None,
+    properties: Properties | None = None,
 ) -> Operation:
     """Build an op of one operand: a cast, a negation."""
     return kind.create(operands=[value], result_types=[result_type], properties=properties or {})
@@ -94,22 +128,29 @@ def binary(
     kind: type[Operation],
     lhs: SSAValue,
     rhs: SSAValue,
-    properties: Mapping[str, Attribute] | None = None,
+    properties: Properties | None = None,
 ) -> Operation:
     """Build an op of two operands whose result has their type."""
     return kind.create(operands=[lhs, rhs], result_types=[lhs.type], properties=properties or {})
 
 
+def arithmetic(name: str, lhs: SSAValue, rhs: SSAValue) -> Operation:
+    """Build arithmetic by its name in LLVM, without flags."""
+    kind, properties = _ARITHMETIC[name]
+    return binary(kind, lhs, rhs, properties)
+
+
 def compare(predicate: str, lhs: SSAValue, rhs: SSAValue) -> Operation:
     """Build an integer comparison, `predicate` being spelled as in `llvm.icmp`."""
-    return ICmpOp.create(
+    return llvm.ICmpOp.create(
         operands=[lhs, rhs],
         result_types=[with_element(lhs.type, i1)],
         properties={"predicate": _PREDICATES[predicate]},
     )
 
 
-def call(name: str, count: int) -> dict[str, Attribute]:
+@cache
+def call(name: str, count: int) -> Properties:
     """Return the properties that call the intrinsic of this mangled name on `count` values."""
     return {
         "intrin": StringAttr(name),
@@ -119,11 +160,11 @@ def call(name: str, count: int) -> dict[str, Attribute]:
     }
 
 
-def intrinsic(name: str, arguments: Sequence[SSAValue], result_type: Attribute) -> Operation:
-    """Build a call of the intrinsic of this full, mangled name."""
-    return CallIntrinsicOp.create(
+def intrinsic(name: str, arguments: Sequence[SSAValue], result_type: Attribute | None) -> Operation:
+    """Build a call of the intrinsic of this full, mangled name; None is no result."""
+    return llvm.CallIntrinsicOp.create(
         operands=arguments,
-        result_types=[result_type],
+        result_types=[result_type] if result_type else [],
         properties=call(name, len(arguments)),
     )
 
@@ -163,28 +204,68 @@ def without_index(attribute: DenseIntOrFPElementsAttr) -> DenseIntOrFPElementsAt
 
 def constant_attribute(attribute: Attribute, type_: Attribute) -> Operation:
     """Build a constant of a type from an attribute of that type."""
-    return ConstantOp.create(result_types=[type_], properties={"value": attribute})
+    return llvm.ConstantOp.create(result_types=[type_], properties={"value": attribute})
 
 
 def shuffle(lhs: SSAValue, rhs: SSAValue, mask: Sequence[int]) -> Operation:
     """Build the vector of the lanes `mask` of `lhs` and `rhs`, counted through both."""
-    return ShuffleVectorOp.create(
+    return llvm.ShuffleVectorOp.create(
         operands=[lhs, rhs],
         result_types=[VectorType(element_type(lhs.type), [len(mask)])],
-        properties={"mask": DenseArrayBase.from_list(i32, mask)},
+        properties=_shuffled(tuple(mask)),
     )
+
+
+@cache
+def _shuffled(mask: tuple[int, ...]) -> Properties:
+    return {"mask": DenseArrayBase.from_list(i32, mask)}
+
+
+def insert_lane(vector: SSAValue, value: SSAValue, lane: SSAValue) -> Operation:
+    """Build `vector` with one lane replaced."""
+    operands = [vector, value, lane]
+    return llvm.InsertElementOp.create(operands=operands, result_types=[vector.type])
 
 
 def select(condition: SSAValue, lhs: SSAValue, rhs: SSAValue) -> Operation:
     """Build a selection by one bit: `condition` is an `i1`, the values have any type."""
-    return SelectOp.create(
+    return llvm.SelectOp.create(
         operands=[condition, lhs, rhs],
         result_types=[lhs.type],
         properties={"fastmathFlags": _NO_FLAGS},
     )
 
 
-def access(alignment: int) -> dict[str, Attribute]:
+def access(alignment: int) -> Properties:
     """Return the properties of a load or store at a multiple of `alignment` bytes."""
     attribute = _ALIGNMENTS.get(alignment) or IntegerAttr(alignment, i64)
     return {"ordering": _NOT_ATOMIC, "alignment": attribute}
+
+
+def load(pointer: SSAValue, type_: Attribute, alignment: int) -> Operation:
+    """Build a load of a value of a type."""
+    return unary(llvm.LoadOp, pointer, type_, access(alignment))
+
+
+def store(value: SSAValue, pointer: SSAValue, alignment: int) -> Operation:
+    """Build a store."""
+    return llvm.StoreOp.create(operands=[value, pointer], properties=access(alignment))
+
+
+def offset(pointer: SSAValue, amount: SSAValue | int) -> Operation:
+    """Build a pointer moved by bytes: an i64, or a number of 31 bits and a sign."""
+    known = isinstance(amount, int)
+    return llvm.GEPOp.create(
+        operands=[pointer] if known else [pointer, amount],
+        result_types=[PTR],
+        properties=_moved(amount if known else llvm.GEP_USE_SSA_VAL),
+    )
+
+
+@cache
+def _moved(amount: int) -> Properties:
+    return {
+        "rawConstantIndices": DenseArrayBase.from_list(i32, [amount]),
+        "elem_type": i8,
+        "noWrapFlags": _NO_WRAP_FLAGS,
+    }
