@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from xdsl.ir import Region, SSAValue
 
 from lowbit_dialect.geometry import Window
-from lowbit_dialect.layout import layout_of, storage_bytes
-from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.tile import TileOp
 from lowering.borders import border_class, runs, tap_bounds
-from lowering.tasks import Share, Units, count_up
+from lowering.tasks import Units, count_up
 from microkernels.emit import Emitter
 
 PEELED_PRODUCTS = 512
@@ -92,62 +90,16 @@ class TileNest:
     """Which units of the parallel axis to compute; None for all."""
     parallel: str = "none"
 
-    def extent(self, parallel: str) -> int:
-        """Units of a parallel axis: `none`, `rows` or `channels`."""
-        match parallel:
-            case "rows" if self._straight:
-                return -(-self.window.columns.out // self.pixels)
-            case "rows":
-                return self.batch * self.window.rows.out
-            case "channels":
-                return self.groups * self._blocks_of_a_group
-            case _:
-                return 1
-
-    def axis(self, threads: int, pinned: str = "") -> str:
-        """The parallel axis: the pinned one, else the one that `threads` share out more fairly.
-
-        Where both are fair it is the one that leaves less to read: every thread reads all weights when
-        rows are shared out, and the whole input when channels are.
-        """
-        if self._blocks_overlap:
-            return "none" if pinned == "none" else "rows"
-        if pinned:
-            return pinned
-        rows, channels = (fairness(self.extent(name), threads) for name in ("rows", "channels"))
-        if rows != channels:
-            return "rows" if rows > channels else "channels"
-        if self.weights is None:
-            return "rows"
-        input, weights = (storage_bytes(shaped(one)) for one in (self.input, self.weights))
-        return "rows" if weights <= input else "channels"
-
     @property
-    def _nanoseconds(self) -> int:
-        """A guess of the time on one thread: half for a vector of products, one to finish a vector."""
-        rows, columns = self.window.rows, self.window.columns
-        vectors = (
-            self.batch * rows.out * columns.out * self.groups * -(-self.channels // self.lanes)
-        )
-        return vectors * (2 + rows.kernel * columns.kernel * self.words) // 2
-
-    @property
-    def _straight(self) -> bool:
+    def straight(self) -> bool:
         """Whether all outputs lie in one row without borders, so that tiles of pixels are shared out."""
         columns = self.window.columns
         return self.batch * self.window.rows.out == 1 and columns.head == columns.tail == 0
 
     @property
-    def _blocks_of_a_group(self) -> int:
+    def blocks_of_a_group(self) -> int:
+        """Blocks of output channels of one group."""
         return -(-self.channels // (self.vectors * self.lanes))
-
-    @property
-    def _blocks_overlap(self) -> bool:
-        """Whether channel blocks write to each other's bits (`Epilogue` clears the rest of a word)."""
-        layout = layout_of(shaped(self.outs))
-        if layout is None or not layout.packed:
-            return False
-        return -(-self.channels // self.lanes) * self.lanes % layout.word_width != 0
 
     def _units_of(self, parallel: str, outer: SSAValue, count: int) -> Units | None:
         """The units to compute among the `count` of an axis within index `outer` of the axis around it."""
@@ -158,24 +110,12 @@ class TileNest:
 
     def pixel_units(self, first: int, count: int) -> Units | None:
         """The tiles to compute of the `count` from number `first` on, of a straight line of pixels."""
-        if self.units is None or self.parallel != "rows" or not self._straight:
+        if self.units is None or self.parallel != "rows" or not self.straight:
             return None
         return self.units.within(self.emit, first, count)
 
-    def build(self, share: Share | None = None, pinned: str = "") -> int:
-        """Emit the loops.
-
-        Returns the extent of the parallel axis, `pinned` or chosen, of which a `share` is a part.
-        """
-        if share is not None and (pinned or self._nanoseconds >= share.least):
-            axis = self.axis(share.threads, pinned)
-            replace(self, units=share.units, parallel=axis)._loops()
-            return self.extent(axis)
-        self._loops()
-        return 1
-
-    def _loops(self) -> None:
-        """Batch, group, then the loops of `order`."""
+    def build(self) -> None:
+        """Emit the loops: batch, group, then those of `order`."""
         first, second, third = {
             "channels": (self._blocks, self._rows, self._columns),
             "rows": (self._rows, self._blocks, self._columns),
@@ -210,7 +150,7 @@ class TileNest:
         block = self.vectors * self.lanes
         count = self.channels // block
         whole = count * block
-        units = self._units_of("channels", place.group, self._blocks_of_a_group)
+        units = self._units_of("channels", place.group, self.blocks_of_a_group)
 
         def full(channel: SSAValue) -> None:
             inner(replace(place, channel=channel, vectors=self.vectors, channels=block))
@@ -234,7 +174,7 @@ class TileNest:
             border = border_class(self.emit, axis, row) if self.corrections else None
             inner(replace(place, row=row, row_bounds=bounds, row_class=border))
 
-        units = None if self._straight else self._units_of("rows", place.batch, axis.out)
+        units = None if self.straight else self._units_of("rows", place.batch, axis.out)
         self._each(axis.out, 1, one, units=units)
 
     def _columns(self, place: Place, inner: Body) -> None:
@@ -325,11 +265,3 @@ class TileNest:
                 self.epilogue(),
             )
         )
-
-
-def fairness(extent: int, threads: int) -> float:
-    """The share of the time that threads have work, each having as many units as another, or one less.
-
-    0.9 is as good as 1: that much differs from run to run anyway.
-    """
-    return min(0.9, extent / threads / -(-extent // threads))

@@ -39,6 +39,7 @@ from lowering.gather_loops import gather_loops
 from lowering.inputs import target_of
 from lowering.loops import TileNest
 from lowering.rebuild import rebuild
+from lowering.sharing import build_share
 from lowering.stored import plain
 from lowering.tasks import Share, call, erase_unused_addresses, outline
 from microkernels import lanewise
@@ -75,7 +76,7 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
         pixels = batch * window.rows.out * window.columns.out
         window, batch = Window.of((1, pixels), (1, 1)), 1
     region, (groups, outputs) = op.epilogue, kernel.channels(work)
-    extent = TileNest(
+    nest = TileNest(
         emit=emit,
         microkernel=kernel.name,
         input=op.input,
@@ -99,7 +100,8 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
         weight_axes=axes[1],
         output_axes=axes[0],
         words=min(schedule.unroll, -(-work.inputs // kernel.channels_per_word)),
-    ).build(share, schedule.parallel)
+    )
+    extent = build_share(nest, share, schedule.parallel)
     Rewriter.erase_op(op)
     return extent
 
@@ -115,7 +117,7 @@ def tile_pool(op: PoolOp, target: Target, share: Share | None = None) -> int:
     assert op.outs is not None
     axes = (0, *spatial_axes(op.format.data))
     lanes, vectors = _lanewise(target, shape[axes[3]])
-    extent = TileNest(
+    nest = TileNest(
         emit=emit,
         microkernel="max" if isinstance(op, MaxPoolOp) else "sum",
         input=op.input,
@@ -129,7 +131,8 @@ def tile_pool(op: PoolOp, target: Target, share: Share | None = None) -> int:
         input_axes=axes,
         output_axes=axes,
         divisor=op.count if isinstance(op, AvgPoolOp) else 1,
-    ).build(share)
+    )
+    extent = build_share(nest, share)
     Rewriter.erase_op(op)
     return extent
 
@@ -160,7 +163,7 @@ def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = No
         channels = shape[1]
         batch, window = shape[0], Window.of((shape[2], shape[3]), (1, 1))
     lanes, vectors = _lanewise(target, channels)
-    extent = TileNest(
+    nest = TileNest(
         emit=emit,
         microkernel="copy",
         input=reshaped.get(op.input, op.input),
@@ -173,7 +176,8 @@ def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = No
         vectors=vectors,
         input_axes=axes,
         output_axes=axes,
-    ).build(share)
+    )
+    extent = build_share(nest, share)
     Rewriter.erase_op(op)
     return extent
 
