@@ -38,12 +38,14 @@ def run(
     layers: Iterable[tuple[LinearCase, Schedule]],
     fills: Sequence[tuple[str, str]] = FILLS,
 ) -> int:
-    """Check layers on one kernel, those that it accepts, and say how many these are."""
-    emulation, target, count = Emulation(tier), resolve_target(tier), 0
+    """Check layers on one kernel (every other one in half vectors); return how many it does not accept."""
+    emulation, target, refused = Emulation(tier), resolve_target(tier), 0
+    layers = list(layers)[:: 2 if NARROW in tier else 1]
     for case, schedule in layers:
         module = program_for(case)
         op = linear_of(module)
         if not find_kernel(kernel, target).accepts(op.contraction, op.accumulator):
+            refused += 1
             continue
         pin(module, Schedule(**(vars(schedule) | {"microkernel": kernel})))
         shapes = (case.input_shape, case.activation), (case.weight_shape, case.weight)
@@ -55,9 +57,8 @@ def run(
             for pair in fills
         ]
         emulation.add(module, data)
-        count += 1
     emulation.run()
-    return count
+    return refused
 
 
 def test_words_of_a_tap(tier: str, kernel: str):
@@ -81,7 +82,7 @@ def test_words_of_a_tap(tier: str, kernel: str):
             seed=number,
         )
         layers.append((image, Schedule()))
-    assert run(tier, kernel, layers) == len(layers)
+    assert not run(tier, kernel, layers)
 
 
 def test_channels(tier: str, kernel: str):
@@ -104,15 +105,14 @@ def test_channels(tier: str, kernel: str):
         )
         block = Schedule(pixels=1 + number % 4, vectors=1 + number % 3, unroll=1 + number % 9)
         layers.append((case, block))
-    assert run(tier, kernel, layers) == len(layers)
+    assert not run(tier, kernel, layers)
 
 
 def test_pairs_of_codes(tier: str, kernel: str):
-    """Each code with a few others, all of them over the codes; fewer in half vectors."""
-    apart = 20 if NARROW in tier else 11
+    """Each code with a few others, all of them over the codes."""
     layers: list[tuple[LinearCase, Schedule]] = []
     for first, activation in enumerate(CODE_SPELLINGS):
-        for step in range(first % apart, len(CODE_SPELLINGS), apart):
+        for step in range(first % 11, len(CODE_SPELLINGS), 11):
             case = LinearCase(
                 "dense",
                 activation,
@@ -124,7 +124,7 @@ def test_pairs_of_codes(tier: str, kernel: str):
             )
             if parse_code(activation).planes * parse_code(case.weight).planes <= 16:
                 layers.append((case, Schedule()))
-    assert run(tier, kernel, layers) > 8
+    assert run(tier, kernel, layers) < len(layers) / 2
 
 
 @pytest.mark.parametrize("unroll", [1, 8, 31])
@@ -139,7 +139,7 @@ def test_full_bytes(tier: str, kernel: str, unroll: int):
         "conv2d", "uint1", "uint1", height=2, width=3, channels=32 * 90, outputs=3, kernel=(2, 3)
     )
     layers.append((case, Schedule(unroll=unroll)))
-    assert run(tier, kernel, layers, (("max", "max"), ("random", "max"))) == len(layers)
+    assert not run(tier, kernel, layers, (("max", "max"), ("random", "max")))
 
 
 def test_planes_in_one_pass(tier: str, kernel: str):
@@ -152,4 +152,4 @@ def test_planes_in_one_pass(tier: str, kernel: str):
             shape = replace(shape, op="conv2d", width=4, kernel=(1, 3), padding=(0, 1, 0, 1))
         block = Schedule(pixels=1, vectors=1, unroll=(1, 3, 8)[number % 3], planes="inner")
         layers.append((replace(shape, seed=number), block))
-    assert run(tier, kernel, layers) == len(layers)
+    assert not run(tier, kernel, layers)

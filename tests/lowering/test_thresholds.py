@@ -20,10 +20,12 @@ KERNELS = [
 @pytest.mark.parametrize("spelling", CODES)
 @pytest.mark.parametrize(("tier", "name"), KERNELS)
 def test_planes_of_thresholds(tier: str, name: str, spelling: str):
-    for number, pair in enumerate(PAIRS):
-        if name.startswith("lookup") and pair[0] == "int2":
-            continue
-        kind = TABLES[(number + CODES.index(spelling)) % len(TABLES)]
+    """Two pairs for each code and kernel: each pair meets each kernel, and all but one of the codes."""
+    code = CODES.index(spelling)
+    pairs = [pair for pair in PAIRS if not (name.startswith("lookup") and pair[0] == "int2")]
+    for number in (code + KERNELS.index((tier, name)) + step for step in (0, 2)):
+        pair = pairs[number % len(pairs)]
+        kind = TABLES[(number + code) % len(TABLES)]
         schedule = Schedule(microkernel=name, pixels=1 + number % 4, unroll=1, taps="none")
         module = packed_thresholds(pair, spelling, kind, schedule, number)
         data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
