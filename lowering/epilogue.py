@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i16, i32
 from xdsl.ir import Operation, SSAValue
 
 from lowbit_dialect.algebra import PairAlgebra
@@ -19,7 +19,7 @@ from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import array, element_of, shape_of, shaped
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
-from lowering.thresholds import LARGEST_RAW, fold, planes, stores_planes
+from lowering.thresholds import LARGEST_HALF, LARGEST_RAW, fold, narrowed, planes, stores_planes
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import element_type as lane_of
@@ -119,6 +119,8 @@ class Epilogue:
     def _planes_of_raw(self, op: ThresholdOp, raw: SSAValue, place: Place) -> list[SSAValue]:
         emit, code, factor = self.emit, op.output_element, self._factor()
         assert isinstance(code, CodeType)
+        if self._halves:
+            raw = emit.widen(raw, i16, signed=True)
         limits = [self._folded(op, place, step, factor) for step in range(code.steps)]
         order = "sgt" if factor > 0 else "slt"
         return planes(emit, op, limits, lambda limit: emit.compare(order, raw, limit))
@@ -131,9 +133,14 @@ class Epilogue:
         if key not in self._limits:
             pointer = self._correction_pointer(self.tile.corrections, place)
             correction = self.emit.load(pointer, vector(self.lanes, i32), 4)
-            limit = self.row(op.thresholds, place, step)
-            self._limits[key] = fold(self.emit, limit, correction, factor)
+            limit = fold(self.emit, self.row(op.thresholds, place, step), correction, factor)
+            self._limits[key] = narrowed(self.emit, limit) if self._halves else limit
         return self._limits[key]
+
+    @property
+    def _halves(self) -> bool:
+        """Whether raw sums that fill more than a register are compared in lanes of i16."""
+        return self.lanes * 32 > self.target.simd_bits and self._largest_raw < LARGEST_HALF
 
     # Corrections
 

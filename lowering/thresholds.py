@@ -11,6 +11,7 @@ carry-save adders on masks. Corrections and the factor of raw sums go into the t
 
 Nothing wraps: bounded thresholds have |t| <= 2^30, and with |raw| < 2^28 and the sums that small too,
 |correction| < 3 * 2^28.
+Sums that are wider than a register and small enough are compared in lanes of i16.
 Before AVX-512 only `>` is an instruction.
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from xdsl.dialects.builtin import i16
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType, TernaryType
@@ -26,6 +28,9 @@ from microkernels.emit import Emitter
 
 LARGEST_RAW = 2**28
 """What raw sums stay below that are compared with thresholds themselves."""
+
+LARGEST_HALF = 2**15 - 1
+"""What raw sums stay below that are compared in lanes of i16, half the instructions of i32."""
 
 MOST_STEPS = 15
 """Thresholds up to which they are unrolled."""
@@ -70,6 +75,13 @@ def fold(emit: Emitter, limit: SSAValue, correction: SSAValue, factor: int) -> S
         if factor < 0
         else emit.binary("xor", gap, emit.constant(-1, gap.type))
     )
+
+
+def narrowed(emit: Emitter, limit: SSAValue) -> SSAValue:
+    """A folded threshold in lanes of i16; one that no such sum lies beyond becomes the last of its side."""
+    low, high = (emit.constant(end, limit.type) for end in (-(2**15), 2**15 - 1))
+    inside = emit.intrinsic("smin", emit.intrinsic("smax", limit, low), high)
+    return emit.widen(inside, i16, signed=True)
 
 
 def _search(emit: Emitter, limits: list[SSAValue], reached: Compare) -> list[SSAValue]:

@@ -9,7 +9,7 @@ each class has sums of its own, and every word is read once. A kernel that `weig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i32
@@ -170,27 +170,56 @@ class Reduction(Words):
         return self.scoped(Level.ROW, x, w, totals, self._columns)
 
     def _columns(self, x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
-        emit, bounds = self.emit, self.tile.tap_columns
         x_step = self.dilation[1] * self.x.stride(self.x_axes[2])
         w_step = self.w.stride(self.w_axes[1])
-        same = len(set(bounds)) == 1
-        if bounds and (self.tile.taps.data != "none" or not same or bounds[0] == (0, 1)):
-            for tap in range(self.kernel_columns):
-                inside = [r for r, (low, high) in enumerate(bounds) if low <= tap < high]
-                if inside:
-                    at = x.plus(tap * x_step), w.plus(tap * w_step)
-                    totals = self._column(*at, totals, inside)
-            return totals
+        if not self.tile.tap_columns:
+            everything = list(range(self.pixels))
+            low, high = self.tile.column_bounds
+            return self._walk_taps((low, high), (x_step, w_step), x, w, totals, everything)
+        for taps, inside in self._runs_of_taps():
+            at = x.plus(taps.start * x_step), w.plus(taps.start * w_step)
+            if len(taps) == 1:
+                totals = self._column(*at, totals, inside)
+            elif self._contiguous(x_step, w_step):
+                totals = self.words_of(*at, totals, inside, self.words * len(taps))
+            else:
+                bounds = self.emit.index(0), self.emit.index(len(taps))
+                totals = self._walk_taps(bounds, (x_step, w_step), *at, totals, inside)
+        return totals
 
-        everything = list(range(self.pixels))
-        if bounds and bounds[0] == (0, self.kernel_columns) and self._contiguous(x_step, w_step):
-            return self.words_of(x, w, totals, everything, self.words * self.kernel_columns)
+    def _runs_of_taps(self) -> Iterator[tuple[range, list[int]]]:
+        """Kernel columns, each with the pixels of which it lies inside the image.
+
+        Neighbours with the same pixels come as one run, but for a schedule that unrolls them.
+        """
+        bounds = self.tile.tap_columns
+        inside = [
+            [r for r, (low, high) in enumerate(bounds) if low <= tap < high]
+            for tap in range(self.kernel_columns)
+        ]
+        unrolled = self.tile.taps.data != "none"
+        start = 0
+        for end in range(1, self.kernel_columns + 1):
+            if end == self.kernel_columns or unrolled or inside[end] != inside[start]:
+                if inside[start]:
+                    yield range(start, end), inside[start]
+                start = end
+
+    def _walk_taps(
+        self,
+        bounds: tuple[SSAValue, SSAValue],
+        steps: tuple[int, int],
+        x: Address,
+        w: Address,
+        totals: list[SSAValue],
+        inside: list[int],
+    ) -> list[SSAValue]:
+        """A loop over kernel columns."""
 
         def one(x: Address, w: Address, totals: list[SSAValue]) -> list[SSAValue]:
-            return self._column(x, w, totals, everything)
+            return self._column(x, w, totals, inside)
 
-        low, high = map(emit.index, bounds[0]) if bounds else self.tile.column_bounds
-        return self.walk((low, high), 1, (x_step, w_step), x, w, totals, one)
+        return self.walk(bounds, 1, steps, x, w, totals, one)
 
     def _contiguous(self, x_step: int, w_step: int) -> bool:
         """Whether the words of neighbouring taps of a row follow each other, in both operands."""

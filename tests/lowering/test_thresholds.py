@@ -1,10 +1,17 @@
 """Thresholds that leave as planes: generated code against the reference, between guards."""
 
+import numpy as np
 import pytest
 from executed import TIERS, check
-from programs import inputs
+from programs import Net, inputs
 from thresholds import CODES, PAIRS, TABLES, packed_thresholds
+from xdsl.dialects.builtin import i32
 
+from lowbit_dialect.codes import parse_code
+from lowbit_dialect.layout import Layout, with_layout
+from lowbit_dialect.ops.common import tensor_of
+from lowbit_dialect.ops.elementwise import ThresholdOp
+from lowbit_dialect.ops.layout import BitpackOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.choice import kernels
@@ -31,3 +38,25 @@ def test_planes_of_thresholds(tier: str, name: str, spelling: str):
         data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
         packed = check(module, data, tier, fuse=True)
         assert "lowbit.unpack" not in str(packed)
+
+
+@pytest.mark.parametrize("depth", [2184, 2185])
+@pytest.mark.parametrize("pair", [("uint4", "uint1"), ("uint4", "odd1"), ("odd4", "uint1")])
+@pytest.mark.parametrize("tier", ["x86-64-v2", "x86-64-v3"])
+def test_sums_that_just_fit_i16(tier: str, pair: tuple[str, str], depth: int):
+    """15 * 2184 is the last multiple that is compared in lanes of i16; thresholds lie round the ends."""
+    net, ends = Net(), 15 * depth * np.array([-2, -1, 0, 1, 2])
+    x, w = net.input((3, depth), pair[0]), net.input((depth, 33), pair[1], constant=True)
+    name = next(kernel for of, kernel in KERNELS if of == tier and kernel.startswith("lookup"))
+    sums = net.dense(x, w, schedule=Schedule(microkernel=name))
+    near = (ends[:, None] + np.array([-2, -1, 0, 1, 2])).flatten()
+    steps = np.sort(np.resize([*near, -(2**15), 2**15, 2**31 - 1, -(2**31)], (33, 3)), axis=1)
+    table = net.constant(steps.astype(np.int32), i32)
+    codes = net.add(ThresholdOp(sums, table, parse_code("uint2")))
+    rows = Layout.of("d0, planes, d1 by 32")
+    module = net.module(net.add(BitpackOp(codes, with_layout(tensor_of(codes), rows))))
+    data = [
+        inputs(module, fills, 1)
+        for fills in (("maximum",), ("minimum",), ("minimum", "maximum"), ("maximum", "random"))
+    ]
+    check(module, data, tier, fuse=True)
