@@ -30,7 +30,6 @@ from lowbit_dialect.reference import clamp_bounds
 from lowering.epilogue import Epilogue, Place, is_float
 from lowering.rounding import floor, round_even, round_to
 from microkernels.address import move
-from microkernels.lanewise import load_elements
 from microkernels.llvm_ops import mangled, vector
 
 UNROLLED_STEPS = 15
@@ -158,14 +157,9 @@ def add(at: Epilogue, op: AddOp, x: SSAValue, place: Place) -> SSAValue:
     name = "fadd" if is_float(x) else "add"
     other = op.other
     if not op.tables:
-        return at.emit.binary(name, x, _elements(at, other, place))
+        return at.emit.binary(name, x, at.elements(other, place))
     row = at.row(other, place)
     return at.emit.binary(name, x, row)
-
-
-def _elements(at: Epilogue, other: SSAValue, place: Place) -> SSAValue:
-    pointer = at.pointer(other, place)
-    return load_elements(at.emit, pointer, other, at.lanes, place.valid)
 
 
 def _float(at: Epilogue, value: float) -> SSAValue:

@@ -13,15 +13,25 @@ from math import prod
 from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i16, i32
 from xdsl.ir import Operation, SSAValue
 
-from lowbit_dialect.algebra import PairAlgebra
+from lowbit_dialect.algebra import OFFSET, PairAlgebra
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of, storage_dtype
-from lowbit_dialect.ops.common import array, element_of, shape_of, shaped
+from lowbit_dialect.ops.common import array, element_of, shape_of, shaped, value_range
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
-from lowering.thresholds import LARGEST_HALF, LARGEST_RAW, fold, narrowed, planes, stores_planes
+from lowering.thresholds import (
+    LARGEST_HALF,
+    LARGEST_RAW,
+    addends,
+    fold,
+    largest,
+    narrowed,
+    planes,
+    stores_planes,
+)
 from microkernels.address import move
 from microkernels.emit import Emitter
+from microkernels.lanewise import load_elements
 from microkernels.llvm_ops import element_type as lane_of
 from microkernels.llvm_ops import vector
 from microkernels.operand import Operand
@@ -65,9 +75,11 @@ class Epilogue:
         *steps, last = blocks[0].ops
         assert isinstance(last, YieldOp)
         final = self._final_thresholds(steps, last)
-        if final and len(steps) == 1 and self._folds(final):
-            self._store_masks(self._planes_of_raw(final, raw, place), place)
-            return
+        if final:
+            added = addends(steps[:-1], blocks[0].args[0])
+            if added is not None and self._folds(final, added):
+                self._store_masks(self._planes_of_raw(final, raw, added, place), place)
+                return
         values: dict[SSAValue, SSAValue] = {}
         values[blocks[0].args[0]] = self._divide(self._correct(raw, place))
         for op in steps[:-1] if final else steps:
@@ -91,22 +103,26 @@ class Epilogue:
         layout = layout_of(shaped(self.tile.outs))
         return layout is not None and layout.packed
 
-    def _folds(self, op: ThresholdOp) -> bool:
-        """Whether comparisons may be made on raw sums."""
+    def _folds(self, op: ThresholdOp, added: list[SSAValue]) -> bool:
+        """Whether comparisons may be made on raw sums, to which codes are added."""
         plain = op.flip is None and self.tile.divisor.value.data == 1
         if not plain or op.bounded is None or self.tile.corrections is None:
             return False
-        return self._largest_raw < LARGEST_RAW
+        return self._largest_raw + largest(added) < LARGEST_RAW
 
     @property
     def _largest_raw(self) -> int:
-        """The largest raw sum that any data gives."""
+        """What no raw sum exceeds, whatever the data: of bits, of values, or of values and an offset."""
         tile = self.tile
         assert tile.weights is not None
-        codes = element_of(tile.input.type), element_of(tile.weights.type)
+        elements = element_of(tile.input.type), element_of(tile.weights.type)
         axes = array(tile.weight_axes, ())
         depth = prod(array(tile.kernel, ())) * shape_of(tile.weights)[axes[2]]
-        return depth * prod((1 << code.planes) - 1 for code in codes if isinstance(code, CodeType))
+        layout = layout_of(shaped(tile.weights))
+        if layout is not None and layout.packed:
+            return depth * prod((1 << one.planes) - 1 for one in elements)  # pyright: ignore
+        activation, weight = (max(map(abs, value_range(one))) for one in elements)
+        return depth * (activation + OFFSET) * weight
 
     def _planes_of(self, op: ThresholdOp, x: SSAValue, place: Place) -> list[SSAValue]:
         emit, code = self.emit, op.output_element
@@ -116,16 +132,27 @@ class Epilogue:
         limits = [self.row(op.thresholds, place, step) for step in range(code.steps)]
         return planes(emit, op, limits, lambda limit: emit.compare("sge", x, limit))
 
-    def _planes_of_raw(self, op: ThresholdOp, raw: SSAValue, place: Place) -> list[SSAValue]:
+    def _planes_of_raw(
+        self, op: ThresholdOp, raw: SSAValue, added: list[SSAValue], place: Place
+    ) -> list[SSAValue]:
         emit, code, factor = self.emit, op.output_element, self._factor()
         assert isinstance(code, CodeType)
-        if self._halves:
-            raw = emit.widen(raw, i16, signed=True)
-        limits = [self._folded(op, place, step, factor) for step in range(code.steps)]
+        doubled, sign = bool(added) and abs(factor) == 2, 1 if factor > 0 else -1
+        most = self._largest_raw * (1 + doubled) + largest(added)
+        lane = i16 if self.lanes * 32 > self.target.simd_bits and most < LARGEST_HALF else i32
+        raw = emit.widen(raw, lane, signed=True)
+        if doubled:
+            raw, factor = emit.binary("add", raw, raw), sign
+        for one in added:
+            codes = emit.widen(self.elements(one, place), lane, signed=True)
+            raw = emit.binary("add" if sign > 0 else "sub", raw, codes)
+        limits = [self._folded(op, place, step, factor, lane) for step in range(code.steps)]
         order = "sgt" if factor > 0 else "slt"
         return planes(emit, op, limits, lambda limit: emit.compare(order, raw, limit))
 
-    def _folded(self, op: ThresholdOp, place: Place, step: int, factor: int) -> SSAValue:
+    def _folded(
+        self, op: ThresholdOp, place: Place, step: int, factor: int, lane: IntegerType
+    ) -> SSAValue:
         """A threshold with the corrections of the place's border class folded in."""
         assert self.tile.corrections is not None
         classes = array(self.tile.column_classes, ())
@@ -134,13 +161,8 @@ class Epilogue:
             pointer = self._correction_pointer(self.tile.corrections, place)
             correction = self.emit.load(pointer, vector(self.lanes, i32), 4)
             limit = fold(self.emit, self.row(op.thresholds, place, step), correction, factor)
-            self._limits[key] = narrowed(self.emit, limit) if self._halves else limit
+            self._limits[key] = narrowed(self.emit, limit) if lane == i16 else limit
         return self._limits[key]
-
-    @property
-    def _halves(self) -> bool:
-        """Whether raw sums that fill more than a register are compared in lanes of i16."""
-        return self.lanes * 32 > self.target.simd_bits and self._largest_raw < LARGEST_HALF
 
     # Corrections
 
@@ -240,6 +262,10 @@ class Epilogue:
             self._pointers[value] = move(self.emit, base, list(parts))
         at = place.r * operand.stride(self.axes[2]) + place.v * self.lanes * operand.item_bytes
         return self.emit.offset(self._pointers[value], at)
+
+    def elements(self, value: SSAValue, place: Place) -> SSAValue:
+        """The elements of another tensor at a place, as i32 or f32."""
+        return load_elements(self.emit, self.pointer(value, place), value, self.lanes, place.valid)
 
     def _store(self, value: SSAValue, place: Place) -> None:
         emit, type = self.emit, shaped(self.tile.outs)

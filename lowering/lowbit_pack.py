@@ -50,6 +50,7 @@ from lowering.inputs import block_of, return_of, target_of
 from lowering.outline import outline_packing
 from lowering.rebuild import rebuild
 from lowering.stored import Storage, fold
+from lowering.thresholds import addends, largest
 from microkernels import lanewise
 from microkernels.choice import find_kernel, schedule_of
 from microkernels.interface import table_layout
@@ -181,10 +182,17 @@ class Packer(Storage):
 
 def _bound(op: LinearOp) -> None:
     """Move thresholds that no sum comes near to where differences with them cannot wrap."""
-    first = op.epilogue.block.first_op if op.epilogue.blocks else None
-    if not isinstance(first, ThresholdOp) or first.flip:
+    steps = list(op.epilogue.block.ops) if op.epilogue.blocks else []
+    place, first = next(
+        ((place, one) for place, one in enumerate(steps) if isinstance(one, ThresholdOp)), (0, None)
+    )
+    if first is None or first.flip:
         return
-    owner, reach = first.thresholds.owner, max(map(abs, accumulator_bound(op, op.contraction)))
+    added = addends(steps[:place], op.epilogue.block.args[0])
+    if added is None:
+        return
+    owner = first.thresholds.owner
+    reach = max(map(abs, accumulator_bound(op, op.contraction))) + largest(added)
     if isinstance(owner, ConstantOp) and reach < FURTHEST:
         table = np.clip(owner.array(), -FURTHEST, FURTHEST)
         moved = ConstantOp.of(table, shaped(owner.result).element_type)

@@ -9,7 +9,8 @@ carry-save adders on masks. Corrections and the factor of raw sums go into the t
                                      <=>   raw > ~((correction - t) >> 1)      (factor 2)
                                      <=>   raw < ((correction - t) >> 1) + 1   (factor -2)
 
-Nothing wraps: bounded thresholds have |t| <= 2^30, and with |raw| < 2^28 and the sums that small too,
+Codes of other tensors that are added join the raw sum, with the sign of the factor; a factor of 2 is taken
+before. Nothing wraps: bounded thresholds have |t| <= 2^30, and with |raw| < 2^28 and the sums that small too,
 |correction| < 3 * 2^28.
 Sums that are wider than a register and small enough are compared in lanes of i16.
 Before AVX-512 only `>` is an instruction.
@@ -17,17 +18,18 @@ Before AVX-512 only `>` is an instruction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from xdsl.dialects.builtin import i16
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from lowbit_dialect.codes import CodeType, TernaryType
-from lowbit_dialect.ops.elementwise import ThresholdOp
+from lowbit_dialect.ops.common import element_of, value_range
+from lowbit_dialect.ops.elementwise import AddOp, ThresholdOp
 from microkernels.emit import Emitter
 
 LARGEST_RAW = 2**28
-"""What raw sums stay below that are compared with thresholds themselves."""
+"""What raw sums stay below, with what is added to them, that are compared with thresholds themselves."""
 
 LARGEST_HALF = 2**15 - 1
 """What raw sums stay below that are compared in lanes of i16, half the instructions of i32."""
@@ -44,6 +46,24 @@ def stores_planes(op: ThresholdOp) -> bool:
     code = op.output_element
     assert isinstance(code, CodeType)
     return code.steps <= MOST_STEPS and not isinstance(code, TernaryType)
+
+
+def addends(steps: Sequence[Operation], sums: SSAValue) -> list[SSAValue] | None:
+    """The tensors of codes that `steps` add to sums, one after the other; None if they do anything else."""
+    found: list[SSAValue] = []
+    for op in steps:
+        if not isinstance(op, AddOp) or op.tables or op.input is not sums:
+            return None
+        if not isinstance(element_of(op.other.type), CodeType):
+            return None
+        found.append(op.other)
+        sums = op.results[0]
+    return found
+
+
+def largest(tensors: Sequence[SSAValue]) -> int:
+    """The largest absolute value of the sum of an element of each."""
+    return sum(max(map(abs, value_range(element_of(one.type)))) for one in tensors)
 
 
 def planes(

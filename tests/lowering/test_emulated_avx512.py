@@ -30,7 +30,7 @@ from strategies import (
     plain_pairs,
     program_for,
 )
-from thresholds import CODES, PAIRS, TABLES, packed_thresholds
+from thresholds import CODES, PAIRS, RESIDUALS, TABLES, added_codes, packed_thresholds
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
 
 from lowbit_dialect import reference
@@ -288,6 +288,7 @@ def test_planes_of_thresholds(tier: str):
             kind = TABLES[(number + step) // 2 % len(TABLES)]
             schedule = Schedule(pixels=1 + step % 4, unroll=1, taps="none")
             programs.append(packed_thresholds(pair, spelling, kind, schedule, number))
+    programs += [added_codes(PAIRS[n], RESIDUALS[n], None, n) for n in range(len(RESIDUALS))]
     for number, module in enumerate(programs):
         data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
         emulation.add(module, data, fuse=True)

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 from executed import TIERS, check
 from programs import Net, inputs
-from thresholds import CODES, PAIRS, TABLES, packed_thresholds
+from thresholds import CODES, PAIRS, RESIDUALS, TABLES, added_codes, packed, packed_thresholds
 from xdsl.dialects.builtin import i32
 
 from lowbit_dialect.codes import parse_code
-from lowbit_dialect.layout import Layout, with_layout
-from lowbit_dialect.ops.common import tensor_of
 from lowbit_dialect.ops.elementwise import ThresholdOp
-from lowbit_dialect.ops.layout import BitpackOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.choice import kernels
@@ -52,11 +49,21 @@ def test_sums_that_just_fit_i16(tier: str, pair: tuple[str, str], depth: int):
     near = (ends[:, None] + np.array([-2, -1, 0, 1, 2])).flatten()
     steps = np.sort(np.resize([*near, -(2**15), 2**15, 2**31 - 1, -(2**31)], (33, 3)), axis=1)
     table = net.constant(steps.astype(np.int32), i32)
-    codes = net.add(ThresholdOp(sums, table, parse_code("uint2")))
-    rows = Layout.of("d0, planes, d1 by 32")
-    module = net.module(net.add(BitpackOp(codes, with_layout(tensor_of(codes), rows))))
+    module = net.module(packed(net, ThresholdOp(sums, table, parse_code("uint2"))))
     data = [
         inputs(module, fills, 1)
         for fills in (("maximum",), ("minimum",), ("minimum", "maximum"), ("maximum", "random"))
     ]
     check(module, data, tier, fuse=True)
+
+
+@pytest.mark.parametrize(("tier", "name"), KERNELS)
+def test_codes_that_are_added_to_sums(tier: str, name: str):
+    for number, pair in enumerate(PAIRS):
+        other = RESIDUALS[(number + KERNELS.index((tier, name))) % len(RESIDUALS)]
+        if name.startswith("lookup") and pair[0] == "int2":
+            continue
+        schedule = Schedule(microkernel=name, pixels=1 + number % 4, unroll=1, taps="none")
+        module = added_codes(pair, other, schedule, number)
+        data = [inputs(module, (fill,), number) for fill in ("random", "maximum", "minimum")]
+        check(module, data, tier, fuse=True)
