@@ -28,7 +28,7 @@ CHOICES = {
 }
 """Values of the fields that are names of a few."""
 
-NUMBERS = ("pixels", "vectors", "unroll", "prefetch")
+NUMBERS = ("pixels", "vectors", "unroll", "prefetch", "strip")
 """The fields that are numbers."""
 
 LARGEST = 1024
@@ -59,6 +59,9 @@ class Schedule:
     operand is read once, into sums of their own for each shift. Kernels that read no planes ignore it."""
     prefetch: int = 0
     """Words of the reduction that weights are prefetched ahead."""
+    strip: int = 0
+    """Rows of outputs whose tables are made at a time, where the cache then holds them. Kernels that read no
+    tables, single taps, several images and several threads have all tables made before."""
     parallel: str = ""
     """What several threads share out: `none`, `rows` (of all images; blocks of pixels where a window walks
     in a straight line) or blocks of output `channels`. One thread does not look at it. Where blocks of

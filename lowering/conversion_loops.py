@@ -73,7 +73,7 @@ def convert_loops(
         extent = _by_element(emit, source, target, order, units)
     elif are_rows(source, target):
         extent = convert_rows(emit, source, target, machine, units)
-    elif builds_tables(source, target):
+    elif builds_tables(source.layout, target.layout):
         extent = build_tables(emit, source, target, units)
     elif spreads_nibbles(source, target):
         extent = spread_nibbles(emit, source, target, units)

@@ -41,9 +41,9 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
-from lowbit_dialect.layout import LayoutAttr, storage_bytes
+from lowbit_dialect.layout import LayoutAttr, layout_of, storage_bytes
 from lowbit_dialect.ops.common import check_layout, shaped, tensor_of
-from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, SliceOp
+from lowbit_dialect.ops.layout import ConstantOp, RelayoutOp, ReshapeOp, SliceOp
 from lowbit_dialect.storage import to_storage
 from lowering.inputs import block_of, return_of
 from lowering.rebuild import rebuild
@@ -161,9 +161,15 @@ def _last_use(value: SSAValue, order: dict[Operation, int]) -> int:
             assert parent is not None
             top = parent
         last = max(last, order[top])
-        if isinstance(op, ReshapeOp):
-            last = max(last, _last_use(op.result, order))
+        if isinstance(op, ReshapeOp) or _may_wait(op):
+            last = max(last, _last_use(op.results[0], order))
     return last
+
+
+def _may_wait(op: Operation) -> bool:
+    """Whether an op makes tables, which `lowbit-tile` may have done only when they are read."""
+    layout = layout_of(shaped(op.results[0])) if isinstance(op, RelayoutOp) else None
+    return layout is not None and layout.table is not None
 
 
 def _to_outs(op: Operation, outs: SSAValue) -> None:

@@ -33,7 +33,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Term
+from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Layout, Term
 from lowering.elements import Element, Known, nest
 from lowering.moves import powers
 from lowering.tasks import Units, in_steps
@@ -44,15 +44,15 @@ from microkernels.llvm_ops import vector
 CACHE_LINE = 64
 
 
-def _rows(source: Element) -> tuple[list[Term], int] | None:
+def _rows(source: Layout | None) -> tuple[list[Term], int] | None:
     """`(leading axes, channel axis)` of planes in rows of 32-bit words; None if that is not `source`."""
-    axes = source.layout.row_axes if source.layout and source.dtype.itemsize == 4 else None
+    axes = source.row_axes if source and source.word_width == 32 else None
     return (list(map(Term, axes[:-1])), axes[-1]) if axes else None
 
 
 def spreads_nibbles(source: Element, target: Element) -> bool:
     """Whether bytes of four channels are spread from planes in rows of 32-bit words."""
-    if (rows := _rows(source)) is None or target.dtype.itemsize != 1:
+    if (rows := _rows(source.layout)) is None or target.dtype.itemsize != 1:
         return False
     leading, axis = rows
     nibbles = Term(axis, (("by", 16),)), Term(axis, (("in", 16), ("by", 4)))
@@ -105,9 +105,9 @@ def _spread_run(emit: Emitter, x: SSAValue, y: SSAValue, size: int, units: Units
     return in_steps(emit, size, SPREAD_BYTES, some, units)
 
 
-def builds_tables(source: Element, target: Element) -> bool:
+def builds_tables(source: Layout | None, target: Layout | None) -> bool:
     """Whether tables of 4 or 6 channels are built from planes in rows of 32-bit words."""
-    if (rows := _rows(source)) is None or target.table is None:
+    if (rows := _rows(source)) is None or target is None or target.table is None:
         return False
     leading, axis = rows
     blocks = [Term(axis, (("by", size),)) for size in (4, 6)]
@@ -211,9 +211,9 @@ def _sixes(emit: Emitter, target: Element, plane_bytes: int) -> Build:
 
 def _bit_tables(emit: Emitter, target: Element) -> SSAValue:
     """Address of the tables of every byte of bits: 32 bytes each, the low four bits' first."""
-    owner = target.operand.pointer.owner
+    owner = emit.anchor
     while not isinstance(owner, ModuleOp):
-        parent = owner.parent_op() if owner else None
+        parent = owner.parent_op()
         assert parent is not None
         owner = parent
     assert target.table is not None

@@ -17,7 +17,7 @@ from xdsl.ir import Attribute
 from lowbit_dialect.algebra import ONE_SUM, Sum, pair_sums
 from lowbit_dialect.layout import PLANES, Layout, LayoutAttr, storage_bytes
 from lowbit_dialect.ops.linear import Contraction
-from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.schedule import LARGEST, Schedule
 from microkernels.interface import Microkernel
 from microkernels.target import Target
 
@@ -41,6 +41,10 @@ WIDE_PIXELS = 8
 ODD = 3
 """Vectors, and pixels, of a block where a kernel takes two vectors and their number is odd: in pairs the last
 would be alone, which costs 5 % of layers of 3 vectors and 3 % of one of 9 (Zen 3, 2026-11)."""
+
+
+WHOLE_TABLES = 0.75
+"""Part of L2 that the tables of an image may take."""
 
 
 def blocked(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
@@ -68,7 +72,26 @@ def blocked(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
         taps="columns" if words * taps <= kernel.unrolled_row else "none",
         order=_order(work, kernel, vectors),
         planes="inner" if len(sums) > 1 else "outer",
+        strip=strip_rows(work, kernel, target),
     )
+
+
+def strip_rows(work: Contraction, kernel: Microkernel, target: Target) -> int:
+    """Rows of outputs whose tables are made at a time; 0 for all, and where there are no tables.
+
+    Strips are as even as their number allows, and their tables fill half of L2 at most: C2 at 2 x 1 bit with
+    tables of 64 bytes, 2.2 MB in all, takes 6 strips of 10 rows where L2 has 1 MB.
+    """
+    rows, columns = work.window.rows, work.window.columns
+    if not kernel.input_layout(work).table or work.batch > 1 or work.window.pointwise:
+        return 0
+    words = work.groups * -(-work.inputs // kernel.channels_per_word)
+    row = columns.size * words << kernel.channels_per_word
+    if row * rows.size <= WHOLE_TABLES * target.caches[1]:
+        return 0
+    held = target.caches[1] // 2 // row - (rows.kernel - 1) * rows.dilation - 1
+    most = max(1, held // rows.stride + 1)
+    return min(rows.out, LARGEST, -(-rows.out // -(-rows.out // most)))
 
 
 def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str | None:

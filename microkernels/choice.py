@@ -17,7 +17,7 @@ from lowbit_dialect.layout import Layout, layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import Contraction, LinearOp
 from lowbit_dialect.schedule import Schedule
-from microkernels.blocking import blocked, too_large
+from microkernels.blocking import blocked, strip_rows, too_large
 from microkernels.depthwise import depthwise_kernels
 from microkernels.dot import dot_kernels
 from microkernels.gathering import fills_words, gathering, relaying
@@ -169,13 +169,15 @@ def _cost(work: Contraction, kernel: Microkernel, target: Target) -> float:
 
 
 def _tables_from_afar(work: Contraction, kernel: Microkernel, target: Target) -> float:
-    """Issue slots of one tap of one output, where L2 does not hold the tables of all pixels.
+    """Issue slots of one tap of one output, where L2 does not hold all tables, and no strip of them.
 
     They come once for each plane of the weights, of which the first is part of the costs as fitted: C3 at
     2 x 2 bits (803 KB) takes 130 us by look-ups, 105 by dot products (Zen 3, 2026-11).
     """
     layout, rows, columns = kernel.input_layout(work), work.window.rows, work.window.columns
     if not layout.table or not isinstance(work.weight, CodeType):
+        return 0
+    if strip_rows(work, kernel, target):
         return 0
     tables = work.batch * rows.size * columns.size * -(-work.inputs // kernel.channels_per_word)
     bytes = tables << kernel.channels_per_word

@@ -48,6 +48,7 @@ class Emitter:
     """Builds ops before an anchor op; constants are shared and stand before everything that uses them."""
 
     def __init__(self, anchor: Operation):
+        self.anchor = anchor
         self._home = Builder(InsertPoint.before(anchor))
         self._builder = self._home
         self._constants: dict[tuple[object, Attribute], SSAValue] = {}

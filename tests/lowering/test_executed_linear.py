@@ -88,14 +88,18 @@ def test_codes(tier: str, part: int):
 @pytest.mark.parametrize("part", range(3))
 @pytest.mark.parametrize("tier", [tier for tier in TIERS if lookup_kernels(resolve_target(tier))])
 def test_look_ups(tier: str, part: int):
-    def run(case: LinearCase, block: tuple[int, int, int]) -> None:
-        case = replace(case, groups=1)
-        pixels, vectors, unroll = block
+    def run(case: LinearCase, block: tuple[int, int, int, int]) -> None:
+        pixels, vectors, unroll, strip = block
+        case = replace(case, groups=1, batch=1 if strip else case.batch)
         name = lookup_kernels(resolve_target(tier))[-1].name
-        schedule = Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll)
+        schedule = Schedule(
+            microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll, strip=strip
+        )
         execute(case, schedule, tier)
 
-    blocks = st.tuples(st.integers(1, 5), st.integers(1, 3), st.sampled_from((1, 3, 4)))
+    blocks = st.tuples(
+        st.integers(1, 5), st.integers(1, 3), st.sampled_from((1, 3, 4)), st.integers(0, 3)
+    )
     sample(run, 5000 + part, linear_cases(look_up_pairs(), largest=7), blocks)
 
 

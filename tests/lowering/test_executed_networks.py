@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from networks import CHANNELS, Drawn, networks
 from programs import Net, inputs
 from sampling import sample
-from schedules import pin_all
+from schedules import pin_all, pin_strips
 from strategies import code_types, seeds
 from xdsl.dialects.builtin import i32
 
@@ -29,6 +29,18 @@ def test_networks(tier: str, part: int):
 
     often = st.sampled_from((True, True, True, False))
     sample(run, 10 * part + TIERS.index(tier), networks(most=2), often, count=7)
+
+
+@pytest.mark.parametrize("strip", [1, 2])
+@pytest.mark.parametrize("tier", ["x86-64-v2", "x86-64-v3"])
+def test_tables_in_strips(tier: str, strip: int):
+    """Planes outlive all that is written while tables are still to be made from them."""
+
+    def run(drawn: Drawn) -> None:
+        pin_strips(drawn.module, tier, strip)
+        check(drawn.module, drawn.sets, tier, fuse=True)
+
+    sample(run, 70 + 10 * strip + TIERS.index(tier), networks(most=3), count=8)
 
 
 @pytest.mark.parametrize("part", range(3))

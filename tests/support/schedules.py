@@ -56,6 +56,7 @@ def schedules(draw: DrawFn, module: ModuleOp, tier: str) -> Schedule | None:
         taps=unrolled,
         order=draw(st.sampled_from(("", *CHOICES["order"]))),
         prefetch=draw(st.sampled_from((0, 0, 1, 9))),
+        strip=draw(st.sampled_from((0, 1, 2, 3, 5, 1024))),
     )
     inner = replace(schedule, planes="inner", pixels=pixels or 4, vectors=vectors or 2)
     if pairs <= 6 and not too_large(inner, work, find_kernel(name, target)):
@@ -80,4 +81,13 @@ def pin_all(module: ModuleOp, tier: str, family: str, *, unroll: int = 0, pixels
     for op in module.walk():
         if isinstance(op, LinearOp):
             schedule = Schedule(microkernel=name, pixels=pixels, unroll=unroll)
+            op.properties["schedule"] = ScheduleAttr(schedule)
+
+
+def pin_strips(module: ModuleOp, tier: str, strip: int) -> None:
+    """Have every linear op that can look up do so, its tables made for so many rows at a time."""
+    kernel = next(k for k in kernels(resolve_target(tier)) if k.name.startswith("lookup"))
+    for op in module.walk():
+        if isinstance(op, LinearOp) and kernel.accepts(op.contraction, op.accumulator):
+            schedule = Schedule(algorithm="direct", microkernel=kernel.name, strip=strip)
             op.properties["schedule"] = ScheduleAttr(schedule)
