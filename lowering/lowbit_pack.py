@@ -74,13 +74,12 @@ class Packer(Storage):
         if schedule.algorithm == "im2col":
             op = gather(op, kernel, self)
         work = op.contraction
-        counts = kernel.input_layout(work).encoded
         weights = op.weights
         # By position: input and weights may be one value, stored in two layouts.
         op.operands[0] = self.stored(op.input, kernel.input_layout(work))
         op.operands[1] = self.stored(weights, kernel.weight_layout(work, schedule.vectors))
         groups, outputs = kernel.channels(work)
-        products = "popcount" if counts else kernel.products
+        products = kernel.sums(work)
         table = table_layout((0, 1), 2, groups, outputs, kernel.lanes)
         if op.corrections is not None:
             op.operands[2] = self.stored(op.corrections, table)

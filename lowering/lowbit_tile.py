@@ -44,7 +44,7 @@ from lowering.stored import plain
 from lowering.strips import build_strips, tables_of
 from lowering.tasks import Share, call, erase_unused_addresses, outline
 from microkernels import lanewise
-from microkernels.choice import default_schedule, find_kernel
+from microkernels.choice import corrected, default_schedule, find_kernel
 from microkernels.emit import Emitter
 from microkernels.target import Target
 
@@ -65,7 +65,7 @@ def tile_linear(
     assert op.outs is not None
     pinned = op.schedule.data if op.schedule else Schedule()
     pinned = pinned.completed(Schedule(algorithm="direct"))
-    schedule = default_schedule(work, op.accumulator, target, pinned)
+    schedule = default_schedule(work, op.accumulator, target, pinned, corrected(op))
     if schedule.algorithm == "im2col" and work != work.gathered:
         raise ValueError("im2col runs on windows that lowbit-pack gathers: run it first")
     kernel = find_kernel(schedule.microkernel, target)

@@ -57,16 +57,21 @@ def find_kernel(name: str, target: Target) -> Microkernel:
 def schedule_of(op: LinearOp, target: Target) -> Schedule:
     """The schedule of a `conv2d` or `dense`, the default where it pins nothing; raises ValueError."""
     pinned = op.schedule.data if op.schedule else Schedule()
-    if op.corrections is not None:  # of the borders that the op has as it stands
+    work, products = op.contraction, corrected(op)
+    if products:  # for the borders that the op has as it stands
         pinned = pinned.completed(Schedule(algorithm="direct"))
-    work = op.contraction
     if work.subsamples and not pinned.algorithm and cannot_gather(work) is None:
         gathering = pinned.completed(Schedule(algorithm="im2col"))
         schedule = default_schedule(work, op.accumulator, target, gathering)
         kernel = find_kernel(schedule.microkernel, target)
         if not _read_as_stored(op, kernel.input_layout(work)):
             return schedule
-    return default_schedule(work, op.accumulator, target, pinned)
+    return default_schedule(work, op.accumulator, target, pinned, products)
+
+
+def corrected(op: LinearOp) -> str:
+    """What the sums are made of that the corrections of an op are for; nothing if it has none."""
+    return "" if op.corrections is None else op.products.data
 
 
 def _read_as_stored(op: LinearOp, layout: Layout) -> bool:
@@ -83,11 +88,16 @@ def _read_as_stored(op: LinearOp, layout: Layout) -> bool:
 
 
 def default_schedule(
-    work: Contraction, accumulator: Attribute, target: Target, pinned: Schedule | None = None
+    work: Contraction,
+    accumulator: Attribute,
+    target: Target,
+    pinned: Schedule | None = None,
+    products: str = "",
 ) -> Schedule:
     """The schedule of a contraction; fields of `pinned` that are set are kept.
 
-    Raises ValueError if no kernel can form the products, or the pinned one cannot.
+    Where `products` are named, its sums are made of these (`Microkernel.sums`). Raises ValueError if no
+    kernel can form them, or the pinned one cannot.
     """
     pinned = pinned or Schedule()
     known = [find_kernel(pinned.microkernel, target)] if pinned.microkernel else kernels(target)
@@ -96,10 +106,12 @@ def default_schedule(
         for algorithm in _algorithms(work, pinned)
         for kernel in known
         if kernel.accepts(executed(work, algorithm), accumulator)
+        and products in ("", kernel.sums(executed(work, algorithm)))
         and (algorithm in ("direct", pinned.algorithm) or not fills_words(work, kernel))
     ]
     if not ways:
         what = f"{work.activation} by {work.weight}"
+        what += f", and sums that corrections of products = '{products}' are for," * bool(products)
         if pinned.microkernel:
             name = pinned.microkernel
             raise ValueError(f"microkernel {name} cannot multiply {what} in {accumulator}")

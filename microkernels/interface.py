@@ -92,6 +92,10 @@ class Microkernel(ABC):
         """`(groups, output channels of a group)` as this kernel walks them."""
         return work.groups, work.outputs
 
+    def sums(self, work: Contraction) -> str:
+        """What its raw sums are made of, as `products` of `lowbit.corrections` says."""
+        return "popcount" if self.input_layout(work).encoded else self.products
+
     def block(self, registers: int) -> tuple[int, int]:
         """`(vectors, accumulators)` of a register block at most, on a target of so many registers."""
         return (4, 16) if registers >= 32 else (2, 8)

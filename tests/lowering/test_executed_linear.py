@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from dialect_text import parse
 from executed import TIERS, check
 from hypothesis import strategies as st
 from programs import Net, inputs
@@ -20,7 +21,7 @@ from strategies import (
     program_for,
 )
 from xdsl.dialects.builtin import i64
-from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.exceptions import PassFailedException, VerifyException
 
 from lowbit_dialect.algebra import OFFSET
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType
@@ -288,3 +289,30 @@ def test_a_tensor_by_itself(kind: str, algorithm: str, tier: str):
     x, a = net.input((2, 2, 5, 5), kind), net.input((5, 5), kind)
     module = net.module(net.conv2d(x, x, schedule=schedule), net.dense(a, a))
     check(module, [inputs(module, ["alternating"], 0)], tier)
+
+
+CORRECTED = """
+func.func @main(%x: tensor<1x4x4x4x{0}>, %w: tensor<3x3x4x5x{1}>) -> tensor<1x4x4x5xi32> {{
+  %c = lowbit.corrections %w {{activation = {0}, size = array<i64: 4, 4>, padding = array<i64: 1, 1, 1, 1>,
+                              products = "{2}"}} : tensor<3x3x4x5x{1}> -> tensor<3x3x5xi32>
+  %y = lowbit.conv2d %x, %w corrections(%c : tensor<3x3x5xi32>) {{padding = array<i64: 1, 1, 1, 1>,
+                                                                 products = "{2}"}}
+      : tensor<1x4x4x4x{0}>, tensor<3x3x4x5x{1}> -> tensor<1x4x4x5xi32>
+  func.return %y : tensor<1x4x4x5xi32>
+}}"""
+
+
+@pytest.mark.parametrize("products", ["popcount", "multiply", "offset"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_corrections_that_a_program_gives(tier: str, products: str):
+    """Only kernels that form such sums are chosen, whatever would be quicker."""
+    for number, pair in enumerate(
+        (("uint<1>", "odd<1>"), ("uint<2>", "odd<1>"), ("int<4>", "ternary"))
+    ):
+        module = parse(CORRECTED.format(*(f"!lowbit.{code}" for code in pair), products))
+        data = [inputs(module, (fill,), number) for fill in ("random", "maximum", "minimum")]
+        if products == "offset" and tier == "x86-64":
+            with pytest.raises(PassFailedException, match="corrections of products = 'offset'"):
+                check(module, data, tier)
+        else:
+            check(module, data, tier)
