@@ -170,12 +170,18 @@ class Kernel:
 
         Arrays are used where they lie: C-contiguous, in the dtype of their element, `out` as well. What
         the program stores in a layout is given as stored, or decoded and then converted once, here; what
-        could be either is decoded.
+        could be either is decoded. `out` lies apart from the inputs. The call has scratch memory of its own,
+        so threads that call at the same time bind one each.
         """
         self._require_host()
         function = self.signature.main
         stored = self._stored(arrays, named, in_place)
         outs = self._outs(out)
+        for place, one in enumerate(outs):
+            if any(np.may_share_memory(one, other) for other in (*stored, *outs[:place])):
+                raise ValueError(
+                    "out overlaps an input or another result: give it memory of its own"
+                )
         scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
         bound = self._bound((*stored, *outs, *scratch))
         bound.results = tuple(outs)

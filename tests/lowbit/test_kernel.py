@@ -70,6 +70,21 @@ def test_a_bound_call_keeps_its_arrays_alive(conv) -> None:
     assert np.array_equal(bound.results[0], expected)
 
 
+def test_results_lie_apart_from_inputs_and_each_other() -> None:
+    program = lowbit.Program()
+    x = program.input((3, 3), "i32", name="x")
+    program.output(program.transpose(x, (1, 0)), program.transpose(x, (1, 0)))
+    kernel, data, out = (
+        lowbit.compile(program),
+        np.zeros((3, 3), np.int32),
+        np.zeros((3, 3), np.int32),
+    )
+    for pair in ((data, out), (out, out), (np.zeros((3, 3), np.int32), data[::1])):
+        with pytest.raises(ValueError, match="out overlaps an input or another result"):
+            kernel.bind(data, out=pair)
+    kernel.bind(data, out=(out, np.zeros((3, 3), np.int32)))()
+
+
 def test_calls_on_several_threads(conv) -> None:
     program, kernel = conv
     inputs = [arrays_of(program, seed) for seed in range(16)]
