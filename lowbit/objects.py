@@ -39,6 +39,11 @@ _WORDS = """
 """
 _KEYWORDS = frozenset([*_WORDS.split(), *_C_TYPES.values()])
 """Of C and C++, two macros of GCC's and the types of a header: no names of functions or arguments."""
+_DEFINED = re.compile(
+    r"u?int\w*_t|U?INT\w*_(MIN|MAX|WIDTH|C)|(PTRDIFF|SIZE|SIG_ATOMIC|WCHAR|WINT)_(MIN|MAX|WIDTH)"
+    r"|LOWBIT_(RESTRICT|\w+_H)|[A-Z0-9_]+_BYTES|__\w+__"
+)
+"""What `stdint.h`, a header itself and compilers define."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,15 @@ def _symbol(name: str) -> str:
         raise ValueError(
             f"'{name}' is no name of a C function: give one made of letters and digits"
         )
-    if name in _KEYWORDS:
+    if _is_word(name):
         raise ValueError(
             f"'{name}' is no name of a C function but a word of C or C++: give another one"
         )
     return name
+
+
+def _is_word(name: str) -> bool:
+    return name in _KEYWORDS or _DEFINED.fullmatch(name) is not None
 
 
 def header(code: Code) -> str:
@@ -133,26 +142,28 @@ def header(code: Code) -> str:
 
 def _functions(signature: Signature) -> list[str]:
     lines: list[str] = []
+    taken = {_macro(f, "arena") for f in (signature.pack, signature.main) if f is not None}
     if signature.pack is not None:
-        lines += _prototype(signature.pack, "Pack constant inputs once, for any number of calls.")
-    return lines + _prototype(signature.main, "Run the program.")
+        summary = "Pack constant inputs once, for any number of calls."
+        lines += _prototype(signature.pack, summary, taken)
+    return lines + _prototype(signature.main, "Run the program.", taken)
 
 
-def _prototype(function: Function, summary: str) -> list[str]:
-    """The documented declaration of one function."""
+def _prototype(function: Function, summary: str, taken: set[str]) -> list[str]:
+    """The documented declaration of one function; adds its macros to those `taken`."""
     documented = [f"/* {summary}", " *"]
     arguments: list[str] = []
-    names = _names(function)
+    names = _names(function, taken)
     inputs = [(p.type, True) for p in function.parameters]
     for name, (type, is_input) in zip(names, [*inputs, *((t, False) for t in function.results)]):
         documented.append(f" * {name}: {'in' if is_input else 'out'}, {_describe(type)}")
         c_type = _C_TYPES[storage_of(type)[1].name]
         arguments.append(f"{'const ' if is_input else ''}{c_type} *LOWBIT_RESTRICT {name}")
     sizes = [
-        f"#define {function.symbol.upper()}_{name.upper()}_BYTES {storage_bytes(type)}"
+        f"#define {_macro(function, name)} {storage_bytes(type)}"
         for name, type in zip(names, [*(p.type for p in function.parameters), *function.results])
     ]
-    sizes.append(f"#define {function.symbol.upper()}_ARENA_BYTES {function.arena}")
+    sizes.append(f"#define {_macro(function, 'arena')} {function.arena}")
     if function.arena:
         documented.append(
             f" * arena: scratch memory, {function.arena} bytes aligned to 64, contents do not matter"
@@ -162,16 +173,20 @@ def _prototype(function: Function, summary: str) -> list[str]:
     return [*sizes, "", *documented, " */", f"void {function.symbol}(\n    {joined});", ""]
 
 
-def _names(function: Function) -> list[str]:
-    """A C name for each parameter and result, no two the same in upper case, as macros have them."""
+def _macro(function: Function, name: str) -> str:
+    """The macro that holds the size of an array."""
+    return f"{function.symbol}_{name}_BYTES".upper()
+
+
+def _names(function: Function, taken: set[str]) -> list[str]:
+    """A C name for each parameter and result, whose macro is none of those `taken`, and then one of them."""
     names: list[str] = []
-    taken = {"ARENA"}
     for wanted in [*(p.name for p in function.parameters), *function.result_names]:
         base = name = re.sub(r"[^A-Za-z0-9_]", "_", wanted) or "argument"
         count = 2
-        while name.upper() in taken or name in _KEYWORDS:
+        while _macro(function, name) in taken or _is_word(name):
             name, count = f"{base}_{count}", count + 1
-        taken.add(name.upper())
+        taken.add(_macro(function, name))
         names.append(name)
     return names
 

@@ -9,11 +9,9 @@ from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
+from lowbit.marks import ARENA, PACKED
 from lowbit.program import Program, argument_attributes
 from lowbit_dialect.layout import ShapedValue, storage_bytes
-
-PACKED = "lowbit.packed"
-ARENA = "lowbit.arena"
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,15 @@ def functions_of(module: ModuleOp) -> dict[str, FuncOp]:
 
 
 def signature_of(program: Program, planned: ModuleOp) -> Signature:
-    """Read the interface from the program after stage `plan`, where arenas are not known yet."""
+    """Read the interface from the program after stage `plan`, where arenas are not known yet.
+
+    Raises ValueError for a program that has been there before.
+    """
     functions, name = functions_of(planned), program.name
+    if any(PACKED in attributes for attributes in argument_attributes(program.func)):
+        raise ValueError(
+            f"@{name} takes what is packed already: compile the program as it was before lowbit-pack"
+        )
     main = _function(functions[name])
     if all(parameter.packed is None for parameter in main.parameters):
         return Signature(inputs_of(program), main, None, "")

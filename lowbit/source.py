@@ -13,6 +13,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span
 
 from lowbit.errors import place_of
+from lowbit.marks import check_marks
 
 # Groups that never give back what they matched: linear in the length of the text.
 _TRAPS = re.compile(
@@ -72,6 +73,7 @@ def verify(module: ModuleOp) -> None:
         culprit = find_culprit(module)
         where = f"{place_of(culprit)}: " if culprit is not None else ""
         raise ValueError(f"{where}{error}") from error
+    check_marks(module)
 
 
 def find_culprit(module: ModuleOp) -> Operation | None:

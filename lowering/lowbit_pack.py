@@ -136,7 +136,8 @@ class Packer(Storage):
                 layout = table_layout(range(1, len(shape)), 0, groups, size, block)
             if isinstance(shaped(table).element_type, Float32Type):
                 layout = Layout(layout.terms, f32)
-            _replace(op, table, self.stored(table, layout))
+            # Not the input, which a vector that is added to itself is too.
+            _replace(op, table, self.stored(table, layout), first=1)
 
     def _residual(self, op: ElementwiseOp, around: LinearOp) -> None:
         """A tensor added in an epilogue is read unpacked, channels last."""
@@ -216,9 +217,9 @@ def _needs_corrections(work: Contraction, products: str) -> bool:
     return padded or inside_terms(work.activation, work.weight, products) != (0, 0, 0)
 
 
-def _replace(op: Operation, old: SSAValue, new: SSAValue) -> None:
+def _replace(op: Operation, old: SSAValue, new: SSAValue, first: int = 0) -> None:
     for at, operand in enumerate(op.operands):
-        if operand is old:
+        if at >= first and operand is old:
             op.operands[at] = new
 
 

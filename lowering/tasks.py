@@ -38,6 +38,7 @@ from microkernels.llvm_ops import PTR
 
 EXTENT = "lowbit.extent"
 """Attribute of a task: how many units its axis has."""
+_TASK = FunctionType.from_lists([PTR, IndexType(), IndexType()], [])
 _POINTER_BYTES = 8
 _ADDRESSES = (SliceOp, ReshapeOp, GetGlobalOp)
 
@@ -154,7 +155,7 @@ def call(task: Task, op: Operation, extent: int, func: FuncOp, module: ModuleOp)
     bounds = emit.index(0), emit.index(extent)
     emit.run(CallOp(body, [*task.arguments, *bounds], []))
     Rewriter.erase_op(op)
-    block = Block(arg_types=[PTR, IndexType(), IndexType()])
+    block = Block(arg_types=_TASK.inputs)
     for argument, hint in zip(block.args, ("args", "begin", "end")):
         argument.name_hint = hint
     block.add_op(ReturnOp())
@@ -172,11 +173,16 @@ def call(task: Task, op: Operation, extent: int, func: FuncOp, module: ModuleOp)
 
 
 def tasks_of(module: ModuleOp, name: str) -> Iterator[tuple[str, int]]:
-    """Symbol and extent of each task of `@NAME`, in the order in which they run."""
+    """Symbol and extent of each task of `@NAME`, in the order in which they run.
+
+    Only what takes a task's arguments is one.
+    """
     # Not by the prefix: those of a function called `NAME_task` have it too.
     symbol = re.compile(rf"{re.escape(name)}_task\d+")
     for op in module.ops:
-        if isinstance(op, FuncOp) and symbol.fullmatch(op.sym_name.data):
+        if not isinstance(op, FuncOp) or op.function_type != _TASK:
+            continue
+        if symbol.fullmatch(op.sym_name.data):
             extent = op.attributes.get(EXTENT)
             if isinstance(extent, IntegerAttr):
                 yield op.sym_name.data, extent.value.data

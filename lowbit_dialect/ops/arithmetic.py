@@ -35,6 +35,7 @@ from lowbit_dialect.ops.common import (
     expect,
     is_scalar,
     shape_of,
+    value_range,
 )
 from lowbit_dialect.ops.elementwise_base import LAST, ElementwiseOp, result_like
 from lowbit_dialect.ops.properties import integer, number
@@ -163,15 +164,23 @@ class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
     ):
         element = element_of(SSAValue.get(input).type)
 
-        def bound(value: float | None) -> Attribute | None:
+        def bound(name: str, value: float | None) -> Attribute | None:
             if value is None:
                 return None
-            return FloatAttr(value, f32) if element == f32 else IntegerAttr(int(value), i32)
+            if element == f32:
+                return FloatAttr(value, f32)
+            low, high = value_range(i32)
+            if not (low <= value <= high and value == int(value)):
+                raise ValueError(f"{name} {value} is no integer in {low}..{high}")
+            return IntegerAttr(int(value), i32)
 
         super().__init__(
             operands=[input, None],
             result_types=[result_like(input, element)],
-            properties={"minimum": bound(minimum), "maximum": bound(maximum)},
+            properties={
+                "minimum": bound("minimum", minimum),
+                "maximum": bound("maximum", maximum),
+            },
         )
 
     @property

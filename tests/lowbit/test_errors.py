@@ -140,6 +140,18 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.add': adds tensor<4x2xi32> to tensor<2x4xi32>: the shapes differ",
     ),
     (
+        lambda p: p.clip(p.input((4,), "i32"), 0.9),
+        "'lowbit.clip': minimum 0.9 is no integer in -2147483648..2147483647",
+    ),
+    (
+        lambda p: p.clip(p.input((4,), "i32"), 0, 2**31),
+        "'lowbit.clip': maximum 2147483648 is no integer in -2147483648..2147483647",
+    ),
+    (
+        lambda p: p.clip(p.input((4,), "i32"), float("nan")),
+        "'lowbit.clip': minimum nan is no integer in -2147483648..2147483647",
+    ),
+    (
         lambda p: p.reshape(p.input((2, 4), "i32"), (3, 3)),
         "'lowbit.reshape': tensor<2x4xi32> and tensor<3x3xi32> have different numbers of elements",
     ),

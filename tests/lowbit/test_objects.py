@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,6 +54,11 @@ AWKWARD = (
     "arena",
     "a.b",
     "a_b",
+    "UINT8_MAX",
+    "INT8_C",
+    "NETWORK_A_B_BYTES",
+    "LOWBIT_RESTRICT",
+    "__LINE__",
 )
 
 
@@ -77,7 +83,19 @@ def test_any_names_make_a_header_that_compiles(tmp_path: Path, language: str) ->
     subprocess.run(command, check=True)
 
 
-@pytest.mark.parametrize("name", ["for", "class", "uint8_t"])
+def test_each_size_has_a_macro_of_its_own(tmp_path: Path) -> None:
+    program = lowbit.Program()
+    x, w = program.input((2, 40), "uint2"), program.input((40, 8), "int2", name="w", constant=True)
+    for name in ("pack_w", "pack_arena", "PACK_ARENA"):
+        program.input((3,), "i8", name=name)
+    program.output(program.dense(x, w))
+    text = lowbit.export(program, directory=tmp_path, name="f").header.read_text()
+    macros = re.findall(r"#define (\w+_BYTES) ", text)
+    assert {"F_PACK_W_BYTES", "F_PACK_W_2_BYTES", "F_PACK_ARENA_3_BYTES"} <= set(macros)
+    assert len(set(macros)) == len(macros)
+
+
+@pytest.mark.parametrize("name", ["for", "class", "uint8_t", "intptr_t", "INT8_MAX"])
 def test_a_keyword_names_no_function(tmp_path: Path, name: str) -> None:
     program = lowbit.dense((2, 40), (40, 8), "uint2", "int2")
     with pytest.raises(ValueError, match=f"^'{name}' is no name of a C function but a word of C"):

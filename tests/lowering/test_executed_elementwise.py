@@ -176,6 +176,16 @@ def add(case: Case, data: Any) -> Any:
     return AddOp(case.x, case.table(case.values(kind, (case.channels,)), kind), axis=case.axis)
 
 
+@pytest.mark.parametrize("kind", [i32, f32])
+@pytest.mark.parametrize("channels", [1, 2, 8, 33])
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_vector_added_to_itself(tier: str, channels: int, kind: Attribute):
+    net = Net()
+    x = net.input((channels,), kind)
+    values = np.arange(channels, dtype=storage_dtype(kind)) - 3
+    check(net.module(net.add(AddOp(x, x))), [[values]], tier)
+
+
 OPS = {
     "threshold": (threshold, (i32,)),
     "quantize": (quantize, (f32,)),

@@ -21,6 +21,7 @@ from lowbit_dialect.codes import CodeType, parse_code
 from lowbit_dialect.ops.elementwise import ThresholdOp
 from lowbit_dialect.schedule import CHOICES, Schedule
 from lowering.lowbit_tile import LowbitTilePass
+from lowering.tasks import tasks_of
 
 AXES = ("", *CHOICES["parallel"])
 
@@ -115,6 +116,12 @@ func.func @f(%x: memref<1x2x2x4xi32>, %y: memref<1x2x2x4xi32>) {
   func.return
 }
 """
+
+
+def test_a_function_of_other_arguments_is_no_task() -> None:
+    task = "func.func @f_task7(%x: memref<4xi32>) attributes {lowbit.extent = 3} { func.return }"
+    module = Parser(context(), apply(f"{task}\n{POOL}", 2)).parse_module()
+    assert [symbol for symbol, _ in tasks_of(module, "f")] == ["f_task0"]
 
 
 def test_refusals() -> None:
