@@ -20,28 +20,26 @@ from xdsl.utils.exceptions import VerifyException
 
 from lowbit.builder import Builder
 from lowbit.elements import parse_element
+from lowbit.entry import verify_functions
 from lowbit.errors import USER_ERRORS, describe
 from lowbit.registry import context
 from lowbit.source import parse_source, verify
 from lowbit_dialect.layout import Array, Layout, with_layout
+from lowbit_dialect.ops.common import check_layout
 from lowbit_dialect.ops.layout import ConstantOp
 
 CONSTANT = "lowbit.constant"
 
 
 class Program(Builder):
-    """A program in the `lowbit` dialect: a module, of which the first function that is defined runs.
+    """A program in the `lowbit` dialect: a module, of which the first function runs.
 
     Without a module it is empty, and grows by one op a call: `input`, `conv2d`, ..., `output`.
     """
 
     def __init__(self, module: ModuleOp | None = None):
         self.module = module or ModuleOp([_empty_function()])
-        module = self.module
-        defined = [op for op in module.ops if isinstance(op, FuncOp) and not op.is_declaration]
-        if not defined:
-            raise ValueError("the program has no function: expected func.func @NAME(...) {...}")
-        self.func = defined[0]
+        self.func = verify_functions(self.module)
         name_arguments(self.func)
 
     @property
@@ -85,12 +83,16 @@ class Program(Builder):
     ) -> SSAValue:
         """Add an argument of decoded elements, or stored in a layout.
 
-        `constant` ones are packed ahead of the call.
+        `constant` ones are packed ahead of the call. Raises ValueError naming the argument.
         """
         if name and not SSAValue.is_valid_name(name):
             raise ValueError(f"'{name}' cannot name an input: use letters, digits and _")
         block = self.func.body.block
         type = with_layout(TensorType(parse_element(element), _extents(shape)), layout)
+        try:
+            check_layout(type)
+        except VerifyException as error:
+            raise ValueError(f"argument '{name or 'x'}': {error}") from error
         marks = [DictionaryAttr(attrs) for attrs in argument_attributes(self.func)]
         value = block.insert_arg(type, len(block.args))
         value.name_hint = name or "x"

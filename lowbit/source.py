@@ -55,6 +55,8 @@ class SourceParser(Parser):
             return super().parse_module(allow_implicit_module)
         except ParseError:
             raise
+        except KeyError as error:  # all that xDSL says of a label that stands twice
+            self.raise_error(f"block ^{error.args[0]} is declared twice")
         except (VerifyException, ValueError, NotImplementedError) as error:
             self.raise_error(str(error) or type(error).__name__)
 
