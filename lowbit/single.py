@@ -101,8 +101,11 @@ def parse(source: str | Path) -> Program:
 def import_model(path: str | Path) -> Program:
     """Read a QONNX or ONNX model as a program.
 
-    Raises ValueError naming the node that cannot be read.
+    Raises ValueError naming the file and the node that cannot be read.
     """
-    from lowbit_dialect.importers import import_onnx
+    from lowbit_dialect.importers import ImportFailed, import_onnx
 
-    return Program(import_onnx(str(path)))
+    try:
+        return Program(import_onnx(str(path)))
+    except ImportFailed as error:
+        raise ValueError(f"{path}: {error}") from error
