@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DictionaryAttr,
@@ -22,6 +23,7 @@ from lowbit.builder import Builder
 from lowbit.elements import parse_element
 from lowbit.entry import verify_functions
 from lowbit.errors import USER_ERRORS, describe
+from lowbit.given import instance, integers
 from lowbit.registry import context
 from lowbit.source import parse_source, verify
 from lowbit_dialect.layout import Array, Layout, with_layout
@@ -38,7 +40,9 @@ class Program(Builder):
     """
 
     def __init__(self, module: ModuleOp | None = None):
-        self.module = module or ModuleOp([_empty_function()])
+        if module is None:
+            module = ModuleOp([_empty_function()])
+        self.module = instance("module", module, ModuleOp)
         self.func = verify_functions(self.module)
         name_arguments(self.func)
 
@@ -85,7 +89,9 @@ class Program(Builder):
 
         `constant` ones are packed ahead of the call. Raises ValueError naming the argument.
         """
-        if name and not SSAValue.is_valid_name(name):
+        if layout is not None:
+            instance("layout", layout, Layout)
+        if instance("name", name, str) and not SSAValue.is_valid_name(name):
             raise ValueError(f"'{name}' cannot name an input: use letters, digits and _")
         block = self.func.body.block
         type = with_layout(TensorType(parse_element(element), _extents(shape)), layout)
@@ -113,7 +119,8 @@ class Program(Builder):
         """Return values from the program, after those returned already."""
         last = self.func.body.block.last_op
         assert isinstance(last, ReturnOp)
-        last.operands = [*last.operands, *values]
+        added = [instance("an output", value, SSAValue) for value in values]
+        last.operands = [*last.operands, *added]
         self._retype()
 
     def add_op(self, name: str, make: Callable[[], Operation]) -> SSAValue:
@@ -124,7 +131,14 @@ class Program(Builder):
         try:
             op = make()
             op.verify()
-        except (VerifyException, ValueError, TypeError, IndexError, AttributeError) as error:
+        except (
+            VerifyException,
+            ValueError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             if op is not None:
                 op.drop_all_references()
             raise ValueError(f"'{name}': {describe(error)}") from error
@@ -165,11 +179,11 @@ def checked_values(array: Array, element: str) -> Array:
     """Return `array` if it holds decoded values of `element`; raises ValueError otherwise."""
     from lowbit.arrays import checked
 
-    return checked("constant", array, TensorType(parse_element(element), array.shape))
+    return checked("constant", array, TensorType(parse_element(element), np.shape(array)))
 
 
-def _extents(shape: Sequence[int]) -> list[int]:
-    extents = [int(extent) for extent in shape]
+def _extents(shape: Sequence[int]) -> tuple[int, ...]:
+    extents = integers("shape", shape)
     if any(extent < 1 for extent in extents):
         raise ValueError(f"a shape of {'x'.join(map(str, extents))}: every extent is at least 1")
     return extents
@@ -177,6 +191,7 @@ def _extents(shape: Sequence[int]) -> list[int]:
 
 def parse_module(source: str | Path) -> ModuleOp:
     """Read a module from text, or from a file if `source` is a path; raises ValueError with the line."""
+    instance("source", source, str, Path)
     is_path = isinstance(source, Path) or ("\n" not in source and source.endswith(".mlir"))
     text = Path(source).read_bytes() if is_path else str(source)
     name = str(source) if is_path else "<text>"

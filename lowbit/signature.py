@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
+from lowbit.given import instance
 from lowbit.program import Program, argument_attributes
 from lowbit_dialect.layout import ShapedValue, storage_bytes
 
@@ -84,7 +85,7 @@ class Signature:
 
 def inputs_of(program: Program) -> tuple[Input, ...]:
     """The inputs of a program."""
-    constant = program.constant_names
+    constant = instance("program", program, Program).constant_names
     return tuple(
         Input(name, shaped(value), name in constant)
         for name, value in zip(program.argument_names, program.arguments)

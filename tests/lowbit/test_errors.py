@@ -22,10 +22,10 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: conv(strides=(1, 2, 3)),
-        "'lowbit.conv2d': strides has 2 numbers, not array<i64: 1, 2, 3>",
+        "'lowbit.conv2d': strides has 2 numbers, not (1, 2, 3)",
     ),
     (lambda: conv(padding=-1), "'lowbit.conv2d': padding is not negative along the height"),
-    (lambda: conv(padding=(1, 1)), "'lowbit.conv2d': padding has 4 numbers, not array<i64: 1, 1>"),
+    (lambda: conv(padding=(1, 1)), "'lowbit.conv2d': padding has 4 numbers, not (1, 1)"),
     (
         lambda: conv(dilation=4),
         "'lowbit.conv2d': the output is empty: the kernel reaches over 9 positions of the height, which "
@@ -42,6 +42,26 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: conv(format="chwn"), "'lowbit.conv2d': format is nhwc or nchw, not chwn"),
     (lambda: conv(constant=("v",)), "constant names 'x' or 'w', not 'v'"),
+    (lambda: conv(constant="xw"), "constant names 'x' or 'w', not 'xw'"),
+    (lambda: conv(constant=None), "constant is None: expected Iterable"),
+    (
+        lambda: conv(strides=(1.9, 1.9)),
+        "'lowbit.conv2d': strides is a list of whole numbers, not (1.9, 1.9)",
+    ),
+    (lambda: conv(strides="11"), "'lowbit.conv2d': strides is a list of whole numbers, not '11'"),
+    (lambda: conv(groups=2.0), "'lowbit.conv2d': groups is a whole number, not 2.0"),
+    (lambda: conv(pad_value="1"), "'lowbit.conv2d': pad_value is a whole number, not '1'"),
+    (
+        lambda: lowbit.conv2d((1, 6, 6, 8.9), W, "uint2", "odd1"),  # type: ignore[arg-type]
+        "shape is a list of whole numbers, not (1, 6, 6, 8.9)",
+    ),
+    (
+        lambda: lowbit.Program().input((2, 40), "uint2", layout="d0, d1"),  # type: ignore[arg-type]
+        "layout is 'd0, d1': expected Layout",
+    ),
+    (lambda: lowbit.parse(None), "source is None: expected str or Path"),  # type: ignore[arg-type]
+    (lambda: lowbit.compile(None), "program is None: expected Program"),  # type: ignore[arg-type]
+    (lambda: lowbit.reference(None), "program is None: expected Program"),  # type: ignore[arg-type]
     (
         lambda: lowbit.conv2d((6, 6, 8), W, "uint2", "odd1"),
         "'lowbit.conv2d': input has rank 4, not 3",
@@ -148,6 +168,28 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.transpose': [0, 0] permutes no 2 axes",
     ),
     (
+        lambda p: p.max_pool(p.input((1, 4, 4, 1), "uint1"), 2, strides=0),
+        "'lowbit.max_pool': kernel, strides and dilations are at least 1 along the height",
+    ),
+    (
+        lambda p: p.avg_pool(p.input((1, 4, 4, 1), "uint1"), (2,)),
+        "'lowbit.avg_pool': kernel has 2 numbers, not (2,)",
+    ),
+    (
+        lambda p: p.add(p.input((2, 4), "i32"), p.input((2, 4), "i32"), axis=0.5),  # type: ignore[arg-type]
+        "'lowbit.add': axis is a whole number, not 0.5",
+    ),
+    (
+        lambda p: p.clip(p.input((2, 4), "i32"), "0"),  # type: ignore[arg-type]
+        "'lowbit.clip': minimum is a number that f32 can hold, not '0'",
+    ),
+    (
+        lambda p: p.batch_norm(
+            p.input((2, 4), "f32"), *(p.input((4,), "f32") for _ in range(4)), epsilon=1e300
+        ),
+        "'lowbit.batch_norm': epsilon is a number that f32 can hold, not 1e+300",
+    ),
+    (
         lambda p: p.max_pool(p.input((1, 4, 4, 1), "uint1"), 5),
         "'lowbit.max_pool': the output is empty: the kernel reaches over 5 positions of the height, which "
         "has 4 with padding",
@@ -235,6 +277,8 @@ COMPILES: list[tuple[dict[str, object], str]] = [
     ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
     ({"threads": "2"}, "threads is a whole number of at least 1, not '2'"),
     ({"schedule": "model"}, "schedule='model' is not available yet: use 'default' or a Schedule"),
+    ({"schedule": None}, "unknown schedule None: expected 'default' or a Schedule"),
+    ({"target": None}, "target is None: expected str or Target"),
     ({"schedule": "best"}, "unknown schedule 'best': expected 'default' or a Schedule"),
     (
         {"target": "x86-64-v3", "schedule": lowbit.Schedule(microkernel="abacus")},
@@ -253,6 +297,14 @@ def test_compiling(options: dict[str, object], message: str) -> None:
 def test_what_is_not_available_yet() -> None:
     with pytest.raises(ValueError, match=r"^lowbit\.tune is not available yet"):
         lowbit.tune(conv())
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    one, two = np.int64(1), np.int8(2)
+    given = conv(strides=two, padding=one, dilation=one, groups=one, pad_value=np.uint8(3))
+    assert str(given) == str(conv(strides=2, padding=1, dilation=1, groups=1, pad_value=3))
+    assert str(conv(padding=np.arange(4))) == str(conv(padding=(0, 1, 2, 3)))
+    assert str(conv(constant="w")) == str(conv(constant=("w",)))
 
 
 FUNCTION = "func.func @f(%x: tensor<2xi32>) {{func.return}}\n{}"
