@@ -45,8 +45,8 @@ class Builder(ABC):
     """Methods that add one op and return its result; ValueError names an op that is wrong."""
 
     @abstractmethod
-    def add_op(self, name: str, make: Callable[[], Operation]) -> SSAValue:
-        """Build an op, verify it, add it and return its result."""
+    def add_op(self, name: str, make: Callable[[], Operation], *operands: SSAValue) -> SSAValue:
+        """Build an op on `operands`, verify it, add it and return its result."""
 
     def conv2d(
         self,
@@ -74,7 +74,7 @@ class Builder(ABC):
             probe = Conv2dOp(input, weights, TensorType(i32, [1]), **options)
             return _shaped_as(probe, input, lambda type: Conv2dOp(input, weights, type, **options))
 
-        return self.add_op("lowbit.conv2d", make)
+        return self.add_op("lowbit.conv2d", make, input, weights)
 
     def dense(self, input: SSAValue, weights: SSAValue) -> SSAValue:
         """Multiply `[M, K]` by `[K, N]`; the result is i32, of f32 operands f32."""
@@ -83,7 +83,7 @@ class Builder(ABC):
             probe = DenseOp(input, weights, TensorType(i32, [1]))
             return _shaped_as(probe, input, lambda type: DenseOp(input, weights, type))
 
-        return self.add_op("lowbit.dense", make)
+        return self.add_op("lowbit.dense", make, input, weights)
 
     def threshold(
         self,
@@ -100,6 +100,8 @@ class Builder(ABC):
             lambda: ThresholdOp(
                 input, thresholds, _code(code), flip=flip, axis=integer("axis", axis)
             ),
+            input,
+            thresholds,
         )
 
     def requantize(
@@ -117,6 +119,8 @@ class Builder(ABC):
             lambda: RequantizeOp(
                 input, scale, parse_element(element), bias=bias, axis=integer("axis", axis)
             ),
+            input,
+            scale,
         )
 
     def quantize(
@@ -147,7 +151,7 @@ class Builder(ABC):
                 axis=integer("axis", axis),
             )
 
-        return self.add_op("lowbit.quantize", make)
+        return self.add_op("lowbit.quantize", make, input, scale)
 
     def batch_norm(
         self,
@@ -172,6 +176,11 @@ class Builder(ABC):
                 epsilon=real("epsilon", epsilon),
                 axis=integer("axis", axis),
             ),
+            input,
+            gamma,
+            beta,
+            mean,
+            variance,
         )
 
     def max_pool(
@@ -195,6 +204,7 @@ class Builder(ABC):
                 dilations=repeated("dilation", dilation, 2),
                 format=instance("format", format, str),
             ),
+            input,
         )
 
     def avg_pool(
@@ -218,11 +228,14 @@ class Builder(ABC):
                 divisor=None if divisor is None else integer("divisor", divisor),
                 format=instance("format", format, str),
             ),
+            input,
         )
 
     def add(self, input: SSAValue, other: SSAValue, *, axis: int = -1) -> SSAValue:
         """Add a tensor of the same shape, or a row for each channel."""
-        return self.add_op("lowbit.add", lambda: AddOp(input, other, axis=integer("axis", axis)))
+        return self.add_op(
+            "lowbit.add", lambda: AddOp(input, other, axis=integer("axis", axis)), input, other
+        )
 
     def clip(
         self, input: SSAValue, minimum: float | None = None, maximum: float | None = None
@@ -234,19 +247,22 @@ class Builder(ABC):
             high = None if maximum is None else real("maximum", maximum)
             return ClipOp(input, low, high)
 
-        return self.add_op("lowbit.clip", make)
+        return self.add_op("lowbit.clip", make, input)
 
     def reshape(self, input: SSAValue, shape: Sequence[int]) -> SSAValue:
         """Give the same elements another shape."""
         return self.add_op(
             "lowbit.reshape",
             lambda: ReshapeOp(input, TensorType(element_of(input.type), integers("shape", shape))),
+            input,
         )
 
     def transpose(self, input: SSAValue, permutation: Sequence[int]) -> SSAValue:
         """Permute the axes: axis `i` of the result is axis `permutation[i]` of the input."""
         return self.add_op(
-            "lowbit.transpose", lambda: TransposeOp(input, integers("permutation", permutation))
+            "lowbit.transpose",
+            lambda: TransposeOp(input, integers("permutation", permutation)),
+            input,
         )
 
     def bitpack(self, input: SSAValue, layout: Layout) -> SSAValue:
@@ -260,6 +276,7 @@ class Builder(ABC):
                     TensorType(element, shape_of(input)), instance("layout", layout, Layout)
                 ),
             ),
+            input,
         )
 
 

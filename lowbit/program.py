@@ -123,12 +123,17 @@ class Program(Builder):
         last.operands = [*last.operands, *added]
         self._retype()
 
-    def add_op(self, name: str, make: Callable[[], Operation]) -> SSAValue:
-        """Build an op, verify it, add it and return its result; raises ValueError naming the op."""
+    def add_op(self, name: str, make: Callable[[], Operation], *operands: SSAValue) -> SSAValue:
+        """Build an op on `operands`, verify it, add it and return its result.
+
+        Raises ValueError naming the op.
+        """
         block = self.func.body.block
         assert block.last_op is not None
         op = None
         try:
+            for index, operand in enumerate(operands):
+                instance(f"operand {index}", operand, SSAValue)
             op = make()
             op.verify()
         except (

@@ -180,6 +180,10 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.add': axis is a whole number, not 0.5",
     ),
     (
+        lambda p: p.dense(p.input((2, 4), "i8"), None),  # type: ignore[arg-type]
+        "'lowbit.dense': operand 1 is None: expected SSAValue",
+    ),
+    (
         lambda p: p.clip(p.input((2, 4), "i32"), "0"),  # type: ignore[arg-type]
         "'lowbit.clip': minimum is a number that f32 can hold, not '0'",
     ),
