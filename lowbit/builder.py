@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from xdsl.dialects.builtin import Float32Type, TensorType, f32, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowbit.elements import parse_element
+from lowbit.given import instance, integer, integers, real, repeated
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, with_layout
 from lowbit_dialect.ops.common import element_of, shape_of
@@ -25,17 +26,8 @@ from lowbit_dialect.ops.layout import BitpackOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
 
-Pair = int | Sequence[int]
-
-
-def pair(value: Pair) -> tuple[int, ...]:
-    """Height and width from one number for both, or from both."""
-    return (value, value) if isinstance(value, int) else tuple(int(v) for v in value)
-
-
-def sides(value: Pair) -> tuple[int, ...]:
-    """Padding top, left, bottom, right from one number for all, or from all four."""
-    return (value,) * 4 if isinstance(value, int) else tuple(int(v) for v in value)
+Pair = SupportsIndex | Sequence[SupportsIndex]
+"""One whole number for both axes or all sides, or each of them."""
 
 
 def _code(element: str | Attribute) -> CodeType:
@@ -53,8 +45,8 @@ class Builder(ABC):
     """Methods that add one op and return its result; ValueError names an op that is wrong."""
 
     @abstractmethod
-    def add_op(self, name: str, make: Callable[[], Operation]) -> SSAValue:
-        """Build an op, verify it, add it and return its result."""
+    def add_op(self, name: str, make: Callable[[], Operation], *operands: SSAValue) -> SSAValue:
+        """Build an op on `operands`, verify it, add it and return its result."""
 
     def conv2d(
         self,
@@ -72,17 +64,17 @@ class Builder(ABC):
 
         def make() -> Operation:
             options: dict[str, Any] = {
-                "strides": pair(strides),
-                "padding": sides(padding),
-                "dilations": pair(dilation),
-                "groups": groups,
-                "pad_value": pad_value,
-                "format": format,
+                "strides": repeated("strides", strides, 2),
+                "padding": repeated("padding", padding, 4),
+                "dilations": repeated("dilation", dilation, 2),
+                "groups": integer("groups", groups),
+                "pad_value": integer("pad_value", pad_value),
+                "format": instance("format", format, str),
             }
             probe = Conv2dOp(input, weights, TensorType(i32, [1]), **options)
             return _shaped_as(probe, input, lambda type: Conv2dOp(input, weights, type, **options))
 
-        return self.add_op("lowbit.conv2d", make)
+        return self.add_op("lowbit.conv2d", make, input, weights)
 
     def dense(self, input: SSAValue, weights: SSAValue) -> SSAValue:
         """Multiply `[M, K]` by `[K, N]`; the result is i32, of f32 operands f32."""
@@ -91,7 +83,7 @@ class Builder(ABC):
             probe = DenseOp(input, weights, TensorType(i32, [1]))
             return _shaped_as(probe, input, lambda type: DenseOp(input, weights, type))
 
-        return self.add_op("lowbit.dense", make)
+        return self.add_op("lowbit.dense", make, input, weights)
 
     def threshold(
         self,
@@ -105,7 +97,11 @@ class Builder(ABC):
         """Count the thresholds, `[C, steps]` of i32, that each i32 reaches."""
         return self.add_op(
             "lowbit.threshold",
-            lambda: ThresholdOp(input, thresholds, _code(code), flip=flip, axis=axis),
+            lambda: ThresholdOp(
+                input, thresholds, _code(code), flip=flip, axis=integer("axis", axis)
+            ),
+            input,
+            thresholds,
         )
 
     def requantize(
@@ -120,7 +116,11 @@ class Builder(ABC):
         """Scale integers by a row for each channel."""
         return self.add_op(
             "lowbit.requantize",
-            lambda: RequantizeOp(input, scale, parse_element(element), bias=bias, axis=axis),
+            lambda: RequantizeOp(
+                input, scale, parse_element(element), bias=bias, axis=integer("axis", axis)
+            ),
+            input,
+            scale,
         )
 
     def quantize(
@@ -135,18 +135,23 @@ class Builder(ABC):
         axis: int = -1,
     ) -> SSAValue:
         """Quantise f32 to codes."""
-        return self.add_op(
-            "lowbit.quantize",
-            lambda: QuantizeOp(
+
+        def make() -> Operation:
+            limits = None
+            if bounds is not None:
+                low, high = repeated("bounds", bounds, 2)
+                limits = low, high
+            return QuantizeOp(
                 input,
                 scale,
                 _code(code),
-                zero_point=zero_point,
+                zero_point=integer("zero_point", zero_point),
                 rounding=rounding,
-                bounds=bounds,
-                axis=axis,
-            ),
-        )
+                bounds=limits,
+                axis=integer("axis", axis),
+            )
+
+        return self.add_op("lowbit.quantize", make, input, scale)
 
     def batch_norm(
         self,
@@ -162,7 +167,20 @@ class Builder(ABC):
         """Normalise f32 by a row of each table for each channel."""
         return self.add_op(
             "lowbit.batch_norm",
-            lambda: BatchNormOp(input, gamma, beta, mean, variance, epsilon=epsilon, axis=axis),
+            lambda: BatchNormOp(
+                input,
+                gamma,
+                beta,
+                mean,
+                variance,
+                epsilon=real("epsilon", epsilon),
+                axis=integer("axis", axis),
+            ),
+            input,
+            gamma,
+            beta,
+            mean,
+            variance,
         )
 
     def max_pool(
@@ -180,12 +198,13 @@ class Builder(ABC):
             "lowbit.max_pool",
             lambda: MaxPoolOp(
                 input,
-                pair(kernel),
-                strides=pair(strides),
-                padding=sides(padding),
-                dilations=pair(dilation),
-                format=format,
+                repeated("kernel", kernel, 2),
+                strides=repeated("strides", strides, 2),
+                padding=repeated("padding", padding, 4),
+                dilations=repeated("dilation", dilation, 2),
+                format=instance("format", format, str),
             ),
+            input,
         )
 
     def avg_pool(
@@ -203,41 +222,61 @@ class Builder(ABC):
             "lowbit.avg_pool",
             lambda: AvgPoolOp(
                 input,
-                pair(kernel),
-                strides=pair(strides),
-                padding=sides(padding),
-                divisor=divisor,
-                format=format,
+                repeated("kernel", kernel, 2),
+                strides=repeated("strides", strides, 2),
+                padding=repeated("padding", padding, 4),
+                divisor=None if divisor is None else integer("divisor", divisor),
+                format=instance("format", format, str),
             ),
+            input,
         )
 
     def add(self, input: SSAValue, other: SSAValue, *, axis: int = -1) -> SSAValue:
         """Add a tensor of the same shape, or a row for each channel."""
-        return self.add_op("lowbit.add", lambda: AddOp(input, other, axis=axis))
+        return self.add_op(
+            "lowbit.add", lambda: AddOp(input, other, axis=integer("axis", axis)), input, other
+        )
 
     def clip(
         self, input: SSAValue, minimum: float | None = None, maximum: float | None = None
     ) -> SSAValue:
         """Clamp f32 or i32; ReLU is `minimum=0`."""
-        return self.add_op("lowbit.clip", lambda: ClipOp(input, minimum, maximum))
+
+        def make() -> Operation:
+            low = None if minimum is None else real("minimum", minimum)
+            high = None if maximum is None else real("maximum", maximum)
+            return ClipOp(input, low, high)
+
+        return self.add_op("lowbit.clip", make, input)
 
     def reshape(self, input: SSAValue, shape: Sequence[int]) -> SSAValue:
         """Give the same elements another shape."""
         return self.add_op(
             "lowbit.reshape",
-            lambda: ReshapeOp(input, TensorType(element_of(input.type), list(shape))),
+            lambda: ReshapeOp(input, TensorType(element_of(input.type), integers("shape", shape))),
+            input,
         )
 
     def transpose(self, input: SSAValue, permutation: Sequence[int]) -> SSAValue:
         """Permute the axes: axis `i` of the result is axis `permutation[i]` of the input."""
-        return self.add_op("lowbit.transpose", lambda: TransposeOp(input, permutation))
+        return self.add_op(
+            "lowbit.transpose",
+            lambda: TransposeOp(input, integers("permutation", permutation)),
+            input,
+        )
 
     def bitpack(self, input: SSAValue, layout: Layout) -> SSAValue:
         """Store codes as words of bit planes, as `Layout.of("d0, planes, d1 by 32")` or `Layout.tvm`."""
         element = element_of(input.type)
         return self.add_op(
             "lowbit.bitpack",
-            lambda: BitpackOp(input, with_layout(TensorType(element, shape_of(input)), layout)),
+            lambda: BitpackOp(
+                input,
+                with_layout(
+                    TensorType(element, shape_of(input)), instance("layout", layout, Layout)
+                ),
+            ),
+            input,
         )
 
 

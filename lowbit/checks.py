@@ -11,6 +11,7 @@ from xdsl.dialects.builtin import Float32Type
 
 from lowbit.arrays import checked
 from lowbit.data import examples as make_examples
+from lowbit.given import integer
 from lowbit.kernel import compile
 from lowbit.program import Program
 from lowbit.signature import inputs_of
@@ -76,10 +77,13 @@ def check(
     kernel = compile(program, target, schedule, verify_each=True)
     kinds: list[str] = []
     values = 0
-    if isinstance(examples, int):
-        runs = list(make_examples(inputs_of(program), examples, np.random.default_rng(seed)))
-    else:
+    if isinstance(examples, Sequence):
         runs = [(f"given {index}", list(arrays)) for index, arrays in enumerate(examples)]
+    else:
+        count = integer("examples", examples)
+        runs = list(make_examples(inputs_of(program), count, np.random.default_rng(seed)))
+    if not runs:
+        raise ValueError(f"examples are one or more, not {examples!r}: nothing would be compared")
     for kind, arrays in runs:
         got, expected = as_tuple(kernel(*arrays)), as_tuple(reference(program, *arrays))
         for index, (one, other) in enumerate(zip(got, expected)):

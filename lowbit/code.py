@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import ModuleOp
 
+from lowbit.given import instance
 from lowbit.pipeline import check_source, lower
 from lowbit.program import Program
 from lowbit.signature import Signature, arena_bytes, functions_of, signature_of
@@ -36,7 +37,7 @@ def resolve(target: str | Target) -> Target:
     """The target of a name; raises ValueError naming what is unknown."""
     from lowering.backend.host import resolve_target
 
-    return resolve_target(target)
+    return resolve_target(instance("target", target, str, Target))
 
 
 def generate(
@@ -51,7 +52,8 @@ def generate(
     from lowering.backend.machine import BackendError
     from lowering.backend.translate import translate
 
-    if isinstance(schedule, str):
+    instance("program", program, Program)
+    if not isinstance(schedule, Schedule):
         check_source(schedule)
     machine = resolve(target)
     seen: dict[str, Signature] = {}

@@ -1,6 +1,6 @@
 """`lowbit`: the command line. Results on stdout, progress and errors on stderr; exit code 0, 1 or 2.
 
-Only `argparse` is imported until a command is known, so that `--help` answers at once.
+Only `argparse` is loaded until a command is known, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
 
+from lowbit.streams import flushed
+
 STAGES = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command: 0 on success, 1 for bad input (one line on stderr), 2 for a wrong command line."""
-    parser = build_parser()
+    return flushed("lowbit", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
-        given = parser.parse_args(arguments)
+        given = build_parser().parse_args(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     from lowbit.errors import report

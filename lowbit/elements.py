@@ -18,11 +18,9 @@ def parse_element(spelling: str | Attribute) -> Attribute:
     """
     if isinstance(spelling, Attribute):
         return spelling
-    if spelling in PLAIN:
-        return PLAIN[spelling]
     try:
-        return parse_code(spelling)
-    except ValueError:
+        return PLAIN[spelling] if spelling in PLAIN else parse_code(spelling)
+    except (TypeError, ValueError):
         raise ValueError(
             f"unknown element '{spelling}': expected uint1..uint8, int1..int8, odd1..odd8, ternary, "
             f"{', '.join(PLAIN)}"

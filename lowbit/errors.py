@@ -22,6 +22,7 @@ USER_ERRORS = (
     AssertionError,
     DiagnosticException,
     InvalidIRException,
+    MemoryError,
     NotImplementedError,
     OSError,
     ParseError,
@@ -57,6 +58,8 @@ def describe(error: BaseException) -> str:
             text = _pipeline_error(str(error))
         case OSError() if error.filename is not None:
             text = f"{error.filename}: {error.strerror}"
+        case MemoryError():
+            text = f"the program takes more memory than there is: {error}".removesuffix(": ")
         case RecursionError():
             text = "the input is nested too deeply"
         case UnicodeDecodeError():
@@ -77,10 +80,7 @@ def report(tool: str, body: Callable[[], int | None]) -> int:
     try:
         return body() or 0
     except BrokenPipeError:
-        sys.stderr.close()
         return 1
-    except KeyboardInterrupt:
-        return 130
     except USER_ERRORS as error:
         print(f"{tool}: error: {describe(error)}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from xdsl.ir import Operation
 
 from lowbit.checks import as_tuple, differences, is_exact
 from lowbit.elements import spelling_of
+from lowbit.given import integer
 from lowbit.kernel import Kernel, compile
 from lowbit.pipeline import lower
 from lowbit.program import Program
@@ -60,7 +61,7 @@ def compare_layers(
     exposed, names = expose(program)
     kernel = compile(exposed, target)
     count = {name: [0, 0] for name in names}
-    batches = _batches(images, tuple(inputs[0].type.get_shape()), limit)
+    batches = _batches(images, tuple(inputs[0].type.get_shape()), integer("limit", limit))
     for index, batch in enumerate(batches):
         _compare(program, kernel, batch, names, count)
         if progress is not None:

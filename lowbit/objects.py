@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import StringAttr
 
 from lowbit.code import Code, generate
 from lowbit.elements import spelling_of
+from lowbit.given import instance
 from lowbit.program import Program
 from lowbit.signature import Function, Signature
 from lowbit_dialect.layout import ShapedValue, layout_of, storage_bytes, storage_of
@@ -74,7 +75,7 @@ def export(
     from lowering.backend.emit import emit_object
     from lowering.backend.machine import BackendError
 
-    symbol = _symbol(name or program.name)
+    symbol = _symbol(name or instance("program", program, Program).name)
     renamed = Program(program.module.clone())
     renamed.func.properties["sym_name"] = StringAttr(symbol)
     code = generate(renamed, target, schedule)

@@ -18,6 +18,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from lowbit.errors import place_of, report
 from lowbit.registry import LOWBIT_UNIVERSE
 from lowbit.source import SourceParser, find_culprit
+from lowbit.streams import flushed
 
 
 class LowbitOptMain(xDSLOptMain):
@@ -71,4 +72,10 @@ class LowbitOptMain(xDSLOptMain):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `lowbit-opt`: 0 on success, 1 for bad input, 2 for a wrong command line."""
-    return report("lowbit-opt", lambda: LowbitOptMain("lowbit optimiser driver", arguments).run())
+
+    def run() -> int:
+        return report(
+            "lowbit-opt", lambda: LowbitOptMain("lowbit optimiser driver", arguments).run()
+        )
+
+    return flushed("lowbit-opt", run)

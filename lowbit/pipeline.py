@@ -105,7 +105,7 @@ def apply_schedule(module: ModuleOp, schedule: str | Schedule) -> None:
 
     What an op pins itself stays. Raises ValueError for a source that is unknown or not there yet.
     """
-    if isinstance(schedule, str):
+    if not isinstance(schedule, Schedule):
         check_source(schedule)
         return
     for op in module.walk():
@@ -119,7 +119,7 @@ def check_source(source: str) -> None:
     if source in LATER_SOURCES:
         raise ValueError(f"schedule='{source}' is not available yet: use 'default' or a Schedule")
     if source not in SOURCES:
-        raise ValueError(f"unknown schedule '{source}': expected 'default' or a Schedule")
+        raise ValueError(f"unknown schedule {source!r}: expected 'default' or a Schedule")
 
 
 def check_stage(stage: str) -> Stage:

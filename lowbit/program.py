@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DictionaryAttr,
@@ -20,28 +21,29 @@ from xdsl.utils.exceptions import VerifyException
 
 from lowbit.builder import Builder
 from lowbit.elements import parse_element
+from lowbit.entry import verify_functions
 from lowbit.errors import USER_ERRORS, describe
+from lowbit.given import instance, integers
 from lowbit.registry import context
 from lowbit.source import parse_source, verify
 from lowbit_dialect.layout import Array, Layout, with_layout
+from lowbit_dialect.ops.common import check_layout
 from lowbit_dialect.ops.layout import ConstantOp
 
 CONSTANT = "lowbit.constant"
 
 
 class Program(Builder):
-    """A program in the `lowbit` dialect: a module, of which the first function that is defined runs.
+    """A program in the `lowbit` dialect: a module, of which the first function runs.
 
     Without a module it is empty, and grows by one op a call: `input`, `conv2d`, ..., `output`.
     """
 
     def __init__(self, module: ModuleOp | None = None):
-        self.module = module or ModuleOp([_empty_function()])
-        module = self.module
-        defined = [op for op in module.ops if isinstance(op, FuncOp) and not op.is_declaration]
-        if not defined:
-            raise ValueError("the program has no function: expected func.func @NAME(...) {...}")
-        self.func = defined[0]
+        if module is None:
+            module = ModuleOp([_empty_function()])
+        self.module = instance("module", module, ModuleOp)
+        self.func = verify_functions(self.module)
         name_arguments(self.func)
 
     @property
@@ -85,12 +87,18 @@ class Program(Builder):
     ) -> SSAValue:
         """Add an argument of decoded elements, or stored in a layout.
 
-        `constant` ones are packed ahead of the call.
+        `constant` ones are packed ahead of the call. Raises ValueError naming the argument.
         """
-        if name and not SSAValue.is_valid_name(name):
+        if layout is not None:
+            instance("layout", layout, Layout)
+        if instance("name", name, str) and not SSAValue.is_valid_name(name):
             raise ValueError(f"'{name}' cannot name an input: use letters, digits and _")
         block = self.func.body.block
         type = with_layout(TensorType(parse_element(element), _extents(shape)), layout)
+        try:
+            check_layout(type)
+        except VerifyException as error:
+            raise ValueError(f"argument '{name or 'x'}': {error}") from error
         marks = [DictionaryAttr(attrs) for attrs in argument_attributes(self.func)]
         value = block.insert_arg(type, len(block.args))
         value.name_hint = name or "x"
@@ -111,18 +119,31 @@ class Program(Builder):
         """Return values from the program, after those returned already."""
         last = self.func.body.block.last_op
         assert isinstance(last, ReturnOp)
-        last.operands = [*last.operands, *values]
+        added = [instance("an output", value, SSAValue) for value in values]
+        last.operands = [*last.operands, *added]
         self._retype()
 
-    def add_op(self, name: str, make: Callable[[], Operation]) -> SSAValue:
-        """Build an op, verify it, add it and return its result; raises ValueError naming the op."""
+    def add_op(self, name: str, make: Callable[[], Operation], *operands: SSAValue) -> SSAValue:
+        """Build an op on `operands`, verify it, add it and return its result.
+
+        Raises ValueError naming the op.
+        """
         block = self.func.body.block
         assert block.last_op is not None
         op = None
         try:
+            for index, operand in enumerate(operands):
+                instance(f"operand {index}", operand, SSAValue)
             op = make()
             op.verify()
-        except (VerifyException, ValueError, TypeError, IndexError, AttributeError) as error:
+        except (
+            VerifyException,
+            ValueError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             if op is not None:
                 op.drop_all_references()
             raise ValueError(f"'{name}': {describe(error)}") from error
@@ -163,11 +184,11 @@ def checked_values(array: Array, element: str) -> Array:
     """Return `array` if it holds decoded values of `element`; raises ValueError otherwise."""
     from lowbit.arrays import checked
 
-    return checked("constant", array, TensorType(parse_element(element), array.shape))
+    return checked("constant", array, TensorType(parse_element(element), np.shape(array)))
 
 
-def _extents(shape: Sequence[int]) -> list[int]:
-    extents = [int(extent) for extent in shape]
+def _extents(shape: Sequence[int]) -> tuple[int, ...]:
+    extents = integers("shape", shape)
     if any(extent < 1 for extent in extents):
         raise ValueError(f"a shape of {'x'.join(map(str, extents))}: every extent is at least 1")
     return extents
@@ -175,6 +196,7 @@ def _extents(shape: Sequence[int]) -> list[int]:
 
 def parse_module(source: str | Path) -> ModuleOp:
     """Read a module from text, or from a file if `source` is a path; raises ValueError with the line."""
+    instance("source", source, str, Path)
     is_path = isinstance(source, Path) or ("\n" not in source and source.endswith(".mlir"))
     text = Path(source).read_bytes() if is_path else str(source)
     name = str(source) if is_path else "<text>"

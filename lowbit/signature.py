@@ -9,7 +9,8 @@ from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
-from lowbit.marks import ARENA, PACKED
+from lowbit.entry import ARENA, PACKED
+from lowbit.given import instance
 from lowbit.program import Program, argument_attributes
 from lowbit_dialect.layout import ShapedValue, storage_bytes
 
@@ -82,7 +83,7 @@ class Signature:
 
 def inputs_of(program: Program) -> tuple[Input, ...]:
     """The inputs of a program."""
-    constant = program.constant_names
+    constant = instance("program", program, Program).constant_names
     return tuple(
         Input(name, shaped(value), name in constant)
         for name, value in zip(program.argument_names, program.arguments)
@@ -102,15 +103,8 @@ def functions_of(module: ModuleOp) -> dict[str, FuncOp]:
 
 
 def signature_of(program: Program, planned: ModuleOp) -> Signature:
-    """Read the interface from the program after stage `plan`, where arenas are not known yet.
-
-    Raises ValueError for a program that has been there before.
-    """
+    """Read the interface from the program after stage `plan`, where arenas are not known yet."""
     functions, name = functions_of(planned), program.name
-    if any(PACKED in attributes for attributes in argument_attributes(program.func)):
-        raise ValueError(
-            f"@{name} takes what is packed already: compile the program as it was before lowbit-pack"
-        )
     main = _function(functions[name])
     if all(parameter.packed is None for parameter in main.parameters):
         return Signature(inputs_of(program), main, None, "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 from xdsl.ir import SSAValue
 
 from lowbit.builder import Pair
+from lowbit.given import instance, integers
 from lowbit.program import Program, parse_module
 from lowbit_dialect.layout import Array
 
@@ -26,7 +28,7 @@ def conv2d(
     groups: int = 1,
     pad_value: int = 0,
     format: str = "nhwc",
-    constant: Sequence[str] = DEFAULT_CONSTANT,
+    constant: str | Sequence[str] = DEFAULT_CONSTANT,
     weights: Array | None = None,
 ) -> Program:
     """A program of one convolution of `x` with `w`.
@@ -57,7 +59,7 @@ def dense(
     activation: str,
     weight: str,
     *,
-    constant: Sequence[str] = DEFAULT_CONSTANT,
+    constant: str | Sequence[str] = DEFAULT_CONSTANT,
     weights: Array | None = None,
 ) -> Program:
     """A program of one matrix product of `x`, `[M, K]`, with `w`, `[K, N]`."""
@@ -73,9 +75,11 @@ def _operands(
     program: Program,
     shapes: tuple[Sequence[int], Sequence[int]],
     elements: tuple[str, str],
-    constant: Sequence[str],
+    constant: str | Sequence[str],
     weights: Array | None,
 ) -> tuple[SSAValue, SSAValue]:
+    listed = instance("constant", constant, Iterable)
+    constant = (constant,) if isinstance(constant, str) else tuple(listed)
     unknown = [name for name in constant if name not in ("x", "w")]
     if unknown:
         raise ValueError(f"constant names 'x' or 'w', not '{unknown[0]}'")
@@ -83,8 +87,9 @@ def _operands(
     if weights is None:
         w = program.input(shapes[1], elements[1], name="w", constant="w" in constant)
     else:
-        if tuple(weights.shape) != tuple(shapes[1]):
-            raise ValueError(f"weights have shape {weights.shape}, not {tuple(shapes[1])}")
+        given, asked = np.shape(weights), integers("shape", shapes[1])
+        if given != asked:
+            raise ValueError(f"weights have shape {given}, not {asked}")
         w = program.constant(weights, elements[1])
         w.name_hint = "w"
     return x, w
@@ -101,8 +106,11 @@ def parse(source: str | Path) -> Program:
 def import_model(path: str | Path) -> Program:
     """Read a QONNX or ONNX model as a program.
 
-    Raises ValueError naming the node that cannot be read.
+    Raises ValueError naming the file and the node that cannot be read.
     """
-    from lowbit_dialect.importers import import_onnx
+    from lowbit_dialect.importers import ImportFailed, import_onnx
 
-    return Program(import_onnx(str(path)))
+    try:
+        return Program(import_onnx(str(path)))
+    except ImportFailed as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -13,7 +13,6 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span
 
 from lowbit.errors import place_of
-from lowbit.marks import check_marks
 
 # Groups that never give back what they matched: linear in the length of the text.
 _TRAPS = re.compile(
@@ -56,6 +55,8 @@ class SourceParser(Parser):
             return super().parse_module(allow_implicit_module)
         except ParseError:
             raise
+        except KeyError as error:  # all that xDSL says of a label that stands twice
+            self.raise_error(f"block ^{error.args[0]} is declared twice")
         except (VerifyException, ValueError, NotImplementedError) as error:
             self.raise_error(str(error) or type(error).__name__)
 
@@ -73,7 +74,6 @@ def verify(module: ModuleOp) -> None:
         culprit = find_culprit(module)
         where = f"{place_of(culprit)}: " if culprit is not None else ""
         raise ValueError(f"{where}{error}") from error
-    check_marks(module)
 
 
 def find_culprit(module: ModuleOp) -> Operation | None:

@@ -60,8 +60,9 @@ def chosen(given: Namespace) -> tuple[Layer, ...]:
     if given.suite is None:
         if given.layer:
             raise ValueError("--layer picks layers of a --suite: leave it out for a single one")
-        single = ConvLayer.parse(given.conv2d) if given.conv2d else DenseLayer.parse(given.dense)
-        return (single,)
+        if given.conv2d is not None:
+            return (ConvLayer.parse(given.conv2d),)
+        return (DenseLayer.parse(given.dense),)
     suite = SUITES[given.suite]
     names = [layer.name for layer in suite]
     for name in given.layer or ():

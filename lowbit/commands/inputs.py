@@ -41,10 +41,11 @@ def read_schedule(text: str) -> str | Schedule:
 
 def write_text(text: str, path: str | None) -> None:
     """Write to a file, or to stdout without one."""
+    text = text if text.endswith("\n") else f"{text}\n"
     if path is None:
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        print(text, end="")
     else:
-        Path(path).write_text(text if text.endswith("\n") else f"{text}\n")
+        Path(path).write_text(text)
 
 
 def write_json(value: Any) -> None:

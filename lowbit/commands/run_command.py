@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, cast
 from zipfile import BadZipFile
 
@@ -110,5 +111,5 @@ def load_arrays(path: str) -> Array | dict[str, Array]:
         if isinstance(loaded, np.ndarray):
             return cast(Array, loaded)
         return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, BadZipFile, MemoryError) as error:
+    except (ValueError, EOFError, BadZipFile, MemoryError, TokenError) as error:
         raise ValueError(f"{path}: no readable .npy or .npz file: {error}") from error

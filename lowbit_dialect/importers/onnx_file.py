@@ -65,7 +65,7 @@ def read_model(source: str | Path | bytes) -> Model:
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
-            raise ImportFailed(f"{str(path)!r} is no file")
+            raise ImportFailed("it is no file")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:

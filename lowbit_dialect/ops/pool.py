@@ -99,6 +99,7 @@ def _pool_type(
     shape = shape_of(SSAValue.get(input))
     h, w, c = spatial_axes(format)
     window = Window.of((shape[h], shape[w]), kernel, strides, padding, dilations)
+    verify_window(window)
     return TensorType(element, image_shape(format, shape[0], window.out, shape[c]))
 
 

@@ -26,6 +26,13 @@ def test_check_takes_arrays() -> None:
     assert lowbit.check(program, examples=[arrays]).values == 2
 
 
+@pytest.mark.parametrize("examples", [0, -1, []])
+def test_check_compares_something(examples: int) -> None:
+    program = lowbit.dense((1, 3), (3, 2), "uint1", "uint1")
+    with pytest.raises(ValueError, match=r"^examples are one or more, not "):
+        lowbit.check(program, examples)
+
+
 def test_check_fails_with_the_first_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(self: object, *arrays: np.ndarray) -> np.ndarray:
         return np.array([[7, 0]], np.int32)

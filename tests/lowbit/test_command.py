@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -186,6 +189,7 @@ class TestErrors:
             ("run net.mlir -i none.npy", "none.npy: No such file or directory"),
             ("run net.mlir -i net.mlir", "net.mlir: no readable .npy or .npz file: "),
             ("run net.mlir -i bad.npy", "bad.npy: no readable .npy or .npz file: "),
+            ("run net.mlir -i torn.npy", "torn.npy: no readable .npy or .npz file: "),
             ("run net.mlir -i pickled.npy", "pickled.npy: no readable .npy or .npz file: "),
             ("run net.mlir -i w.npy", "input 'w' is missing"),
             (
@@ -212,13 +216,15 @@ class TestErrors:
             ("bench --suite resnet18 --layer C1", "resnet18 has no layer 'C1': it has C2, "),
             ("export net.mlir --name 1x", "'1x' is no name of a C function"),
             ("export net.mlir -d net.mlir", "net.mlir: File exists"),
-            ("import net.mlir", ""),
-            ("import none.onnx", "'none.onnx' is no file"),
+            ("import net.mlir", "net.mlir: the file is "),
+            ("import none.onnx", "none.onnx: it is no file"),
         ],
     )
     def test_one_line_and_1(
         self, arguments: str, message: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        # A header that ends within its brackets.
+        Path("torn.npy").write_bytes(Path("x.npy").read_bytes().replace(b"), }", b"    "))
         Path("bad.npy").write_bytes(Path("x.npy").read_bytes()[:150])
         np.save("pickled.npy", np.array([print], object), allow_pickle=True)
         assert main(arguments.split()) == 1
@@ -250,6 +256,47 @@ class TestErrors:
         monkeypatch.setattr("lowbit.benchmark.reference", lambda program, *arrays: np.int32([[0]]))
         assert main(["bench", "--conv2d", "4 4 8 8 1 0 1"]) == 1
         assert "layer conv2d (uint1 x uint1): its shape is" in capsys.readouterr().err
+
+    def test_an_empty_layer_is_none(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["bench", "--conv2d", ""]) == 1
+        assert "'' is no convolution: expected seven" in capsys.readouterr().err
+
+    def test_too_little_memory_is_no_defect(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(path: str) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr("lowbit.commands.compile_command.load_program", fail)
+        assert main(["compile", "net.mlir"]) == 1
+        assert capsys.readouterr().err == (
+            "lowbit: error: the program takes more memory than there is\n"
+        )
+
+    def test_an_interrupt_while_modules_load(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def stop(name: str) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("lowbit.command.import_module", stop)
+        assert main(["targets"]) == 130
+
+    @pytest.mark.parametrize("arguments", ["--version", "targets", "compile net.mlir"])
+    def test_a_full_disk_is_told_once(self, arguments: str) -> None:
+        script = "import sys; from lowbit.command import main; sys.exit(main(sys.argv[1:]))"
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", script, *arguments.split()],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "", "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+        assert done.returncode == 1
+        assert done.stderr == "lowbit: error: [Errno 28] No space left on device\n"
+
+    def test_a_closed_stdout_takes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdout", None)
+        assert main(["compile", "net.mlir", "--emit", "graph"]) == 0
 
     def test_a_defect_of_ours_is_one_line_too(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -22,10 +22,10 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: conv(strides=(1, 2, 3)),
-        "'lowbit.conv2d': strides has 2 numbers, not array<i64: 1, 2, 3>",
+        "'lowbit.conv2d': strides has 2 numbers, not (1, 2, 3)",
     ),
     (lambda: conv(padding=-1), "'lowbit.conv2d': padding is not negative along the height"),
-    (lambda: conv(padding=(1, 1)), "'lowbit.conv2d': padding has 4 numbers, not array<i64: 1, 1>"),
+    (lambda: conv(padding=(1, 1)), "'lowbit.conv2d': padding has 4 numbers, not (1, 1)"),
     (
         lambda: conv(dilation=4),
         "'lowbit.conv2d': the output is empty: the kernel reaches over 9 positions of the height, which "
@@ -42,6 +42,26 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: conv(format="chwn"), "'lowbit.conv2d': format is nhwc or nchw, not chwn"),
     (lambda: conv(constant=("v",)), "constant names 'x' or 'w', not 'v'"),
+    (lambda: conv(constant="xw"), "constant names 'x' or 'w', not 'xw'"),
+    (lambda: conv(constant=None), "constant is None: expected Iterable"),
+    (
+        lambda: conv(strides=(1.9, 1.9)),
+        "'lowbit.conv2d': strides is a list of whole numbers, not (1.9, 1.9)",
+    ),
+    (lambda: conv(strides="11"), "'lowbit.conv2d': strides is a list of whole numbers, not '11'"),
+    (lambda: conv(groups=2.0), "'lowbit.conv2d': groups is a whole number, not 2.0"),
+    (lambda: conv(pad_value="1"), "'lowbit.conv2d': pad_value is a whole number, not '1'"),
+    (
+        lambda: lowbit.conv2d((1, 6, 6, 8.9), W, "uint2", "odd1"),  # type: ignore[arg-type]
+        "shape is a list of whole numbers, not (1, 6, 6, 8.9)",
+    ),
+    (
+        lambda: lowbit.Program().input((2, 40), "uint2", layout="d0, d1"),  # type: ignore[arg-type]
+        "layout is 'd0, d1': expected Layout",
+    ),
+    (lambda: lowbit.parse(None), "source is None: expected str or Path"),  # type: ignore[arg-type]
+    (lambda: lowbit.compile(None), "program is None: expected Program"),  # type: ignore[arg-type]
+    (lambda: lowbit.reference(None), "program is None: expected Program"),  # type: ignore[arg-type]
     (
         lambda: lowbit.conv2d((6, 6, 8), W, "uint2", "odd1"),
         "'lowbit.conv2d': input has rank 4, not 3",
@@ -160,6 +180,32 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.transpose': [0, 0] permutes no 2 axes",
     ),
     (
+        lambda p: p.max_pool(p.input((1, 4, 4, 1), "uint1"), 2, strides=0),
+        "'lowbit.max_pool': kernel, strides and dilations are at least 1 along the height",
+    ),
+    (
+        lambda p: p.avg_pool(p.input((1, 4, 4, 1), "uint1"), (2,)),
+        "'lowbit.avg_pool': kernel has 2 numbers, not (2,)",
+    ),
+    (
+        lambda p: p.add(p.input((2, 4), "i32"), p.input((2, 4), "i32"), axis=0.5),  # type: ignore[arg-type]
+        "'lowbit.add': axis is a whole number, not 0.5",
+    ),
+    (
+        lambda p: p.dense(p.input((2, 4), "i8"), None),  # type: ignore[arg-type]
+        "'lowbit.dense': operand 1 is None: expected SSAValue",
+    ),
+    (
+        lambda p: p.clip(p.input((2, 4), "i32"), "0"),  # type: ignore[arg-type]
+        "'lowbit.clip': minimum is a number that f32 can hold, not '0'",
+    ),
+    (
+        lambda p: p.batch_norm(
+            p.input((2, 4), "f32"), *(p.input((4,), "f32") for _ in range(4)), epsilon=1e300
+        ),
+        "'lowbit.batch_norm': epsilon is a number that f32 can hold, not 1e+300",
+    ),
+    (
         lambda p: p.max_pool(p.input((1, 4, 4, 1), "uint1"), 5),
         "'lowbit.max_pool': the output is empty: the kernel reaches over 5 positions of the height, which "
         "has 4 with padding",
@@ -247,6 +293,8 @@ COMPILES: list[tuple[dict[str, object], str]] = [
     ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
     ({"threads": "2"}, "threads is a whole number of at least 1, not '2'"),
     ({"schedule": "model"}, "schedule='model' is not available yet: use 'default' or a Schedule"),
+    ({"schedule": None}, "unknown schedule None: expected 'default' or a Schedule"),
+    ({"target": None}, "target is None: expected str or Target"),
     ({"schedule": "best"}, "unknown schedule 'best': expected 'default' or a Schedule"),
     (
         {"target": "x86-64-v3", "schedule": lowbit.Schedule(microkernel="abacus")},
@@ -267,7 +315,95 @@ def test_what_is_not_available_yet() -> None:
         lowbit.tune(conv())
 
 
-def test_a_function_that_is_not_on_tensors() -> None:
-    program = lowbit.parse("func.func @f(%x: i32) -> i32 {\n  func.return %x : i32\n}")
-    with pytest.raises(ValueError, match=r"^@f returns i32: expected tensors alone$"):
-        lowbit.compile(program)
+def test_integers_of_numpy_are_integers() -> None:
+    one, two = np.int64(1), np.int8(2)
+    given = conv(strides=two, padding=one, dilation=one, groups=one, pad_value=np.uint8(3))
+    assert str(given) == str(conv(strides=2, padding=1, dilation=1, groups=1, pad_value=3))
+    assert str(conv(padding=np.arange(4))) == str(conv(padding=(0, 1, 2, 3)))
+    assert str(conv(constant="w")) == str(conv(constant=("w",)))
+
+
+FUNCTION = "func.func @f(%x: tensor<2xi32>) {{func.return}}\n{}"
+SECOND = "<text>:2: 'func.func' @g"
+FUNCTIONS = [
+    (f"func.func @g({argument}) {{func.return}}", f"{SECOND}: argument {message}")
+    for argument, message in (
+        ("%x: i32", "%x is i32: expected a tensor"),
+        ("%x: tensor<*xi32>", "%x is tensor<*xi32>: expected a tensor"),
+        ("%x: tensor<0xi32>", "%x: every extent of tensor<0xi32> is static and at least 1"),
+        ("%x: tensor<?xi32>", "%x: every extent of tensor<?xi32> is static and at least 1"),
+        ("%x: tensor<2xf64>", "%x: elements are codes, i8, i16, i32, i64 or f32, not f64"),
+        ("%x: tensor<2xi1>", "%x: elements are codes, i8, i16, i32, i64 or f32, not i1"),
+        ('%x: tensor<2xi8, "row">', '%x: a layout is a #lowbit.layout, not "row"'),
+        (
+            "%x: tensor<2xi8, #lowbit.layout<[d1], i8>>",
+            "%x: layout [d1], i8 names an axis that a tensor of rank 1 lacks",
+        ),
+        (
+            "%x: tensor<1099511627777xi8>",
+            "%x: tensor<1099511627777xi8> takes more than a terabyte",
+        ),
+    )
+]
+FUNCTIONS += [
+    (
+        "func.func private @g(tensor<2xi32>)",
+        f"{SECOND}: is declared without a body: give it one, or leave it out",
+    ),
+    (
+        "func.func @g() {cf.br ^n\n^n:\nfunc.return}",
+        f"{SECOND}: has 2 blocks: expected one, which ends in func.return",
+    ),
+    (
+        "func.func @g() {cf.br ^n\n^n:\nfunc.return\n^n:\nfunc.return}",
+        "<text>:5: block ^n is declared twice",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), FUNCTIONS, ids=[m[:60] for _, m in FUNCTIONS])
+def test_functions(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        lowbit.parse(FUNCTION.format(text))
+
+
+def test_a_private_function_is_not_the_first() -> None:
+    private = "func.func private @g() {func.return}"
+    lowbit.compile(lowbit.parse(FUNCTION.format(private)))
+    with pytest.raises(ValueError, match=r"^<text>:1: 'func.func' @g: is private, but the first"):
+        lowbit.parse(private)
+
+
+def test_inputs_that_are_wrong() -> None:
+    program = lowbit.Program()
+    for shape, element, layout in (
+        ((2,), "f64", None),
+        ((2,), "i8", lowbit.Layout.of("d1", 8)),
+        ((2**41,), "i8", None),
+    ):
+        with pytest.raises(ValueError, match=r"^argument 'x': |^unknown element"):
+            program.input(shape, element, layout=layout)
+    assert not program.arguments
+
+
+@pytest.mark.parametrize("mark", ["packed = 0", "packed", "arena", "out"])
+def test_what_passes_write_is_no_part_of_a_program(mark: str) -> None:
+    """Believed, it gave the kernel another array, or too little scratch memory."""
+    with pytest.raises(
+        ValueError, match=rf"argument %x has 'lowbit.{mark.split()[0]}', which a pass writes"
+    ):
+        lowbit.parse(MARKED.format(f"lowbit.{mark}"))
+
+
+@pytest.mark.parametrize("mark", ["byval = i32", "nest", "zeroext"])
+def test_nothing_changes_how_a_function_is_called(mark: str) -> None:
+    with pytest.raises(ValueError, match=r"argument %x has 'llvm\.\w+', which could change"):
+        lowbit.parse(MARKED.format(f"llvm.{mark}"))
+
+
+MARKED = """
+func.func @f(%x: tensor<9xi32> {{{}}}) -> tensor<9xi32> {{
+  %y = lowbit.add %x, %x : tensor<9xi32>, tensor<9xi32> -> tensor<9xi32>
+  func.return %y : tensor<9xi32>
+}}
+"""
