@@ -32,7 +32,7 @@ TARGET = "x86-64-v3"
 
 def conv2d() -> ModuleOp:
     """Constant and argument weights, padding with a value that is no code."""
-    small = Schedule(pixels=2, unroll=1)
+    small = Schedule(pixels=1, vectors=1, unroll=1)
     net, random = Net(), np.random.default_rng(0)
     x = net.input((1, 4, 5, 40), "uint2")
     w = net.input((3, 3, 40, 5), "odd1", constant=True)
