@@ -1,0 +1,92 @@
+"""Functions and arguments that no program has, word for word."""
+
+import re
+
+import pytest
+
+import lowbit
+
+FUNCTION = "func.func @f(%x: tensor<2xi32>) {{func.return}}\n{}"
+SECOND = "<text>:2: 'func.func' @g"
+FUNCTIONS = [
+    (f"func.func @g({argument}) {{func.return}}", f"{SECOND}: argument {message}")
+    for argument, message in (
+        ("%x: i32", "%x is i32: expected a tensor"),
+        ("%x: tensor<*xi32>", "%x is tensor<*xi32>: expected a tensor"),
+        ("%x: tensor<0xi32>", "%x: every extent of tensor<0xi32> is static and at least 1"),
+        ("%x: tensor<?xi32>", "%x: every extent of tensor<?xi32> is static and at least 1"),
+        ("%x: tensor<2xf64>", "%x: elements are codes, i8, i16, i32, i64 or f32, not f64"),
+        ("%x: tensor<2xi1>", "%x: elements are codes, i8, i16, i32, i64 or f32, not i1"),
+        ('%x: tensor<2xi8, "row">', '%x: a layout is a #lowbit.layout, not "row"'),
+        (
+            "%x: tensor<2xi8, #lowbit.layout<[d1], i8>>",
+            "%x: layout [d1], i8 names an axis that a tensor of rank 1 lacks",
+        ),
+        (
+            "%x: tensor<1099511627777xi8>",
+            "%x: tensor<1099511627777xi8> takes more than a terabyte",
+        ),
+    )
+]
+FUNCTIONS += [
+    (
+        "func.func private @g(tensor<2xi32>)",
+        f"{SECOND}: is declared without a body: give it one, or leave it out",
+    ),
+    (
+        "func.func @g() {cf.br ^n\n^n:\nfunc.return}",
+        f"{SECOND}: has 2 blocks: expected one, which ends in func.return",
+    ),
+    (
+        "func.func @g() {cf.br ^n\n^n:\nfunc.return\n^n:\nfunc.return}",
+        "<text>:5: block ^n is declared twice",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), FUNCTIONS, ids=[m[:60] for _, m in FUNCTIONS])
+def test_functions(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        lowbit.parse(FUNCTION.format(text))
+
+
+def test_a_private_function_is_not_the_first() -> None:
+    private = "func.func private @g() {func.return}"
+    lowbit.compile(lowbit.parse(FUNCTION.format(private)))
+    with pytest.raises(ValueError, match=r"^<text>:1: 'func.func' @g: is private, but the first"):
+        lowbit.parse(private)
+
+
+def test_inputs_that_are_wrong() -> None:
+    program = lowbit.Program()
+    for shape, element, layout in (
+        ((2,), "f64", None),
+        ((2,), "i8", lowbit.Layout.of("d1", 8)),
+        ((2**41,), "i8", None),
+    ):
+        with pytest.raises(ValueError, match=r"^argument 'x': |^unknown element"):
+            program.input(shape, element, layout=layout)
+    assert not program.arguments
+
+
+@pytest.mark.parametrize("mark", ["packed = 0", "packed", "arena", "out"])
+def test_what_passes_write_is_no_part_of_a_program(mark: str) -> None:
+    """Believed, it gave the kernel another array, or too little scratch memory."""
+    with pytest.raises(
+        ValueError, match=rf"argument %x has 'lowbit.{mark.split()[0]}', which a pass writes"
+    ):
+        lowbit.parse(MARKED.format(f"lowbit.{mark}"))
+
+
+@pytest.mark.parametrize("mark", ["byval = i32", "nest", "zeroext"])
+def test_nothing_changes_how_a_function_is_called(mark: str) -> None:
+    with pytest.raises(ValueError, match=r"argument %x has 'llvm\.\w+', which could change"):
+        lowbit.parse(MARKED.format(f"llvm.{mark}"))
+
+
+MARKED = """
+func.func @f(%x: tensor<9xi32> {{{}}}) -> tensor<9xi32> {{
+  %y = lowbit.add %x, %x : tensor<9xi32>, tensor<9xi32> -> tensor<9xi32>
+  func.return %y : tensor<9xi32>
+}}
+"""
