@@ -183,23 +183,21 @@ class Packer(Storage):
 def _bound(op: LinearOp) -> None:
     """Move thresholds that no sum comes near to where differences with them cannot wrap."""
     steps = list(op.epilogue.block.ops) if op.epilogue.blocks else []
-    place, first = next(
-        ((place, one) for place, one in enumerate(steps) if isinstance(one, ThresholdOp)), (0, None)
-    )
-    if first is None or first.flip:
+    final = next((one for one in steps if isinstance(one, ThresholdOp)), None)
+    if final is None or final.flip:
         return
-    added = addends(steps[:place], op.epilogue.block.args[0])
+    added = addends(steps[: steps.index(final)], op.epilogue.block.args[0])
     if added is None:
         return
-    owner = first.thresholds.owner
+    owner = final.thresholds.owner
     reach = max(map(abs, accumulator_bound(op, op.contraction))) + largest(added)
     if isinstance(owner, ConstantOp) and reach < FURTHEST:
         table = np.clip(owner.array(), -FURTHEST, FURTHEST)
         moved = ConstantOp.of(table, shaped(owner.result).element_type)
         Rewriter.insert_op(moved, InsertPoint.before(owner))
         moved.result.name_hint = owner.result.name_hint
-        first.operands[1] = moved.result
-        first.properties["bounded"] = UnitAttr()
+        final.operands[1] = moved.result
+        final.properties["bounded"] = UnitAttr()
 
 
 def _ascends(table: SSAValue) -> bool:

@@ -29,7 +29,7 @@ from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import element_of, output_type, shape_of, shaped, spatial_axes
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
-from lowbit_dialect.ops.layout import ConversionOp, RelayoutOp, ReshapeOp, TransposeOp
+from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
 from lowbit_dialect.ops.tile import YieldOp
@@ -51,15 +51,10 @@ from microkernels.target import Target
 TILED = (LinearOp, PoolOp, ElementwiseOp, ConversionOp, TransposeOp, CorrectionsOp, GatherOp)
 
 
-def tile_linear(
-    op: LinearOp,
-    target: Target,
-    share: Share | None = None,
-    tables: RelayoutOp | None = None,
-) -> int:
+def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int:
     """Replace a `conv2d` or `dense` on memrefs by its loops, or a share of them; return the extent.
 
-    `tables` makes its input, and is done inside the loops if the schedule says so, else before.
+    What makes tables for it goes into the loops too where the schedule has strips of them.
     """
     work, emit = op.contraction, Emitter(op)
     assert op.outs is not None
@@ -110,13 +105,12 @@ def tile_linear(
         output_axes=axes[0],
         words=min(schedule.unroll, -(-work.inputs // kernel.channels_per_word)),
     )
-    if tables is not None and schedule.strip and not nest.straight and nest.batch == 1:
+    strips = share is None and schedule.strip and nest.batch == 1 and not nest.straight
+    if strips and (tables := tables_of(op)) is not None:
         build_strips(nest, tables, schedule.strip)
         extent = 1
         Rewriter.erase_op(tables)
     else:
-        if tables is not None:
-            convert_loops(tables, target)
         extent = build_share(nest, share, schedule.parallel)
     Rewriter.erase_op(op)
     return extent
@@ -246,16 +240,12 @@ class LowbitTilePass(ModulePass):
         for func in list(op.ops):
             tiled = [inner for inner in func.walk() if _is_tiled(inner)]
             if self.threads == 1 or not isinstance(func, FuncOp) or _runs_once(func, op):
-                self._in_place(tiled, target)
+                # Readers first: one may take over what makes its tables.
+                for inner in reversed(tiled):
+                    if inner.parent is not None:
+                        _tile(inner, target)
             else:
                 self._tasks(tiled, func, op, target)
-
-    def _in_place(self, tiled: list[Operation], target: Target) -> None:
-        """Tile each op of a function where it stands."""
-        tables = {op: tables_of(op, tiled[:place]) for place, op in enumerate(tiled)}
-        for op in tiled:
-            if op not in tables.values():
-                _tile(op, target, tables=tables[op])
 
     def _tasks(
         self, tiled: list[Operation], func: FuncOp, module: ModuleOp, target: Target
@@ -281,17 +271,12 @@ def _runs_once(func: FuncOp, module: ModuleOp) -> bool:
     return base != name and SymbolTable.lookup_symbol(module, base) is not None
 
 
-def _tile(
-    op: Operation,
-    target: Target,
-    share: Share | None = None,
-    tables: RelayoutOp | None = None,
-) -> int:
+def _tile(op: Operation, target: Target, share: Share | None = None) -> int:
     """Replace one op by its loops, or a share of them; return the extent of what is shared."""
     try:
         match op:
             case LinearOp():
-                return tile_linear(op, target, share, tables)
+                return tile_linear(op, target, share)
             case PoolOp():
                 return tile_pool(op, target, share)
             case ElementwiseOp():

@@ -16,11 +16,11 @@ task may run at the same time, and would need a place each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from xdsl.dialects.builtin import UnrealizedConversionCastOp
 from xdsl.ir import Operation, SSAValue
+from xdsl.traits import is_side_effect_free
 
 from lowbit_dialect.layout import layout_of, storage_bytes
 from lowbit_dialect.ops.common import shaped
@@ -33,25 +33,29 @@ from lowering.tasks import Units, count_up
 from microkernels.operand import Operand
 
 
-def tables_of(op: Operation, before: Sequence[Operation]) -> RelayoutOp | None:
+def tables_of(op: LinearOp) -> RelayoutOp | None:
     """The relayout that makes the tables of `op`, if it may as well be done inside the loops of `op`.
 
-    `before` are the ops that run before. Nothing else may read the tables, and nothing from the relayout on
-    may write to what it reads.
+    Nothing else may read the tables, and nothing from the relayout on may write to what it reads.
     """
-    if not isinstance(op, LinearOp) or not isinstance(op.input.owner, SliceOp):
+    if not isinstance(op.input.owner, SliceOp) or op.input.uses.get_length() != 2:
         return None
-    writers = [one for one in before if getattr(one, "outs", None) is op.input]
-    if len(writers) != 1 or op.input.uses.get_length() != 2:
+    written: list[SSAValue] = []
+    one: Operation | None = op
+    while one is not None:
+        outs = getattr(one, "outs", None)
+        if outs is op.input:
+            break
+        if outs is not None:
+            written.append(outs)
+        elif not is_side_effect_free(one):
+            return None
+        one = one.prev_op
+    if not isinstance(one, RelayoutOp):
         return None
-    (writer,) = writers
-    if not isinstance(writer, RelayoutOp):
+    if not builds_tables(*(layout_of(shaped(value)) for value in (one.input, op.input))):
         return None
-    if not builds_tables(*(layout_of(shaped(one)) for one in (writer.input, op.input))):
-        return None
-    after = [*before[before.index(writer) + 1 :], op]
-    written = [outs for one in after if (outs := getattr(one, "outs", None)) is not None]
-    return None if any(_overlap(writer.input, one) for one in written) else writer
+    return None if any(_overlap(one.input, outs) for outs in written) else one
 
 
 def _overlap(a: SSAValue, b: SSAValue) -> bool:
