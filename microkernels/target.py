@@ -28,11 +28,16 @@ Caches = tuple[int, int, int]
 
 _FEATURES: Mapping[str, Mapping[str, tuple[str, ...]]] = {"x86_64": x86.FEATURES}
 _CPUS: Mapping[str, Mapping[str, str]] = {"x86_64": x86.CPUS}
+_BASE: Mapping[str, tuple[str, ...]] = {"x86_64": next(iter(x86.LEVELS.values()))}
+"""What no machine of an architecture lacks: the features of its lowest level."""
 _VECTOR_NEEDS: Mapping[int, tuple[str, ...]] = {
     64: (),
     256: ("avx2",),
     512: ("avx512bw", "avx512vl"),
 }
+_SYSTEMS = ("linux", "freebsd", "netbsd", "openbsd", "none")
+_ABIS = ("gnu", "musl", "android", "elf")
+"""What a triple may end in: objects are ELF, pointers have 64 bits, calls follow System V."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -56,17 +61,14 @@ class Target:
     """Sizes of L1d, L2 and L3 in bytes as one core sees them; 0 where there is none."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[^-\s]+(-[^-\s]+){3}", self.triple) or self.arch not in _FEATURES:
-            known = ", ".join(_FEATURES)
-            raise ValueError(
-                f"triple {self.triple!r} is not ARCH-VENDOR-OS-ABI with an ARCH of {known}"
-            )
+        self._check_triple()
         if self.cpu not in _CPUS[self.arch]:
             raise ValueError(_unknown("cpu", self.cpu, _CPUS[self.arch]))
         if self.features != tuple(sorted(_closure(self.features, self._known))):
             raise ValueError(
                 f"features of target {self.name} are not sorted, unique and closed under what they need"
             )
+        self._check_base()
         self._check_sizes()
 
     @classmethod
@@ -123,6 +125,30 @@ class Target:
     def _known(self) -> Mapping[str, tuple[str, ...]]:
         return _FEATURES[self.arch]
 
+    def _check_triple(self) -> None:
+        parts = self.triple.split("-")
+        if len(parts) != 4 or not re.fullmatch(r"\w+", parts[1], re.ASCII):
+            known = ", ".join(_FEATURES)
+            raise ValueError(
+                f"triple {self.triple[:80]!r} is not ARCH-VENDOR-OS-ABI with an ARCH of {known}"
+            )
+        allowed = {"ARCH": _FEATURES, "OS": _SYSTEMS, "ABI": _ABIS}
+        for (kind, known), part in zip(allowed.items(), (parts[0], *parts[2:])):
+            if part not in known:
+                raise ValueError(
+                    f"triple {self.triple[:80]!r} is not ARCH-VENDOR-OS-ABI with an {kind} of "
+                    f"{', '.join(known)}"
+                )
+
+    def _check_base(self) -> None:
+        """Without them LLVM cannot generate code, and ends the process."""
+        lacking = [f for f in _BASE[self.arch] if f not in self.features]
+        if lacking:
+            raise ValueError(
+                f"a target cannot lack {lacking[0]}, which every {self.arch} machine has: leave out "
+                f"-{lacking[0]}"
+            )
+
     def _check_sizes(self) -> None:
         if self.vector_bits not in _VECTOR_NEEDS:
             raise ValueError(f"vector_bits is 64, 256 or 512, not {self.vector_bits}")
@@ -164,7 +190,10 @@ def _of_cpu(name: str) -> Target:
         if name in cpus:
             return replace(Target.parse(cpus[name]), cpu=name)
     names = [*TARGETS, *(cpu for cpus in _CPUS.values() for cpu in cpus)]
-    raise ValueError(_unknown("target", name, names))
+    raise ValueError(
+        f"{_unknown('target', name, names)}; the targets are {', '.join(TARGETS)}, and processors "
+        "such as znver4"
+    )
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -79,6 +79,10 @@ def test_named_processors_have_their_level():
         ("x86-64-v3,cpu=zen3", "unknown cpu 'zen3'; did you mean znver3"),
         ("x86-64-v3,cpu=", "unknown cpu ''"),
         ("", "unknown target ''"),
+        (
+            "zx81",
+            "unknown target 'zx81'; the targets are x86-64, x86-64-v2, x86-64-v3, x86-64-v4, ",
+        ),
         ("host", "unknown target 'host'"),
         ("x86-64-v3,", "unknown override ''"),
         ("x86-64-v3,size=3", "unknown override 'size'"),
@@ -89,6 +93,15 @@ def test_named_processors_have_their_level():
         ("x86-64-v3,caches=32K", "caches are written L1d/L2/L3"),
         ("x86-64-v3,triple=x86_64-linux-gnu", "is not ARCH-VENDOR-OS-ABI"),
         ("x86-64-v3,triple=mips-unknown-linux-gnu", "with an ARCH of x86_64"),
+        ("x86-64,triple=x86_64-unknown-linux-gnux32", "an ABI of gnu, musl, android, elf"),
+        ("x86-64,triple=x86_64-pc-windows-msvc", "an OS of linux, freebsd, netbsd, openbsd, none"),
+        ("x86-64,triple=x86_64-a b-linux-gnu", "is not ARCH-VENDOR-OS-ABI"),
+        (
+            "x86-64,-sse2",
+            "a target cannot lack sse2, which every x86_64 machine has: leave out -sse2",
+        ),
+        ("x86-64-v3,-sse", "a target cannot lack sse, which every x86_64 machine has"),
+        ("znver4,-cx8", "a target cannot lack cx8, which every x86_64 machine has"),
         ("x" * 100_000, "unknown target"),
     ],
 )

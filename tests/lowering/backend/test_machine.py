@@ -1,5 +1,6 @@
 """Names that LLVM must know, features that it must not add, IR that it must refuse."""
 
+import random
 import re
 import subprocess
 import sys
@@ -7,12 +8,14 @@ import sys
 import llvmlite.binding as llvm
 import pytest
 
+from lowering.backend.isolate import Worker, emit_object_isolated
 from lowering.backend.machine import (
     BackendError,
     feature_string,
     generate_assembly,
     parse_module,
 )
+from lowering.backend.translate import Translated
 from microkernels import x86
 from microkernels.target import TARGETS, Target
 
@@ -113,3 +116,52 @@ def test_bad_ir_is_refused_before_code_generation(ir: str, message: str):
 def test_ir_for_another_triple_is_refused():
     with pytest.raises(BackendError, match="the module is for aarch64-unknown-linux-gnu"):
         generate_assembly('target triple = "aarch64-unknown-linux-gnu"', TARGETS["x86-64"])
+
+
+VARIED = """
+target triple = "{triple}"
+define float @f(ptr %p, ptr %q, float %s, double %d) {attributes} {{
+  %a = load <16 x i32>, ptr %p
+  %b = call <16 x i32> @llvm.ctpop.v16i32(<16 x i32> %a)
+  %f = sitofp <16 x i32> %b to <16 x float>
+  %i = fptosi <16 x float> %f to <16 x i32>
+  store <16 x i32> %i, ptr %q
+  %n = fptrunc double %d to float
+  %y = fadd float %n, %s
+  ret float %y
+}}
+declare <16 x i32> @llvm.ctpop.v16i32(<16 x i32>)
+"""
+
+
+def _drawn(random: random.Random) -> str:
+    """A target's text: any name, some overrides that may or may not be legal."""
+    feature, cpu = (random.choice([*table]) for table in (x86.FEATURES, x86.CPUS))
+    systems = ("linux", "freebsd", "none", "uefi", "windows", "darwin", "cuda")
+    abis = ("gnu", "musl", "gnux32", "muslx32", "elf", "msvc", "macho", "eabi")
+    triple = f"x86_64-{random.choice(('unknown', 'apple', 'scei'))}"
+    overrides = [
+        f"+{feature}",
+        f"-{feature}",
+        f"-{random.choice(x86.LEVELS['x86-64'])}",
+        f"cpu={cpu}",
+        f"vector_bits={random.choice((64, 256, 512))}",
+        f"triple={triple}-{random.choice(systems)}-{random.choice(abis)}",
+    ]
+    return ",".join([random.choice([*TARGETS, cpu]), *random.sample(overrides, 2)])
+
+
+def test_no_target_that_can_be_written_ends_llvm():
+    """What a target may lack LLVM does without; what it may not is refused as it is read."""
+    drawn, done = random.Random(0), 0
+    with Worker() as worker:
+        for text in (_drawn(drawn) for _ in range(300)):
+            try:
+                target = Target.parse(text)
+            except ValueError:
+                continue
+            attributes = f'"target-cpu"="{target.cpu}" "target-features"="{feature_string(target)}"'
+            code = Translated(VARIED.format(triple=target.triple, attributes=attributes), {})
+            assert emit_object_isolated(code, target, worker=worker).startswith(b"\x7fELF"), text
+            done += 1
+    assert done > 50
