@@ -40,7 +40,7 @@ class PeerTime:
 
     system: str
     precision: str
-    """`f32`, or `i8`: u8 by i8, and the result requantised to u8."""
+    """`f32`, `bf16`, or `i8`: u8 by i8, and the result requantised to u8."""
     time_us: float
     spread_us: float
 
@@ -62,13 +62,16 @@ class Result:
     spread_us: float
     """Between the quartiles of `time_us`."""
     limit_us: float
-    """What the machine cannot beat: arithmetic or bytes, whichever takes longer, on a core a thread."""
+    """What popcounts and products cannot beat: the arithmetic of the fastest family of kernels, or bytes,
+    whichever takes longer, on a core a thread."""
     output: str
     """Element of the result."""
     window: int
     """Height and width of the window; 0 for a dense layer."""
     limited_by: str
     """The rate that sets the limit, as the machine's rates are named."""
+    family: str
+    """The family of kernels whose products take the least time at the rates of the run."""
     work: Work
     peers: tuple[PeerTime, ...] = ()
 
@@ -143,6 +146,7 @@ def measure(
         output=asked.output or ("f32" if asked.activation == "f32" else "i32"),
         window=layer.kernel if isinstance(layer, ConvLayer) else 0,
         limited_by=slowest,
+        family=work.family(seen),
         work=work,
         peers=tuple(
             PeerTime(peer.name, peer.precision, _microseconds(median(one)), _spread(one))
@@ -159,7 +163,7 @@ def geometric_means(results: Sequence[Result]) -> dict[str, float]:
         if name == "3x3 layers" and len(group) in (0, len(results)):
             continue
         ratios = {"limit": [one.over_limit for one in group]}
-        for precision in ("f32", "i8"):
+        for precision in peers.PRECISIONS:
             fastest = [(one, one.fastest_peer(precision)) for one in group]
             ratios[f"fastest {precision} peer"] = [
                 one.time_us / peer.time_us for one, peer in fastest if peer is not None

@@ -16,15 +16,17 @@ from lowbit_dialect.layout import ShapedValue
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 
+F32_EXACT = 1 << 24
+"""Integers up to this sum exactly in f32."""
+
 
 @dataclass(frozen=True)
 class Work:
     """What a layer cannot do without."""
 
-    arithmetic: str
-    """The rate that bounds it: `binary`, `i8`, `i16` or `f32`."""
-    macs: int
-    """Multiply-adds of that kind on taps inside the image: binary ones for each pair of planes."""
+    products: Mapping[str, int]
+    """Multiply-adds on taps inside the image, by each family of kernels that can form them all: `binary` ones
+    for each pair of planes, `i8` or `i16` dot products, `f32`. (Look-ups have no bound that is known.)"""
     bytes_read: int
     """Of input and weights, each element in no more bits than it has."""
     bytes_written: int
@@ -32,43 +34,49 @@ class Work:
     """What holds all of it at once: `L1` to `L3`, or `memory`."""
 
     @property
-    def rates(self) -> tuple[str, str, str]:
+    def rates(self) -> tuple[str, ...]:
         """The names of the rates that bound it."""
-        return self.arithmetic, f"{self.level} read", f"{self.level} write"
+        return *self.products, f"{self.level} read", f"{self.level} write"
+
+    def family(self, rates: Mapping[str, float]) -> str:
+        """The family of kernels that takes the least time for the products."""
+        return min(self.products, key=lambda name: self.products[name] / rates[name])
 
     def seconds(self, rates: Mapping[str, float]) -> tuple[float, str]:
         """The limit, and the rate that sets it.
 
-        The largest of three times, since a core can compute, load and store at once: multiply-adds,
-        bytes read once, and bytes written once, each over its rate.
+        The largest of three times, since a core can compute, load and store at once: multiply-adds of the
+        fastest family, bytes read once, and bytes written once, each over its rate.
         """
-        amounts = (self.macs, self.bytes_read, self.bytes_written)
-        times = {name: amount / rates[name] for name, amount in zip(self.rates, amounts)}
+        family = self.family(rates)
+        amounts = {
+            family: self.products[family],
+            f"{self.level} read": self.bytes_read,
+            f"{self.level} write": self.bytes_written,
+        }
+        times = {name: amount / rates[name] for name, amount in amounts.items()}
         slowest = max(times, key=lambda name: times[name])
         return times[slowest], slowest
 
 
 def work_of(layer: Contraction, inputs: list[ShapedValue], outputs: list[ShapedValue]) -> Work:
     """The work of one `conv2d` or `dense` with tensors of these types."""
-    kind = arithmetic_of(layer.activation, layer.weight)
-    planes = planes_of(layer.activation) * planes_of(layer.weight) if kind == BINARY else 1
     read, written = (sum(map(least_bytes, types)) for types in (inputs, outputs))
-    return Work(kind, layer.macs * planes, read, written, level_of(read + written))
+    return Work(products_of(layer), read, written, level_of(read + written))
 
 
-def arithmetic_of(activation: Attribute, weight: Attribute) -> str:
-    """Popcounts for codes, f32 for f32, else the narrowest products that hold both operands."""
-    if isinstance(activation, CodeType) and isinstance(weight, CodeType):
-        return BINARY
-    if isinstance(activation, Float32Type):
-        return "f32"
-    return "i8" if all(_fits_a_byte(one) for one in (activation, weight)) else "i16"
-
-
-def planes_of(element: Attribute) -> int:
-    """Bit planes of a code."""
-    assert isinstance(element, CodeType)
-    return element.planes
+def products_of(layer: Contraction) -> dict[str, int]:
+    """Popcounts for codes, the narrowest dot products that hold both operands, f32 where it is exact."""
+    x, w = layer.activation, layer.weight
+    if isinstance(x, Float32Type):
+        return {"f32": layer.macs}
+    found: dict[str, int] = {}
+    if isinstance(x, CodeType) and isinstance(w, CodeType):
+        found[BINARY] = layer.macs * x.planes * w.planes
+    found["i8" if _fits_a_byte(x) and _fits_a_byte(w) else "i16"] = layer.macs
+    if layer.depth * _largest(x) * _largest(w) <= F32_EXACT:
+        found["f32"] = layer.macs
+    return found
 
 
 def least_bytes(type: ShapedValue) -> int:
@@ -82,3 +90,8 @@ def _fits_a_byte(element: Attribute) -> bool:
     """Signed or unsigned: dot products of bytes take one of either."""
     low, high = value_range(element)
     return element == i8 or (low >= -128 and high <= 127) or (low >= 0 and high <= 255)
+
+
+def _largest(element: Attribute) -> int:
+    low, high = value_range(element)
+    return max(-low, high)

@@ -2,14 +2,17 @@
 
 Each system computes a layer in f32 and in int8 as it does fastest: weights constant and packed ahead, NHWC
 at the interface, which all three take without a copy. In int8 an activation is u8, a weight i8 with a
-scale a channel, and the result u8, requantised in the same kernel. Extra `peers`; loaded when asked for.
+scale a channel, and the result u8, requantised in the same kernel. OpenVINO would take bf16 for f32 by itself
+where the core multiplies it: it is asked for f32, and for bf16 beside. Extra `peers`; loaded when asked for.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -18,7 +21,9 @@ import numpy as np
 
 from lowbit.suites import ConvLayer, DenseLayer, Layer
 from lowbit_dialect.layout import Array
+from lowering.backend.host import host_features
 
+PRECISIONS = ("f32", "bf16", "i8")
 Call = Callable[[], Any]
 Fetch = Callable[[Any], Array]
 
@@ -29,7 +34,7 @@ class Task:
 
     layer: Layer
     precision: str
-    """`f32` or `i8`."""
+    """One of `PRECISIONS`; of `bf16`, data is f32."""
     x: Array
     """NHWC, or `[M, K]`."""
     w: Array
@@ -48,7 +53,7 @@ class Task:
 def task(layer: Layer, precision: str, seed: int = 0) -> Task:
     """Random data for a layer. Products of the int8 operands never saturate pairs of i16."""
     rng = np.random.default_rng(seed)
-    if precision == "f32":
+    if precision != "i8":
         x = rng.standard_normal(layer.input_shape, np.float32)
         w = rng.standard_normal(layer.weight_shape, np.float32)
     else:
@@ -82,29 +87,59 @@ class System:
     """What must be installed, and is quoted with its version."""
     precision: str
     prepare: Callable[[Task], tuple[Call, Fetch]]
+    any_of: tuple[str, ...] = ()
+    """Features of which the core must have one to compute in this precision; none for any core."""
+
+    @property
+    def lacks(self) -> str:
+        """Why this core cannot compute so; empty if it can."""
+        if not self.any_of or host_features().intersection(self.any_of):
+            return ""
+        return f"this core has no {' and no '.join(self.any_of)}"
+
+    def start(self, task: Task) -> tuple[Call, Fetch]:
+        """Prepare a layer and compute it once."""
+        with _kept_affinity():
+            call, fetch = self.prepare(task)
+            call()
+        return call, fetch
 
 
 def prepare(layer: Layer, skipped: dict[str, str]) -> Iterator[Peer]:
     """Every system that is installed; what is not, or fails, leaves a sentence in `skipped`.
 
-    There a package that is not installed stands by name, and is not tried again.
+    There a package that is not installed, or a precision that this core lacks, stands by name, and is not
+    tried again.
     """
     for system in SYSTEMS:
-        if system.package in skipped:
+        named = f"{system.name} {system.precision}"
+        if system.package in skipped or named in skipped:
+            continue
+        if system.lacks:
+            skipped[named] = f"{named} is skipped: {system.lacks}"
             continue
         try:
             given = task(layer, system.precision)
-            call, fetch = system.prepare(given)
-            call()
+            call, fetch = system.start(given)
         except ImportError as error:
             missing = error.name or system.package
             skipped[system.package] = f"{system.package} is skipped: {missing} is not installed"
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            where = f"{system.name} {system.precision} is skipped on {layer.name}"
+            where = f"{named} is skipped on {layer.name}"
             skipped[where] = f"{where}: {reason[:200]}"
         else:
             yield Peer(system.name, system.precision, call, fetch, given)
+
+
+@contextmanager
+def _kept_affinity() -> Generator[None]:
+    """Keep the cores that the calling thread may use: some packages narrow them when they are loaded."""
+    cores = os.sched_getaffinity(0)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def versions() -> dict[str, str]:
@@ -249,7 +284,12 @@ def _openvino(task: Task) -> tuple[Call, Fetch]:
     if quantised:
         limits = [op.constant(np.float32(v / task.scale)) for v in (0, 255)]
         y = op.convert(op.fake_quantize(y, *limits, *bounds, 256), "u8")
-    options = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
+    options = {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": "bf16" if task.precision == "bf16" else "f32",
+    }
     compiled = ov.Core().compile_model(ov.Model([y], [x], "layer"), "CPU", options)
     request = compiled.create_infer_request()
     request.set_input_tensor(ov.Tensor(task.x, shared_memory=True))
@@ -263,5 +303,6 @@ SYSTEMS = (
     System("torch fbgemm", "torch", "i8", _torch_int8("fbgemm")),
     System("torch onednn", "torch", "i8", _torch_int8("onednn")),
     System("OpenVINO", "openvino", "f32", _openvino),
+    System("OpenVINO", "openvino", "bf16", _openvino, ("avx512bf16", "amx-bf16")),
     System("OpenVINO", "openvino", "i8", _openvino),
 )

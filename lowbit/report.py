@@ -26,7 +26,7 @@ svg .title { text-anchor: middle } svg .value { font-variant-numeric: tabular-nu
 .slope { stroke: var(--soft); stroke-dasharray: 5 4 }
 .dot { fill: var(--ours); stroke: var(--page); stroke-width: 2 } .ours { fill: var(--ours) }
 .onnxruntime { fill: var(--onnxruntime) } .torch { fill: var(--torch) } .OpenVINO { fill: var(--OpenVINO) }
-.f32 { opacity: .5 }
+.f32 { opacity: .5 } .bf16 { opacity: .7 }
 .key svg { display: inline; width: 12px; min-width: 0; height: 12px; margin: 0 6px 0 0 }
 .key span { white-space: nowrap; margin-right: 18px; font-size: 13px; color: var(--soft) }
 .means { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 12px;
@@ -79,14 +79,15 @@ def _means(results: Sequence[Result]) -> str:
 
 
 def _roofline(machine: Mapping[str, Any], results: Sequence[Result]) -> list[str]:
-    kind = results[0].work.arithmetic
+    kind = results[0].family
     slopes = {name: rate * 1e9 for name, rate in machine["gb_per_s"].items() if "read" in name}
     points = [
         Point(
             one.layer,
-            one.work.macs / (one.work.bytes_read + one.work.bytes_written),
-            one.work.macs / one.time_us * 1e6,
-            f"{one.layer}: {one.work.macs / one.time_us / 1e3:.0f} G/s, held by {one.work.level}",
+            one.work.products[kind] / (one.work.bytes_read + one.work.bytes_written),
+            one.work.products[kind] / one.time_us * 1e6,
+            f"{one.layer}: {one.work.products[kind] / one.time_us / 1e3:.0f} G/s, "
+            f"held by {one.work.level}",
         )
         for one in results
     ]
@@ -101,7 +102,10 @@ def _roofline(machine: Mapping[str, Any], results: Sequence[Result]) -> list[str
 
 def _over_limit(results: Sequence[Result]) -> list[str]:
     rows = [(one.layer, [_limit_bar(one)]) for one in results]
-    said = "Against the larger of arithmetic time and bytes time at the rates measured beside the layer."
+    said = (
+        "Against the larger of arithmetic time, of the fastest family of kernels, and bytes time, at the "
+        "rates measured beside the layer."
+    )
     return _section("Time over limit", said, bars(rows, "limit"))
 
 

@@ -128,17 +128,19 @@ def cores_in_words(machine: dict[str, Any], results: list[Result]) -> str:
 
 def peers_in_words(results: list[Result]) -> list[str]:
     """The fastest peer of each precision, its time, and ours over it."""
-    lines: list[str] = []
+    measured = {peer.precision for one in results for peer in one.peers}
+    names = [precision for precision in peers.PRECISIONS if precision in measured]
+    if not names:
+        return []
+    heads = [f"{f'fastest {name}':>16}{'us':>10}{'ours /':>9}" for name in names]
+    lines = [f"{'layer':10}{'us':>10}{''.join(heads)}"]
     for one in results:
-        fastest = [one.fastest_peer(precision) for precision in ("f32", "i8")]
+        fastest = map(one.fastest_peer, names)
         cells = [
             f"{peer.system:>16}{peer.time_us:10.1f}{one.time_us / peer.time_us:9.3f}"
-            for peer in fastest
             if peer is not None
+            else f"{'':35}"
+            for peer in fastest
         ]
-        if cells:
-            lines.append(f"{one.layer:10}{one.time_us:10.1f}{''.join(cells)}")
-    if not lines:
-        return []
-    heads = [f"{f'fastest {name}':>16}{'us':>10}{'ours /':>9}" for name in ("f32", "i8")]
-    return [f"{'layer':10}{'us':>10}{''.join(heads)}", *lines]
+        lines.append(f"{one.layer:10}{one.time_us:10.1f}{''.join(cells)}".rstrip())
+    return lines

@@ -127,6 +127,7 @@ class TestResults:
             "output",
             "window",
             "limited_by",
+            "family",
             "work",
             "peers",
         ]

@@ -33,7 +33,8 @@ def result(name: str, time: float, window: int, *peers: PeerTime) -> Result:
         output="i32",
         window=window,
         limited_by="binary",
-        work=Work("binary", 1_000_000, 5_000, 10_000, "L1"),
+        family="binary",
+        work=Work({"binary": 1_000_000}, 5_000, 10_000, "L1"),
         peers=peers,
     )
 
