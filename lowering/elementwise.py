@@ -28,9 +28,9 @@ from lowbit_dialect.ops.elementwise import (
 )
 from lowbit_dialect.reference import clamp_bounds
 from lowering.epilogue import Epilogue, Place, is_float
-from lowering.rounding import floor, round_even, round_to
+from lowering.rounding import floor, round_to, to_integer
 from microkernels.address import move
-from microkernels.llvm_ops import mangled, vector
+from microkernels.llvm_ops import vector
 
 UNROLLED_STEPS = 15
 """Thresholds up to which the comparisons are unrolled; an 8-bit quantiser loops over its 255."""
@@ -100,9 +100,8 @@ def requantize(at: Epilogue, op: RequantizeOp, x: SSAValue, place: Place) -> SSA
         real = emit.binary("fadd", real, at.row(op.bias, place))
     if op.output_element == f32:
         return real
-    low, high = clamp_bounds(op.output_element)
-    clamped = _clamp(at, real, low, high)
-    return _to_integer(at, round_even(emit, at.target, clamped))
+    bounds = clamp_bounds(op.output_element)
+    return to_integer(emit, _clamp(at, real, *bounds), bounds)
 
 
 def quantize(at: Epilogue, op: QuantizeOp, x: SSAValue, place: Place) -> SSAValue:
@@ -114,14 +113,17 @@ def quantize(at: Epilogue, op: QuantizeOp, x: SSAValue, place: Place) -> SSAValu
         half = code.maximum // 2 + 1
         whole = floor(emit, at.target, scaled)
         low = floor(emit, at.target, emit.binary("fmul", whole, _float(at, 0.5)))
-        code_value = _to_integer(at, _clamp(at, low, -half, half - 1))
+        ends = -half, half - 1
+        code_value = to_integer(emit, _clamp(at, low, *ends), ends)
         doubled = emit.binary("add", code_value, code_value)
         return emit.binary("add", doubled, emit.constant(1, doubled.type))
     zero = op.zero_point.value.data
     if zero:
         scaled = emit.binary("fadd", scaled, _float(at, zero))
-    clamped = _clamp(at, scaled, *op.bounds)
-    rounded = _to_integer(at, round_to(emit, at.target, clamped, op.rounding.data))
+    rounded, mode = _clamp(at, scaled, *op.bounds), op.rounding.data
+    if mode != "half_even":
+        rounded = round_to(emit, at.target, rounded, mode)
+    rounded = to_integer(emit, rounded, op.bounds)
     return emit.binary("sub", rounded, emit.constant(zero, rounded.type)) if zero else rounded
 
 
@@ -169,13 +171,6 @@ def _float(at: Epilogue, value: float) -> SSAValue:
 def _clamp(at: Epilogue, x: SSAValue, low: int, high: int) -> SSAValue:
     raised = at.emit.intrinsic("maxnum", x, _float(at, low))
     return at.emit.intrinsic("minnum", raised, _float(at, high))
-
-
-def _to_integer(at: Epilogue, x: SSAValue) -> SSAValue:
-    """A float that is an integer in i32's range, as i32."""
-    type = vector(at.lanes, i32)
-    name = f"llvm.fptosi.sat.{mangled(type)}.{mangled(x.type)}"
-    return at.emit.call(name, [x], type)
 
 
 def number_of(bound: Attribute) -> float:

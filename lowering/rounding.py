@@ -1,7 +1,8 @@
-"""Rounding of f32 without calls into a library.
+"""Rounding of f32, to f32 or to i32, without calls into a library.
 
 SSE4.1 rounds in one instruction. Below it, adding and subtracting 2^23 with the sign of x rounds |x| < 2^23
-half to even (the sum has no bits below 1), and every larger float is an integer already.
+half to even (the sum has no bits below 1), and every larger float is an integer already. Adding 3 * 2^22 to
+|x| <= 2^22 leaves x in the low bits of the sum. LLVM's `fptosi.sat` on vectors is a branch for each lane.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_ops import lanes_of, mangled, vector
 from microkernels.target import Target
 
 INTEGERS_FROM = float(2**23)
+BIASED_TO = 2**22
+"""What |x| is at most whose sum with `BIAS` has x in its low bits."""
+BIAS, BIAS_BITS = 3.0 * 2**22, 0x4B400000
+"""A float and its bits."""
 
 
 def round_even(emit: Emitter, target: Target, x: SSAValue) -> SSAValue:
@@ -28,6 +33,16 @@ def round_even(emit: Emitter, target: Target, x: SSAValue) -> SSAValue:
     return emit.intrinsic("copysign", kept, x)
 
 
+def to_integer(emit: Emitter, x: SSAValue, bounds: tuple[int, int]) -> SSAValue:
+    """A float within bounds that i32 holds, and no NaN, as i32; rounds half to even."""
+    type = vector(lanes_of(x.type), i32)
+    if max(map(abs, bounds)) > BIASED_TO:
+        # `cvtps2dq` of x86 and two instructions of AArch64; elsewhere it may be a call for each lane.
+        return emit.call(f"llvm.lrint.{mangled(type)}.{mangled(x.type)}", [x], type)
+    biased = emit.binary("fadd", x, emit.constant(BIAS, x.type))
+    return emit.binary("sub", emit.bitcast(biased, type), emit.constant(BIAS_BITS, type))
+
+
 def floor(emit: Emitter, target: Target, x: SSAValue) -> SSAValue:
     """Round towards minus infinity."""
     if target.has("sse4.1"):
@@ -38,10 +53,8 @@ def floor(emit: Emitter, target: Target, x: SSAValue) -> SSAValue:
 
 
 def round_to(emit: Emitter, target: Target, x: SSAValue, mode: str) -> SSAValue:
-    """Round by a mode of `lowbit.quantize`; `up` and `half_up` go away from zero."""
+    """Round by a mode of `lowbit.quantize` but `half_even`; `up` and `half_up` go away from zero."""
     zero = emit.constant(0.0, x.type)
-    if mode == "half_even":
-        return round_even(emit, target, x)
     if mode == "floor":
         return floor(emit, target, x)
     if mode == "ceil":
