@@ -24,7 +24,8 @@ from lowbit.signature import inputs_of, shaped
 from lowbit.suites import ConvLayer, Layer, program_of
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.linear import Contraction, LinearOp
+from lowbit_dialect.ops.contraction import Contraction
+from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage
 from microkernels.choice import find_kernel

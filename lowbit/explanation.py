@@ -19,7 +19,6 @@ from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.ranges import accumulator_range, bound_by_type
 from lowbit_dialect.schedule import Schedule
 
 _LONG = re.compile(r'dense<(?:"0x[0-9A-Fa-f]{64,}"|\[[^>]{200,}\])>')
@@ -134,11 +133,9 @@ def describe_range(op: LinearOp) -> str:
     work = op.contraction
     if isinstance(work.activation, Float32Type):
         return f"f32 sums of {work.depth} products"
-    known = accumulator_range(op)
-    if known is None:
-        low, high = bound_by_type(op)
-        return f"{low}..{high} from the types ({work.depth} products)"
-    return f"{int(known[0].min())}..{int(known[1].max())} from the weights ({work.depth} products)"
+    low, high = op.sums
+    source = "types" if op.range is None else "weights"
+    return f"{low}..{high} from the {source} ({work.depth} products)"
 
 
 def why_alone(op: ElementwiseOp) -> str:

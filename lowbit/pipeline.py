@@ -10,7 +10,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
 from lowbit.registry import context
-from lowbit.source import verify
+from lowbit.source import state_ranges, verify
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 
@@ -76,6 +76,7 @@ def lower(
     """
     check_stage(until)
     result = module.clone()
+    state_ranges(result)
     verify(result)
     apply_schedule(result, schedule)
     for stage in STAGES[: STAGES.index(until) + 1]:

@@ -29,6 +29,7 @@ from lowbit.source import parse_source, verify
 from lowbit_dialect.layout import Array, Layout, with_layout
 from lowbit_dialect.ops.common import check_layout
 from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ranges import admit
 
 CONSTANT = "lowbit.constant"
 
@@ -135,6 +136,7 @@ class Program(Builder):
             for index, operand in enumerate(operands):
                 instance(f"operand {index}", operand, SSAValue)
             op = make()
+            admit(op)
             op.verify()
         except (
             VerifyException,

@@ -13,6 +13,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span
 
 from lowbit.errors import place_of
+from lowbit_dialect.ranges import admit
 
 # Groups that never give back what they matched: linear in the length of the text.
 _TRAPS = re.compile(
@@ -52,13 +53,21 @@ class SourceParser(Parser):
     def parse_module(self, allow_implicit_module: bool = True) -> ModuleOp:
         """Parse the whole input; what an attribute or type refuses is an error at its line."""
         try:
-            return super().parse_module(allow_implicit_module)
+            module = super().parse_module(allow_implicit_module)
         except ParseError:
             raise
         except KeyError as error:  # all that xDSL says of a label that stands twice
             self.raise_error(f"block ^{error.args[0]} is declared twice")
         except (VerifyException, ValueError, NotImplementedError) as error:
             self.raise_error(str(error) or type(error).__name__)
+        state_ranges(module)
+        return module
+
+
+def state_ranges(module: ModuleOp) -> None:
+    """State the range of each op that needs it to be valid, from its weights."""
+    for op in module.walk():
+        admit(op)
 
 
 def parse_source(source: str | bytes, name: str, context: Context) -> ModuleOp:

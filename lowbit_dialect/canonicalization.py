@@ -29,6 +29,18 @@ from lowbit_dialect.ops.layout import (
     UnpackOp,
     convert_layout,
 )
+from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
+from lowbit_dialect.ranges import proven_range
+
+
+class ProveRangePattern(RewritePattern):
+    """State the range of sums that constant weights prove, in place of what was promised."""
+
+    @op_type_rewrite_pattern
+    def match_and_rewrite(self, op: Conv2dOp | DenseOp, rewriter: PatternRewriter) -> None:
+        if op.result is not None and op.range != (proven := proven_range(op)):
+            op.range = proven
+            rewriter.notify_op_modified(op)
 
 
 class ConvertConstantPattern(RewritePattern):

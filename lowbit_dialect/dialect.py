@@ -11,6 +11,7 @@ from xdsl.ir import Dialect
 
 from lowbit_dialect.codes import IntType, OddType, TernaryType, UIntType
 from lowbit_dialect.layout import LayoutAttr
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     BatchNormOp,
@@ -31,7 +32,7 @@ from lowbit_dialect.ops.layout import (
     TransposeOp,
     UnpackOp,
 )
-from lowbit_dialect.ops.linear import Conv2dOp, CorrectionsOp, DenseOp
+from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
 from lowbit_dialect.schedule import ScheduleAttr

@@ -1,19 +1,25 @@
-"""Ranges of accumulators, from the types of the operands and from weights where they are known.
+"""Ranges of sums of products that constant weights prove, written on the ops.
 
-They are ranges of the sum of products: explicit `corrections` may move it anywhere.
+    %y = lowbit.dense %x, %w : tensor<1x3x!lowbit.uint<2>>, tensor<3x1x!lowbit.ternary> -> ...
+    ->  %y = lowbit.dense %x, %w {range = array<i64: -3, 6>} : ...   for weights of [1, 1, -1]
+
+They are ranges of the sum alone: explicit `corrections` may move it anywhere.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.dialects.builtin import Float32Type
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import DenseArrayBase, Float32Type, IntegerType
+from xdsl.ir import Operation, SSAValue
+from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.common import value_range
+from lowbit_dialect.ops.common import ints, value_range
+from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp
 from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.linear_checks import MayWrap
 
 Bounds = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -26,29 +32,39 @@ def constant_of(value: SSAValue) -> Array | None:
     return owner.array() if isinstance(owner, ConstantOp) else None
 
 
-def accumulator_range(op: LinearOp) -> Bounds | None:
-    """Smallest and largest accumulator of each output channel; None unless the weights are known.
+def accumulator_range(work: Contraction, weights: SSAValue) -> Bounds | None:
+    """Smallest and largest sum of each output channel; None unless the weights are known integers.
 
-    Every partial sum over a subset of the taps lies inside as well when 0 is in range, as it is after the
-    corrections: each bound sums the extreme of every product on its own.
+    Every partial sum over a subset of the taps lies inside as well, since 0 is in the range of every
+    activation or between its ends: each bound sums the extreme of every product on its own.
     """
-    work = op.contraction
-    weights = constant_of(op.weights)
-    if weights is None or isinstance(work.activation, Float32Type):
+    values = constant_of(weights)
+    if values is None or isinstance(work.activation, Float32Type):
         return None
-    low, high = value_range(work.activation)
-    low, high = min(low, work.pad_value), max(high, work.pad_value)
-    axes = tuple(axis for axis in work.weight_axes if axis != work.weight_axes[-1])
-    positive = np.maximum(weights, 0).sum(axis=axes, dtype=np.int64)
-    negative = np.minimum(weights, 0).sum(axis=axes, dtype=np.int64)
+    low, high = value_range(work.activation)  # a pad value lies inside as well
+    axes = work.weight_axes[:-1]
+    positive = np.maximum(values, 0).sum(axis=axes, dtype=np.int64)
+    negative = np.minimum(values, 0).sum(axis=axes, dtype=np.int64)
     return low * positive + high * negative, high * positive + low * negative
 
 
-def bound_by_type(op: LinearOp) -> tuple[int, int]:
-    """Smallest and largest accumulator from the operand types alone."""
-    work = op.contraction
-    low, high = value_range(work.activation)
-    low, high = min(low, work.pad_value), max(high, work.pad_value)
-    bottom, top = value_range(work.weight)
-    products = [x * w for x in (low, high) for w in (bottom, top)]
-    return work.depth * min(products), work.depth * max(products)
+def proven_range(op: LinearOp) -> DenseArrayBase[IntegerType] | None:
+    """What the property `range` of a valid op on tensors is; None unless its weights are known integers."""
+    bounds = accumulator_range(op.contraction, op.weights)
+    return None if bounds is None else ints((int(bounds[0].min()), int(bounds[1].max())))
+
+
+def admit(op: Operation) -> None:
+    """State the range of an op that comes in without one, and needs it to be valid.
+
+    Verifiers do not look through other ops: the types of the operands may let a sum wrap that the weights
+    do not. An op that is wrong in another way is left to its verifier.
+    """
+    if not isinstance(op, LinearOp) or op.range is not None:
+        return
+    try:
+        op.verify_()
+    except MayWrap:
+        op.range = proven_range(op)
+    except VerifyException:
+        return

@@ -9,8 +9,10 @@ import numpy as np
 from lowbit_dialect.algebra import OFFSET, PairAlgebra, inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, storage_dtype
+from lowbit_dialect.ops.contraction import Contraction
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import ElementwiseOp
-from lowbit_dialect.ops.linear import Contraction, CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.reference_elementwise import Values, apply_step
 

@@ -19,8 +19,8 @@ from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.geometry import WindowAxis
 from lowbit_dialect.layout import storage_bytes
 from lowbit_dialect.ops.common import array, shaped
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
-from lowbit_dialect.ops.linear import CorrectionsOp
 from lowering.borders import tap_bounds
 from lowering.elements import (
     Element,

@@ -20,9 +20,10 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from lowbit_dialect.layout import Layout, layout_of, with_layout
 from lowbit_dialect.ops.common import element_of, shaped, tensor_of
+from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
-from lowbit_dialect.ops.linear import Contraction, LinearOp
+from lowbit_dialect.ops.linear import LinearOp
 from lowering.rebuild import rebuild
 from lowering.runs import line_pixels, runs_of
 from lowering.stored import Storage, fold, rows_of

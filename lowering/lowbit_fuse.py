@@ -34,7 +34,7 @@ from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, QuantizeOp, Thr
 from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
-from lowbit_dialect.ranges import accumulator_range, bound_by_type
+from lowbit_dialect.ranges import accumulator_range
 from lowbit_dialect.reference import evaluate_elementwise
 from lowering.inputs import block_of
 from lowering.rebuild import rebuild
@@ -206,11 +206,11 @@ def replace_by_thresholds(producer: LinearOp, bounds: tuple[Array, Array]) -> No
 
 def bounds_of(op: LinearOp) -> tuple[Array, Array]:
     """Smallest and largest accumulator of each output channel: any i32 where corrections are given."""
-    given, known = op.corrections is not None, accumulator_range(op)
+    given, work = op.corrections is not None, op.contraction
+    known = accumulator_range(work, op.weights)
     if known is not None and not given:
         return known
-    work = op.contraction
-    low, high = (INT32.min, INT32.max) if given else bound_by_type(op)
+    low, high = (INT32.min, INT32.max) if given else work.bound
     channels = work.groups * work.outputs
     return np.full(channels, low, np.int64), np.full(channels, high, np.int64)
 

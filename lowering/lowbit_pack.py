@@ -27,6 +27,8 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.layout import Layout, layout_of, with_layout
 from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
+from lowbit_dialect.ops.contraction import Contraction
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, ThresholdOp
 from lowbit_dialect.ops.layout import (
     ConstantOp,
@@ -35,12 +37,7 @@ from lowbit_dialect.ops.layout import (
     ReshapeOp,
     TransposeOp,
 )
-from lowbit_dialect.ops.linear import (
-    Contraction,
-    CorrectionsOp,
-    LinearOp,
-    accumulator_bound,
-)
+from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.quantizers import FURTHEST
 from lowbit_dialect.schedule import ScheduleAttr
@@ -97,7 +94,7 @@ class Packer(Storage):
     def _correct(self, op: LinearOp, weights: SSAValue, table: Layout, products: str) -> LinearOp:
         """Add the `corrections` operand, computed from unpacked weights and stored as `table`."""
         source = self.stored(weights, None) if layout_of(shaped(weights)) else weights
-        new = CorrectionsOp.of(op, source, products)
+        new = CorrectionsOp.of(op.contraction, source, products)
         folded = fold(new)
         if folded is not new:
             new.erase()  # or the unpacked weights would stay, for a use that is in no block
@@ -190,7 +187,7 @@ def _bound(op: LinearOp) -> None:
     if added is None:
         return
     owner = final.thresholds.owner
-    reach = max(map(abs, accumulator_bound(op, op.contraction))) + largest(added)
+    reach = max(map(abs, op.sums)) + largest(added)
     if isinstance(owner, ConstantOp) and reach < FURTHEST:
         table = np.clip(owner.array(), -FURTHEST, FURTHEST)
         moved = ConstantOp.of(table, shaped(owner.result).element_type)

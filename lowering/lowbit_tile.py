@@ -27,10 +27,11 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import element_of, output_type, shape_of, shaped, spatial_axes
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
-from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.schedule import Schedule

@@ -19,9 +19,9 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
-from lowbit_dialect.ops.linear import CorrectionsOp
 
 CONSTANT = "lowbit.constant"
 PACKED = "lowbit.packed"

@@ -14,8 +14,8 @@ from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import Layout, Term, layout_of, storage_of
 from lowbit_dialect.ops.common import array, element_of, shape_of, shaped
+from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.elementwise import ElementwiseOp
-from lowbit_dialect.ops.linear import Contraction
 from lowbit_dialect.ops.tile import TileOp
 from lowbit_dialect.schedule import Schedule
 from lowering.stored import plain

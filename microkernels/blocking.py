@@ -16,7 +16,7 @@ from xdsl.ir import Attribute
 
 from lowbit_dialect.algebra import ONE_SUM, Sum, pair_sums
 from lowbit_dialect.layout import PLANES, Layout, LayoutAttr, storage_bytes
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.schedule import LARGEST, Schedule
 from microkernels.interface import Microkernel
 from microkernels.target import Target

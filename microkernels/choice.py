@@ -15,7 +15,8 @@ from xdsl.ir import Attribute
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, layout_of
 from lowbit_dialect.ops.common import shaped
-from lowbit_dialect.ops.linear import Contraction, LinearOp
+from lowbit_dialect.ops.contraction import Contraction
+from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from microkernels.blocking import blocked, strip_rows, too_large
 from microkernels.depthwise import depthwise_kernels

@@ -28,7 +28,7 @@ from lowbit_dialect.algebra import OFFSET
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, supports
 from microkernels.intrinsics import add_dots, multiply_add_bytes, sum_words

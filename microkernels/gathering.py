@@ -6,7 +6,7 @@ Issue slots of one output pixel, as kernels state them for an output, fitted to 
 from __future__ import annotations
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from microkernels.interface import Microkernel
 
 RUN = 6.0

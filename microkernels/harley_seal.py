@@ -30,7 +30,7 @@ from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow, Values, Word
 from microkernels.intrinsics import sum_bytes, sum_words, ternary

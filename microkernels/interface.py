@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.layout import Layout, Term
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.target import Target
 

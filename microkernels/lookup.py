@@ -33,7 +33,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import (
     Microkernel,

@@ -25,7 +25,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow, Values, block_terms
 from microkernels.intrinsics import multiply_add_words

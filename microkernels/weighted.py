@@ -20,7 +20,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.algebra import PairAlgebra
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.ops.linear import Contraction
+from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Values, Word, supports
 from microkernels.intrinsics import add_dots

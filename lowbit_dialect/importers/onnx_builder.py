@@ -17,6 +17,7 @@ from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import shape_of
 from lowbit_dialect.ops.elementwise import AddOp, RequantizeOp
 from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, TransposeOp
+from lowbit_dialect.ranges import admit
 
 
 def identifier(name: str) -> str:
@@ -95,6 +96,7 @@ class Builder:
 
     def emit(self, node: Node, op: Operation, name: str | None = None) -> SSAValue:
         """Append an op, verified, and return its result, named after the node's output."""
+        admit(op)
         try:
             op.verify()
         except VerifyException as error:

@@ -172,7 +172,7 @@ def subtract_zero(b: Builder, node: Node, zero: int, value: SSAValue, weights: A
     op = value.owner
     assert isinstance(op, LinearOp)
     correction = -zero * weights.reshape(-1, weights.shape[-1]).astype(np.int64).sum(axis=0)
-    bounds = accumulator_range(op)
+    bounds = accumulator_range(op.contraction, op.weights)
     assert bounds is not None
     reach = max(abs(int(v)) for table in bounds for v in (table.min(), table.max()))
     if reach + int(np.abs(correction).max()) > I32_MAX:

@@ -65,6 +65,13 @@ class Contraction:
         return self.batch * taps * self.inputs * self.outputs * self.groups
 
     @property
+    def bound(self) -> tuple[int, int]:
+        """Smallest and largest sum that the types of integer operands allow; 0 lies between them."""
+        ends = value_range(self.activation)  # a pad value lies inside as well
+        products = [x * w for x in ends for w in value_range(self.weight)]
+        return self.depth * min(0, *products), self.depth * max(0, *products)
+
+    @property
     def bitserial(self) -> bool:
         """Whether both operands are codes."""
         return isinstance(self.activation, CodeType) and isinstance(self.weight, CodeType)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from xdsl.dialects.builtin import (
     IntegerAttr,
     StringAttr,
@@ -45,9 +43,6 @@ from lowbit_dialect.ops.contraction import (
 from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 
-if TYPE_CHECKING:
-    from lowbit_dialect.ops.linear import LinearOp
-
 
 @irdl_op_definition
 class CorrectionsOp(IRDLOperation):
@@ -86,9 +81,8 @@ class CorrectionsOp(IRDLOperation):
     )
 
     @classmethod
-    def of(cls, op: LinearOp, weights: SSAValue, products: str = "popcount") -> CorrectionsOp:
-        """The corrections of `op`, whose weights (in any layout) are `weights`."""
-        work = op.contraction
+    def of(cls, work: Contraction, weights: SSAValue, products: str = "popcount") -> CorrectionsOp:
+        """The corrections of an op with the numbers `work` and these weights, in any layout."""
         rows, columns = work.window.rows, work.window.columns
         return cls.build(
             operands=[weights, None],

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (
+    Float32Type,
     IntegerAttr,
     StringAttr,
     TensorType,
     i32,
     i64,
 )
+from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
@@ -27,6 +29,7 @@ from xdsl.irdl import (
     region_def,
     traits_def,
 )
+from xdsl.pattern_rewriter import RewritePattern
 from xdsl.traits import NoTerminator
 
 from lowbit_dialect.geometry import Window
@@ -46,34 +49,27 @@ from lowbit_dialect.ops.common import (
 from lowbit_dialect.ops.contraction import (
     PRODUCTS,
     Contraction,
-    correction_shape,
     verify_corrections,
     verify_operands,
     verify_pad,
 )
-from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.effects import WritesOuts
-from lowbit_dialect.ops.linear_checks import accumulator_bound, verify_accumulator, verify_epilogue
+from lowbit_dialect.ops.linear_checks import (
+    verify_accumulator,
+    verify_epilogue,
+    verify_range,
+    verify_sums,
+)
 from lowbit_dialect.ops.properties import RESULT, Fits, integer, integers, one_of
 from lowbit_dialect.schedule import ScheduleAttr
 
-__all__ = [
-    "PRODUCTS",
-    "Contraction",
-    "Conv2dOp",
-    "CorrectionsOp",
-    "DenseOp",
-    "LinearOp",
-    "accumulator_bound",
-    "correction_shape",
-    "verify_accumulator",
-    "verify_epilogue",
-    "verify_operands",
-]
 
+class LinearOp(IRDLOperation, HasCanonicalizationPatternsInterface, ABC):
+    """What `conv2d` and `dense` share: operands, epilogue, the range of the accumulator.
 
-class LinearOp(IRDLOperation, ABC):
-    """What `conv2d` and `dense` share: operands, epilogue, the bound on the accumulator."""
+    Every sum of some of the products of an output lies in `range`, which canonicalisation proves from
+    constant weights (`lowbit_dialect.ranges`); without it, in what the operand types allow.
+    """
 
     FORM: ClassVar[str] = (
         "$input `,` $weights (`corrections` `(` $corrections^ `:` type($corrections) `)`)? "
@@ -89,6 +85,7 @@ class LinearOp(IRDLOperation, ABC):
     epilogue = region_def()
     schedule = opt_prop_def(Fits(ScheduleAttr, "schedule is a #lowbit.schedule"))
     products = prop_def(one_of("products", PRODUCTS), default_value=StringAttr("popcount"))
+    range = opt_prop_def(integers("range", 2))
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     traits = traits_def(NoTerminator(), WritesOuts())
 
@@ -108,18 +105,32 @@ class LinearOp(IRDLOperation, ABC):
             return self.epilogue.block.args[0].type
         return output_type(self).element_type
 
+    @property
+    def sums(self) -> tuple[int, int]:
+        """Smallest and largest sum of some products: the stated range, or the bound of the types."""
+        if self.range is None:
+            return self.contraction.bound
+        low, high = array(self.range, ())
+        return low, high
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        from lowbit_dialect.canonicalization import ProveRangePattern
+
+        return (ProveRangePattern(),)
+
     def verify_linear(self) -> None:
         """Verify what `conv2d` and `dense` have in common."""
         work = self.contraction
         verify_operands(work.activation, work.weight)
-        if self.epilogue.blocks:
-            verify_epilogue(self)
-        verify_accumulator(self, work)
         expect(
             tuple(output_type(self).get_shape()) == self.output_shape(),
             f"computes a shape of {'x'.join(map(str, self.output_shape()))}, but its result is "
             f"{output_type(self)}",
         )
+        if self.epilogue.blocks:
+            verify_epilogue(self.epilogue, work, output_type(self))
+        verify_accumulator(work, self.accumulator)
         if self.corrections is not None:
             expect(
                 work.bitserial or self.products.data != "popcount",
@@ -127,6 +138,10 @@ class LinearOp(IRDLOperation, ABC):
             )
             expect(self.accumulator == i32, f"corrections add to i32, not {self.accumulator}")
             verify_corrections(work, shaped(self.corrections))
+        if self.range is not None:
+            verify_range(work, *self.sums)
+        if not isinstance(work.activation, Float32Type):
+            verify_sums(work, self.accumulator, *self.sums)
 
 
 @irdl_op_definition

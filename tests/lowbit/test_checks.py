@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,20 @@ def test_check_takes_arrays() -> None:
     program = lowbit.dense((1, 3), (3, 2), "uint1", "uint1")
     arrays = [np.ones((1, 3), np.uint8), np.ones((3, 2), np.uint8)]
     assert lowbit.check(program, examples=[arrays]).values == 2
+
+
+def test_a_sum_that_fits_thanks_to_its_weights() -> None:
+    """The bound of the types, 576 * 2^15 * 2^7, leaves i32; with these weights every sum stays inside."""
+    program = lowbit.Program()
+    weights = np.random.default_rng(0).integers(-3, 4, (3, 3, 64, 3)).astype(np.int8)
+    y = program.conv2d(program.input((1, 4, 4, 64), "i16"), program.constant(weights, "i8"))
+    program.output(y)
+    stated = str(program)
+    bare = re.sub(r" \{range = [^}]*\}", "", stated)
+    assert bare != stated == str(lowbit.parse(bare))
+    lowbit.check(lowbit.parse(bare), 2)
+    with pytest.raises(ValueError, match="can wrap in i32"):
+        program.conv2d(program.arguments[0], program.input((3, 3, 64, 3), "i8", constant=True))
 
 
 @pytest.mark.parametrize("examples", [0, -1, []])

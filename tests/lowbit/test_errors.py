@@ -80,7 +80,8 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: lowbit.dense((2, 70000), (70000, 2), "uint8", "uint8"),
-        "'lowbit.dense': the sum of 70000 products lies in -4551750000..4551750000, which can wrap in i32",
+        "'lowbit.dense': the sum of 70000 products lies in 0..4551750000, which can wrap in i32: sum in "
+        "i64, or state in `range` what constant weights allow",
     ),
     (
         lambda: lowbit.dense((2, 3), (3, 2), "uint1", "odd1", weights=np.zeros((3, 2), int)),

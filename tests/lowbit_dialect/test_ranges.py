@@ -18,7 +18,7 @@ from lowbit_dialect.layout import Array, Layout, LayoutAttr
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.layout import BitpackOp, ConstantOp
 from lowbit_dialect.ops.linear import DenseOp, LinearOp
-from lowbit_dialect.ranges import accumulator_range, bound_by_type
+from lowbit_dialect.ranges import accumulator_range, admit, proven_range
 from lowbit_dialect.reference import run
 
 LIMIT = 2**31 - 1
@@ -40,10 +40,12 @@ def test_no_accumulator_leaves_its_range(case: LinearCase):
     x, w = case.arrays()
     module, op = with_constant_weights(case, w)
     module.verify()
+    op.range = proven_range(op)
+    module.verify()
     (y,) = run(module, x)
     channel = 1 if case.op == "conv2d" and case.format == "nchw" else y.ndim - 1
     sums = np.moveaxis(y, channel, -1).reshape(-1, case.outputs).astype(np.int64)
-    known, (low, high) = accumulator_range(op), bound_by_type(op)
+    known, (low, high) = accumulator_range(op.contraction, op.weights), op.contraction.bound
     assert known is not None
     assert np.all(known[0] <= sums) and np.all(sums <= known[1])
     assert low <= known[0].min() and known[1].max() <= high
@@ -56,7 +58,7 @@ def test_the_range_of_known_weights_is_attained(activation: str):
         case = LinearCase("dense", activation, weight, height=2, channels=9, outputs=3)
         w = fill("random", case.weight_shape, element(weight), 7)
         module, op = with_constant_weights(case, w)
-        known = accumulator_range(op)
+        known = accumulator_range(op.contraction, op.weights)
         assert known is not None
         for channel in range(3):
             column = w[:, channel] > 0
@@ -73,7 +75,7 @@ def test_a_pad_value_widens_the_range():
     case = LinearCase("conv2d", "odd1", "uint1", width=2, kernel=(1, 2), padding=(0, 1, 0, 0))
     weights = np.ones((1, 2, 1, 1), np.uint8)
     _, op = with_constant_weights(replace(case, activation="uint2", pad_value=3), weights)
-    known = accumulator_range(op)
+    known = accumulator_range(op.contraction, op.weights)
     assert known is not None and (known[0].item(), known[1].item()) == (0, 6)
 
 
@@ -83,7 +85,7 @@ def test_constants_are_seen_through_layouts():
     layout = LayoutAttr(Layout.of("d1, planes, d0 by 8", 8))
     packed = BitpackOp(w, TensorType(UIntType(1), (8, 4), layout))
     op = DenseOp(Block(arg_types=[x]).args[0], packed, TensorType(i32, (1, 4)))
-    known = accumulator_range(op)
+    known = accumulator_range(op.contraction, op.weights)
     assert known is not None and known[1].tolist() == [8, 8, 8, 8]
 
 
@@ -98,7 +100,9 @@ def dense(
     x, w = TensorType(activation, (1, depth)), TensorType(weight, (depth, 1))
     block = Block(arg_types=[x, w])
     held = block.args[1] if values is None else ConstantOp.of(values.reshape(depth, 1), weight)
-    DenseOp(block.args[0], held, TensorType(sums, (1, 1))).verify()
+    op = DenseOp(block.args[0], held, TensorType(sums, (1, 1)))
+    admit(op)
+    op.verify()
 
 
 BOUNDARIES = [

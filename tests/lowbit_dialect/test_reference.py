@@ -23,8 +23,9 @@ from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
-from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.reference import evaluate_op, run
 
 
@@ -63,7 +64,7 @@ def corrected(case: LinearCase, products: str = "popcount") -> ModuleOp:
     """The program of a case that sums popcounts, or products inside the image, and corrects them."""
     module = program_for(case)
     (plain,) = (op for op in module.walk() if isinstance(op, LinearOp))
-    terms = CorrectionsOp.of(plain, plain.weights, products)
+    terms = CorrectionsOp.of(plain.contraction, plain.weights, products)
     op = linear_op(case, plain.input, plain.weights, terms.results[0])
     op.properties["products"] = StringAttr(products)
     Rewriter.replace_op(plain, [terms, op])

@@ -12,6 +12,7 @@ from xdsl.passes import ModulePass
 
 from lowbit.pipeline import STAGES, passes
 from lowbit.registry import context
+from lowbit.source import state_ranges
 from lowbit_dialect.codes import parse_code
 from lowbit_dialect.ops.elementwise import (
     AddOp,
@@ -73,6 +74,17 @@ def dense() -> ModuleOp:
     return net.module(a, b)
 
 
+def bounded() -> ModuleOp:
+    """A sum that fits i32 thanks to its weights alone, and one over gathered windows."""
+    net, random = Net(), np.random.default_rng(0)
+    values = random.integers(-3, 4, (3, 3, 64, 5)).astype(np.int8)
+    y = net.conv2d(net.input((1, 3, 3, 64), "i16"), net.constant(values, "i8"))
+    x, w = net.input((1, 4, 4, 64), "uint2"), net.constant(values, "int3")
+    module = net.module(y, net.conv2d(x, w, schedule=Schedule(algorithm="im2col")))
+    state_ranges(module)
+    return module
+
+
 def epilogues() -> ModuleOp:
     """Every elementwise op, in an epilogue."""
     net = Net()
@@ -125,7 +137,7 @@ def resumes(kept: ModuleOp, pieces: Sequence[Sequence[ModulePass]]) -> None:
     assert {op.name.partition(".")[0] for op in read.body.block.ops} == {"llvm"}
 
 
-PROGRAMS = (conv2d, grouped, gathered, channels_first, dense, epilogues, pools)
+PROGRAMS = (conv2d, grouped, gathered, channels_first, dense, bounded, epilogues, pools)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda make: make.__name__)

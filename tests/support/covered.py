@@ -10,10 +10,11 @@ from xdsl.ir import Attribute, Operation
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import element_of, shape_of, shaped
+from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, TransposeOp
-from lowbit_dialect.ops.linear import CorrectionsOp, LinearOp
+from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.pool import PoolOp
 from microkernels import lanewise
 from microkernels.choice import find_kernel

@@ -131,3 +131,22 @@ func.func @kept(%x: tensor<3x70x!lowbit.uint<4>>, %w: tensor<70x10x!lowbit.int<4
   } : tensor<3x70x!lowbit.uint<4>>, tensor<70x10x!lowbit.int<4>> -> tensor<3x10xf32>
   func.return %0 : tensor<3x10xf32>
 }
+
+// -----
+
+// What constant weights prove of sums stands in for what was promised.
+// CHECK-LABEL: @ranges
+// CHECK: lowbit.dense %x, %w {range = array<i64: -3, 6>}
+// CHECK: lowbit.dense %x, %packed {range = array<i64: -3, 6>}
+// CHECK: lowbit.dense %x, %v : tensor
+// CHECK: lowbit.conv2d %p, %k {range = array<i64: -381, 384>}
+func.func @ranges(%x: tensor<1x3x!lowbit.uint<2>>, %v: tensor<3x1x!lowbit.ternary>, %p: tensor<1x3x3x1xi8>) -> (tensor<1x1xi32>, tensor<1x1xi32>, tensor<1x1xi32>, tensor<1x3x3x2xi32>) {
+  %w = lowbit.constant dense<[[1], [1], [-1]]> : tensor<3x1xi8> -> tensor<3x1x!lowbit.ternary>
+  %0 = lowbit.dense %x, %w {range = array<i64: -1, 1>} : tensor<1x3x!lowbit.uint<2>>, tensor<3x1x!lowbit.ternary> -> tensor<1x1xi32>
+  %packed = lowbit.bitpack %w : tensor<3x1x!lowbit.ternary> -> tensor<3x1x!lowbit.ternary, #lowbit.layout<[d1, planes, d0 by 8], i8>>
+  %1 = lowbit.dense %x, %packed : tensor<1x3x!lowbit.uint<2>>, tensor<3x1x!lowbit.ternary, #lowbit.layout<[d1, planes, d0 by 8], i8>> -> tensor<1x1xi32>
+  %2 = lowbit.dense %x, %v {range = array<i64: -1, 1>} : tensor<1x3x!lowbit.uint<2>>, tensor<3x1x!lowbit.ternary> -> tensor<1x1xi32>
+  %k = lowbit.constant dense<[[[[2, -3]]]]> : tensor<1x1x1x2xi8> -> tensor<1x1x1x2x!lowbit.int<3>>
+  %c = lowbit.conv2d %p, %k : tensor<1x3x3x1xi8>, tensor<1x1x1x2x!lowbit.int<3>> -> tensor<1x3x3x2xi32>
+  func.return %0, %1, %2, %c : tensor<1x1xi32>, tensor<1x1xi32>, tensor<1x1xi32>, tensor<1x3x3x2xi32>
+}

@@ -519,9 +519,49 @@ func.func @dense_depth(%x: tensor<3x71x!lowbit.uint<4>>, %w: tensor<70x10x!lowbi
 
 // -----
 
-// ERROR: the sum of 33026 products lies in -2147515650..2147515650, which can wrap in i32
+// ERROR: the sum of 33026 products lies in 0..2147515650, which can wrap in i32: sum in i64, or state in `range` what constant weights allow
 func.func @dense_wraps(%x: tensor<1x33026x!lowbit.uint<8>>, %w: tensor<33026x1x!lowbit.uint<8>>) {
   %0 = lowbit.dense %x, %w : tensor<1x33026x!lowbit.uint<8>>, tensor<33026x1x!lowbit.uint<8>> -> tensor<1x1xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: the sum of 33026 products lies in 0..2147483648, which can wrap in i32: sum in i64, or state in `range` what constant weights allow
+func.func @stated_range_wraps(%x: tensor<1x33026x!lowbit.uint<8>>, %w: tensor<33026x1x!lowbit.uint<8>>) {
+  %0 = lowbit.dense %x, %w {range = array<i64: 0, 2147483648>} : tensor<1x33026x!lowbit.uint<8>>, tensor<33026x1x!lowbit.uint<8>> -> tensor<1x1xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: range holds 0, the sum of no products, unlike 1..4
+func.func @range_without_zero(%x: tensor<1x4x!lowbit.uint<1>>, %w: tensor<4x1x!lowbit.uint<1>>) {
+  %0 = lowbit.dense %x, %w {range = array<i64: 1, 4>} : tensor<1x4x!lowbit.uint<1>>, tensor<4x1x!lowbit.uint<1>> -> tensor<1x1xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: range -1..4 leaves 0..4, that of the operand types
+func.func @range_beyond_types(%x: tensor<1x4x!lowbit.uint<1>>, %w: tensor<4x1x!lowbit.uint<1>>) {
+  %0 = lowbit.dense %x, %w {range = array<i64: -1, 4>} : tensor<1x4x!lowbit.uint<1>>, tensor<4x1x!lowbit.uint<1>> -> tensor<1x1xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: range has 2 numbers, not array<i64: 4>
+func.func @range_of_one_number(%x: tensor<1x4x!lowbit.uint<1>>, %w: tensor<4x1x!lowbit.uint<1>>) {
+  %0 = lowbit.dense %x, %w {range = array<i64: 4>} : tensor<1x4x!lowbit.uint<1>>, tensor<4x1x!lowbit.uint<1>> -> tensor<1x1xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: range is of sums of integers: leave it out of an op on f32
+func.func @range_of_floats(%x: tensor<1x4xf32>, %w: tensor<4x1xf32>) {
+  %0 = lowbit.dense %x, %w {range = array<i64: 0, 4>} : tensor<1x4xf32>, tensor<4x1xf32> -> tensor<1x1xf32>
   func.return
 }
 

@@ -131,6 +131,8 @@ func.func @corrected(%x: tensor<2x6x4x5x!lowbit.int<4>>, %w: tensor<8x6x2x2x!low
 func.func @dense(%x: tensor<3x70x!lowbit.uint<4>>, %w: tensor<70x10x!lowbit.int<4>>, %s: tensor<1xf32>, %f: tensor<3x70xf32>, %v: tensor<70x10xf32>) -> tensor<3x10xf32> {
   // CHECK-NEXT: lowbit.dense %x, %w : tensor<3x70x!lowbit.uint<4>>, tensor<70x10x!lowbit.int<4>> -> tensor<3x10xi32>
   %0 = lowbit.dense %x, %w : tensor<3x70x!lowbit.uint<4>>, tensor<70x10x!lowbit.int<4>> -> tensor<3x10xi32>
+  // CHECK-NEXT: lowbit.dense %x, %w {range = array<i64: -9, 0>} : tensor<3x70x!lowbit.uint<4>>, tensor<70x10x!lowbit.int<4>> -> tensor<3x10xi32>
+  %ranged = lowbit.dense %x, %w {range = array<i64: -9, 0>} : tensor<3x70x!lowbit.uint<4>>, tensor<70x10x!lowbit.int<4>> -> tensor<3x10xi32>
   // CHECK-NEXT: lowbit.dense %f, %v : tensor<3x70xf32>, tensor<70x10xf32> -> tensor<3x10xf32>
   %1 = lowbit.dense %f, %v : tensor<3x70xf32>, tensor<70x10xf32> -> tensor<3x10xf32>
   // CHECK-NEXT: lowbit.dense %x, %w epilogue {
