@@ -11,6 +11,7 @@ from lowbit.given import instance
 from lowbit.pipeline import check_source, lower
 from lowbit.program import Program
 from lowbit.signature import Signature, arena_bytes, functions_of, signature_of
+from lowbit_dialect.names import title
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.tasks import tasks_of
@@ -91,7 +92,5 @@ def schedules_of(module: ModuleOp) -> list[tuple[str, Schedule]]:
     found: list[tuple[str, Schedule]] = []
     for op in module.walk():
         if isinstance(op, LinearOp) and op.schedule is not None:
-            name = op.result.name_hint if op.result is not None else None
-            kind = op.name.removeprefix("lowbit.")
-            found.append((f"{kind} %{name}" if name else kind, op.schedule.data))
+            found.append((title(op), op.schedule.data))
     return found

@@ -14,6 +14,7 @@ from lowbit.pipeline import STAGES, Stage, lower
 from lowbit.program import Program
 from lowbit.signature import arena_bytes, functions_of
 from lowbit_dialect.layout import layout_of
+from lowbit_dialect.names import title
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
@@ -95,13 +96,6 @@ def stage_text(program: Program, stage: str, target: str, schedule: str | Schedu
 def shorten(text: str) -> str:
     """Leave out the values of long constants."""
     return _LONG.sub("dense<...>", text)
-
-
-def title(op: Operation) -> str:
-    """An op by kind and result: `conv2d %y`."""
-    hint = op.results[0].name_hint if op.results else None
-    kind = op.name.removeprefix("lowbit.")
-    return f"{kind} %{hint}" if hint else kind
 
 
 def _linear(func: Operation) -> list[LinearOp]:

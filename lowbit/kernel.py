@@ -124,7 +124,7 @@ class Kernel:
 
         return emit_assembly(self.code.translated, self.code.target)
 
-    def pack(self, *arrays: Any, **named: Any) -> Packed:
+    def pack(self, /, *arrays: Any, **named: Any) -> Packed:
         """Pack the constant inputs, given in order or by name, once for many calls."""
         self._require_host()
         constants = self.signature.constants
@@ -151,7 +151,7 @@ class Kernel:
         parameters = (str((p.name, p.type)) for p in self.signature.main.parameters)
         return *parameters, self.signature.packing
 
-    def __call__(self, *arrays: Any, **named: Any) -> Any:
+    def __call__(self, /, *arrays: Any, **named: Any) -> Any:
         """Run on decoded values; returns an array, or a tuple of them if the program has several results.
 
         Constant inputs are given as arrays, or all together as one `Packed`. Raises ValueError naming an
@@ -165,7 +165,9 @@ class Kernel:
         decoded = [from_storage(words, type) for words, type in zip(results, function.results)]
         return decoded[0] if len(decoded) == 1 else tuple(decoded)
 
-    def bind(self, *arrays: Any, out: Array | Sequence[Array] | None = None, **named: Any) -> Bound:
+    def bind(
+        self, /, *arrays: Any, out: Array | Sequence[Array] | None = None, **named: Any
+    ) -> Bound:
         """Return the call on these arrays as a function of nothing: no checks, no allocation.
 
         Arrays are used where they lie: C-contiguous, in the dtype of their element, `out` as well. What

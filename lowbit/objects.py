@@ -183,7 +183,8 @@ def _names(function: Function, taken: set[str]) -> list[str]:
     """A C name for each parameter and result, whose macro is none of those `taken`, and then one of them."""
     names: list[str] = []
     for wanted in [*(p.name for p in function.parameters), *function.result_names]:
-        base = name = re.sub(r"[^A-Za-z0-9_]", "_", wanted) or "argument"
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", wanted)
+        base = name = f"_{plain}" if plain[:1].isdigit() else plain or "argument"
         count = 2
         while _macro(function, name) in taken or _is_word(name):
             name, count = f"{base}_{count}", count + 1

@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import (
     UnitAttr,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit.builder import Builder
@@ -27,6 +27,13 @@ from lowbit.given import instance, integers
 from lowbit.registry import context
 from lowbit.source import parse_source, verify
 from lowbit_dialect.layout import Array, Layout, with_layout
+from lowbit_dialect.names import (
+    NAME,
+    argument_names,
+    identifier,
+    name_attribute,
+    result_names,
+)
 from lowbit_dialect.ops.common import check_layout
 from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ranges import admit
@@ -60,7 +67,12 @@ class Program(Builder):
     @property
     def argument_names(self) -> tuple[str, ...]:
         """Name of each input; no two are the same."""
-        return tuple(argument.name_hint or "" for argument in self.arguments)
+        return argument_names(self.func)
+
+    @property
+    def result_names(self) -> tuple[str, ...]:
+        """Name of each result; no two are the same."""
+        return result_names(self.func)
 
     @property
     def constant_names(self) -> tuple[str, ...]:
@@ -88,12 +100,13 @@ class Program(Builder):
     ) -> SSAValue:
         """Add an argument of decoded elements, or stored in a layout.
 
-        `constant` ones are packed ahead of the call. Raises ValueError naming the argument.
+        The name is any text that no other input has. `constant` ones are packed ahead of the call. Raises
+        ValueError naming the argument.
         """
         if layout is not None:
             instance("layout", layout, Layout)
-        if instance("name", name, str) and not SSAValue.is_valid_name(name):
-            raise ValueError(f"'{name}' cannot name an input: use letters, digits and _")
+        if instance("name", name, str) in self.argument_names:
+            raise ValueError(f"there is an input '{name}' already: give this one another name")
         block = self.func.body.block
         type = with_layout(TensorType(parse_element(element), _extents(shape)), layout)
         try:
@@ -102,8 +115,11 @@ class Program(Builder):
             raise ValueError(f"argument '{name or 'x'}': {error}") from error
         marks = [DictionaryAttr(attrs) for attrs in argument_attributes(self.func)]
         value = block.insert_arg(type, len(block.args))
-        value.name_hint = name or "x"
-        marks.append(DictionaryAttr({CONSTANT: UnitAttr()} if constant else {}))
+        value.name_hint = identifier(name or "x")
+        mark: dict[str, Attribute] = {CONSTANT: UnitAttr()} if constant else {}
+        if name and name != value.name_hint:
+            mark[NAME] = name_attribute(name)
+        marks.append(DictionaryAttr(mark))
         self.func.properties["arg_attrs"] = ArrayAttr(marks)
         name_arguments(self.func)
         self._retype()
@@ -122,6 +138,9 @@ class Program(Builder):
         assert isinstance(last, ReturnOp)
         added = [instance("an output", value, SSAValue) for value in values]
         last.operands = [*last.operands, *added]
+        if self.func.res_attrs is not None:
+            marks = [*self.func.res_attrs, *[DictionaryAttr({})] * len(added)]
+            self.func.properties["res_attrs"] = ArrayAttr(marks)
         self._retype()
 
     def add_op(self, name: str, make: Callable[[], Operation], *operands: SSAValue) -> SSAValue:
@@ -171,15 +190,11 @@ def argument_attributes(func: FuncOp) -> list[dict[str, Any]]:
 
 
 def name_arguments(func: FuncOp) -> None:
-    """Give every argument a name of its own."""
-    seen: set[str] = set()
-    for argument in func.body.block.args:
-        base = name = argument.name_hint or "arg"
-        count = 2
-        while name in seen:
-            name, count = f"{base}{count}", count + 1
-        seen.add(name)
-        argument.name_hint = name
+    """Make the hint of every argument without a name the one that it goes by."""
+    names = zip(func.body.block.args, argument_names(func), argument_attributes(func))
+    for argument, name, attributes in names:
+        if NAME not in attributes:
+            argument.name_hint = name
 
 
 def checked_values(array: Array, element: str) -> Array:

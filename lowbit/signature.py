@@ -13,6 +13,7 @@ from lowbit.entry import ARENA, PACKED
 from lowbit.given import instance
 from lowbit.program import Program, argument_attributes
 from lowbit_dialect.layout import ShapedValue, storage_bytes
+from lowbit_dialect.names import argument_names, result_names
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,18 @@ def signature_of(program: Program, planned: ModuleOp) -> Signature:
 
 def _function(func: FuncOp) -> Function:
     parameters: list[Parameter] = []
-    for value, attributes in zip(func.body.block.args, argument_attributes(func)):
+    arguments = zip(func.body.block.args, argument_names(func), argument_attributes(func))
+    for value, name, attributes in arguments:
         index = attributes.get(PACKED)
         packed = index.value.data if isinstance(index, IntegerAttr) else None
-        parameters.append(Parameter(value.name_hint or "", shaped(value), packed))
+        parameters.append(Parameter(name, shaped(value), packed))
     last = func.body.block.last_op
     values = tuple(last.operands) if isinstance(last, ReturnOp) else ()
     return Function(
         func.sym_name.data,
         tuple(parameters),
         tuple(shaped(value) for value in values),
-        tuple(value.name_hint or f"result{index}" for index, value in enumerate(values)),
+        result_names(func),
         0,
     )
 

@@ -13,6 +13,7 @@ Constants become bytes of `memref.global`s, already in their layout.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -42,6 +43,7 @@ from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.layout import LayoutAttr, layout_of, storage_bytes
+from lowbit_dialect.names import NAME
 from lowbit_dialect.ops.common import check_layout, shaped, tensor_of
 from lowbit_dialect.ops.layout import ConstantOp, RelayoutOp, ReshapeOp, SliceOp
 from lowbit_dialect.storage import to_storage
@@ -85,6 +87,7 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
     block, last = block_of(func), return_of(func)
     order = {op: i for i, op in enumerate(block.ops)}
     outputs = list(last.operands)
+    names = _names_of(func, outputs)
     _check(func, block, outputs)
     for argument in list(block.args):
         if isinstance(argument.type, TensorType):
@@ -118,7 +121,16 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
             block.insert_op_before(piece, op)
             _to_outs(op, piece.result)
     Rewriter.replace_op(last, ReturnOp())
-    _set_type(func, len(buffers), bool(arena.size))
+    _set_type(func, names, bool(arena.size))
+
+
+def _names_of(func: FuncOp, outputs: list[SSAValue]) -> list[Mapping[str, Attribute]]:
+    """The name, if any, of each distinct result."""
+    given = func.res_attrs.data if func.res_attrs is not None else ()
+    names: dict[SSAValue, Mapping[str, Attribute]] = {value: {} for value in outputs}
+    for value, mark in zip(reversed(outputs), reversed(given)):
+        names[value] = {NAME: mark.data[NAME]} if NAME in mark.data else {}
+    return list(names.values())
 
 
 def _check(func: FuncOp, block: Block, outputs: list[SSAValue]) -> None:
@@ -203,13 +215,13 @@ def _global(op: ConstantOp, module: ModuleOp, constants: list[int]) -> None:
     Rewriter.replace_op(op, [get, piece], [piece.result])
 
 
-def _set_type(func: FuncOp, results: int, arena: bool) -> None:
-    """Update the function type and mark the new arguments."""
+def _set_type(func: FuncOp, names: Sequence[Mapping[str, Attribute]], arena: bool) -> None:
+    """Update the function type and mark the new arguments: a result for each of `names`, the arena."""
     types = [argument.type for argument in func.body.block.args]
     old = list(func.arg_attrs.data) if func.arg_attrs else []
-    count = len(types) - results - int(arena)
+    count = len(types) - len(names) - int(arena)
     old += [DictionaryAttr({})] * (count - len(old))
-    old += [DictionaryAttr({"lowbit.out": UnitAttr()})] * results
+    old += [DictionaryAttr({"lowbit.out": UnitAttr(), **name}) for name in names]
     old += [DictionaryAttr({"lowbit.arena": UnitAttr()})] * int(arena)
     func.properties.pop("arg_attrs", None)
     if any(attrs.data for attrs in old):

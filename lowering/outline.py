@@ -10,11 +10,10 @@ from xdsl.dialects.builtin import (
     FunctionType,
     IntegerAttr,
     ModuleOp,
-    UnitAttr,
     i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
@@ -27,7 +26,7 @@ CONSTANT = "lowbit.constant"
 PACKED = "lowbit.packed"
 
 
-def attributes_of(func: FuncOp) -> list[dict[str, object]]:
+def attributes_of(func: FuncOp) -> list[dict[str, Attribute]]:
     """The attributes of each argument."""
     count = len(func.body.block.args)
     if func.arg_attrs is None:
@@ -49,7 +48,8 @@ def outline_packing(func: FuncOp, module: ModuleOp) -> None:
     if not frontier:
         return
     feeding = [arg for arg in constants if any(use.operation in moved for use in arg.uses)]
-    _build_pack(func, module, feeding, moved, frontier)
+    marks = [DictionaryAttr(attributes[arg.index]) for arg in feeding]
+    _build_pack(func, module, feeding, marks, moved, frontier)
     kept = [(arg, attrs) for arg, attrs in zip(list(block.args), attributes)]
     for index, value in enumerate(frontier):
         new = block.insert_arg(value.type, len(block.args))
@@ -63,7 +63,7 @@ def outline_packing(func: FuncOp, module: ModuleOp) -> None:
     kept = [(arg, attrs) for arg, attrs in kept if arg not in dead]
     for arg in dead:
         block.erase_arg(arg)
-    func.properties["arg_attrs"] = ArrayAttr([DictionaryAttr(attrs) for _, attrs in kept])  # pyright: ignore
+    func.properties["arg_attrs"] = ArrayAttr([DictionaryAttr(attrs) for _, attrs in kept])
     _retype(func)
 
 
@@ -86,6 +86,7 @@ def _build_pack(
     func: FuncOp,
     module: ModuleOp,
     arguments: Sequence[SSAValue],
+    marks: Sequence[DictionaryAttr],
     moved: Sequence[Operation],
     results: Sequence[SSAValue],
 ) -> None:
@@ -106,7 +107,7 @@ def _build_pack(
         name,
         FunctionType.from_lists(*types),
         Region(block),
-        arg_attrs=ArrayAttr([DictionaryAttr({CONSTANT: UnitAttr()})] * len(arguments)),
+        arg_attrs=ArrayAttr(marks),
     )
     Rewriter.insert_op(pack, InsertPoint.before(func))
     assert pack.parent is module.body.block

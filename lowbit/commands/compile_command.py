@@ -51,7 +51,10 @@ def summarise(kernel: Kernel) -> dict[str, Any]:
             {"name": one.name, "type": typed(one.type), "constant": one.constant}
             for one in signature.inputs
         ],
-        "outputs": [typed(type) for type in signature.main.results],
+        "outputs": [
+            {"name": name, "type": typed(type)}
+            for name, type in zip(signature.main.result_names, signature.main.results)
+        ],
         "arena_bytes": signature.main.arena,
         "packed_bytes": signature.packed_bytes,
         "schedules": [
@@ -73,7 +76,7 @@ def in_words(summary: dict[str, Any]) -> str:
     for one in summary["inputs"]:
         note = ", packed ahead" if one["constant"] else ""
         lines.append(f"input     {one['name']}: {one['type']}{note}")
-    lines += [f"output    {one}" for one in summary["outputs"]]
+    lines += [f"output    {one['name']}: {one['type']}" for one in summary["outputs"]]
     lines.append(
         f"arena     {summary['arena_bytes']} bytes, packed {summary['packed_bytes']} bytes"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, cast
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -27,9 +28,9 @@ def run(given: Namespace) -> None:
     arrays = read_inputs(given.input, program)
     with progress("running"):
         results, seconds = compute(program, arrays, given)
-    names = result_names(program)
+    names = program.result_names
     if given.output is not None:
-        np.savez(_npz(given.output), **dict(zip(names, results)))  # pyright: ignore
+        save_arrays(given.output, dict(zip(names, results)))
     summary = [describe(name, one) for name, one in zip(names, results)]
     if given.json:
         write_json({"results": summary, "time_us": round(seconds * 1e6, 1)})
@@ -52,15 +53,6 @@ def compute(
     return as_tuple(result), time.perf_counter() - started
 
 
-def result_names(program: Program) -> list[str]:
-    """A name for each result, no two the same."""
-    names: list[str] = []
-    for index, value in enumerate(program.outputs):
-        name = value.name_hint or f"result{index}"
-        names.append(name if name not in names else f"{name}_{index}")
-    return names
-
-
 def describe(name: str, array: Array) -> dict[str, Any]:
     """One result in short."""
     return {
@@ -71,10 +63,14 @@ def describe(name: str, array: Array) -> dict[str, Any]:
     }
 
 
-def _npz(path: str) -> str:
+def save_arrays(path: str, arrays: Mapping[str, Array]) -> None:
+    """Write an .npz file; unlike `numpy.savez`, it has no names of its own, such as `file`."""
     if Path(path).suffix != ".npz":
         raise ValueError(f"{path}: results go to an .npz file")
-    return path
+    with ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def read_inputs(specs: list[str], program: Program) -> list[Array]:
@@ -85,16 +81,18 @@ def read_inputs(specs: list[str], program: Program) -> list[Array]:
     names = program.argument_names
     found: dict[str, Array] = {}
     for spec in specs:
-        name, equals, path = spec.rpartition("=")
+        name = next((n for n in names if spec.startswith(f"{n}=")), None)
+        path = spec if name is None else spec[len(name) + 1 :]
+        if name is None and "=" in spec and not Path(spec).exists():
+            raise ValueError(f"'{spec}' names no input: the program takes {', '.join(names)}")
         loaded = load_arrays(path)
         if isinstance(loaded, dict):
             found |= loaded
             continue
-        if not equals:
-            name = next((n for n in names if n not in found), "")
-        if name not in names:
-            raise ValueError(f"'{spec}' names no input: the program takes {', '.join(names)}")
-        found[name] = loaded
+        free = [n for n in names if n not in found]
+        if name is None and not free:
+            raise ValueError(f"'{spec}' is one too many: the program takes {', '.join(names)}")
+        found[free[0] if name is None else name] = loaded
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(

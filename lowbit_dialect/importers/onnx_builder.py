@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,17 +13,11 @@ from xdsl.utils.exceptions import VerifyException
 from lowbit_dialect.importers.onnx_model import MAX_ELEMENTS, Constant, Node, shown
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
 from lowbit_dialect.layout import Array
+from lowbit_dialect.names import NAME, identifier, name_attribute
 from lowbit_dialect.ops.common import shape_of
 from lowbit_dialect.ops.elementwise import AddOp, RequantizeOp
 from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ranges import admit
-
-
-def identifier(name: str) -> str:
-    """An SSA name like an ONNX name: `_symbolic_2` becomes `symbolic2`, `11.weight` `_11_weight`."""
-    plain = re.sub(r"[^A-Za-z0-9_]", "_", name)[:40].strip("_")
-    joined = re.sub(r"_+(\d+)$", r"\1", plain)
-    return joined if joined[:1].isalpha() else f"_{joined}"
 
 
 class Builder:
@@ -102,6 +95,8 @@ class Builder:
         except VerifyException as error:
             problem = " ".join(str(error).split("\n")[-1].split())
             raise node.fail(f"as {op.name}, {problem}") from error
+        if not isinstance(op, ConstantOp):
+            op.attributes[NAME] = name_attribute(node.name or "".join(node.outputs[:1]))
         self.block.add_op(op)
         result = op.results[0]
         result.name_hint = identifier(name if name is not None else "".join(node.outputs[:1]))

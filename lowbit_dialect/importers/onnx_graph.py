@@ -8,11 +8,11 @@ the weights of the layer after follow. Nothing is rearranged or fused: that is `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp, TensorType, f32
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, TensorType, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
@@ -26,10 +26,11 @@ from lowbit_dialect.importers import (
     onnx_shapes,
     onnx_thresholds,
 )
-from lowbit_dialect.importers.onnx_builder import Builder, identifier
+from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_file import CORE, read_model
 from lowbit_dialect.importers.onnx_model import Constant, ImportFailed, Model, Node, shown
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
+from lowbit_dialect.names import NAME, identifier, name_attribute
 
 Handler = Callable[[Builder, Node], Value]
 
@@ -100,10 +101,21 @@ def finish(b: Builder, model: Model) -> ModuleOp:
         results.append(b.row_major(end, b.to_float(end, x)).value)
     b.block.add_op(ReturnOp(*results))
     arguments = [argument.type for argument in b.block.args]
-    main = FuncOp("main", (arguments, [value.type for value in results]), Region(b.block))
+    main = FuncOp(
+        "main",
+        (arguments, [value.type for value in results]),
+        Region(b.block),
+        arg_attrs=named(model.inputs),
+        res_attrs=named(model.outputs),
+    )
     module = ModuleOp([main])
     try:
         module.verify()
     except VerifyException as error:
         raise ImportFailed(f"the imported module does not verify: {error}") from error
     return module
+
+
+def named(names: Iterable[str]) -> ArrayAttr[DictionaryAttr]:
+    """The names of the file on arguments or results."""
+    return ArrayAttr(DictionaryAttr({NAME: name_attribute(name)}) for name in names)

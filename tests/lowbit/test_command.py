@@ -50,7 +50,7 @@ class TestResults:
     def test_compile(self, capsys: pytest.CaptureFixture[str]) -> None:
         text = output(capsys, "compile", "net.mlir", "--target", "x86-64-v2")
         assert "input     w: 3x3x8x9 of odd1, packed ahead" in text
-        assert "output    1x2x2x8 of uint2" in text
+        assert "output    m: 1x2x2x8 of uint2" in text
         told = json.loads(output(capsys, "compile", "net.mlir", "--json"))
         assert [one["name"] for one in told["inputs"]] == ["x", "w", "s"]
         assert told["schedules"][0]["schedule"].startswith("algorithm = direct")

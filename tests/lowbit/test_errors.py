@@ -92,8 +92,12 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
         "weights have shape (2, 3), not (3, 2)",
     ),
     (
-        lambda: lowbit.Program().input((2,), "uint1", name="1x"),
-        "'1x' cannot name an input: use letters, digits and _",
+        lambda: [
+            (p := lowbit.Program()),
+            p.input((2,), "i8", name="x"),
+            p.input((), "i8", name="x"),
+        ],
+        "there is an input 'x' already: give this one another name",
     ),
     (lambda: lowbit.parse("func.func @f(\n"), "<text>:2: Expected argument or type"),
     (

@@ -59,6 +59,12 @@ AWKWARD = (
     "NETWORK_A_B_BYTES",
     "LOWBIT_RESTRICT",
     "__LINE__",
+    "7",
+    "x.1",
+    "x_1",
+    "x1",
+    "数",
+    "*/",
 )
 
 

@@ -20,8 +20,8 @@ with warnings.catch_warnings():
 
 from lowbit_dialect import reference
 from lowbit_dialect.importers import ImportFailed, import_onnx
-from lowbit_dialect.importers.onnx_builder import identifier
 from lowbit_dialect.layout import Array
+from lowbit_dialect.names import identifier
 from lowbit_dialect.ops.elementwise import QuantizeOp
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -118,11 +118,13 @@ def test_a_known_result_is_refused():
     "name,want",
     [
         ("_symbolic_2", "symbolic2"),
-        ("11.weight", "_11_weight"),
+        ("11.weight", "v11_weight"),
         ("conv2d", "conv2d"),
         ("/a/b:0", "a_b0"),
-        ("", "_"),
-        ("é", "_"),
+        ("", "v"),
+        ("7", "v7"),
+        ("x.1", "x1"),
+        ("é", "v"),
         ("x" * 90, "x" * 40),
     ],
 )
