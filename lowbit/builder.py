@@ -24,6 +24,7 @@ from lowbit_dialect.ops.elementwise import (
 )
 from lowbit_dialect.ops.layout import BitpackOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
+from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
 
 Pair = SupportsIndex | Sequence[SupportsIndex]
@@ -263,6 +264,59 @@ class Builder(ABC):
             "lowbit.transpose",
             lambda: TransposeOp(input, integers("permutation", permutation)),
             input,
+        )
+
+    def concat(self, inputs: Sequence[SSAValue], axis: int) -> SSAValue:
+        """Tensors one after another along an axis."""
+        values = list(inputs)
+        return self.add_op(
+            "lowbit.concat", lambda: ConcatOp(values, integer("axis", axis)), *values
+        )
+
+    def extract_slice(
+        self,
+        input: SSAValue,
+        starts: Sequence[int],
+        sizes: Sequence[int],
+        steps: Sequence[int] | None = None,
+    ) -> SSAValue:
+        """From each axis `sizes` elements, from `starts` on and `steps` (1) apart."""
+        return self.add_op(
+            "lowbit.extract_slice",
+            lambda: ExtractSliceOp(
+                input,
+                integers("starts", starts),
+                integers("sizes", sizes),
+                None if steps is None else integers("steps", steps),
+            ),
+            input,
+        )
+
+    def pad(
+        self,
+        input: SSAValue,
+        low: Sequence[int],
+        high: Sequence[int],
+        value: float = 0,
+        interior: Sequence[int] | None = None,
+    ) -> SSAValue:
+        """Put `value` before the first, behind the last and between any two elements of each axis."""
+        return self.add_op(
+            "lowbit.pad",
+            lambda: PadOp(
+                input,
+                integers("low", low),
+                integers("high", high),
+                real("value", value),
+                None if interior is None else integers("interior", interior),
+            ),
+            input,
+        )
+
+    def repeat(self, input: SSAValue, factors: Sequence[int]) -> SSAValue:
+        """Each element so many times in a row along each axis, as `numpy.repeat`: broadcasting too."""
+        return self.add_op(
+            "lowbit.repeat", lambda: RepeatOp(input, integers("factors", factors)), input
         )
 
     def bitpack(self, input: SSAValue, layout: Layout) -> SSAValue:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.ir import Operation, SSAValue
@@ -20,6 +19,7 @@ from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.schedule import Schedule
 
 _LONG = re.compile(r'dense<(?:"0x[0-9A-Fa-f]{64,}"|\[[^>]{200,}\])>')
@@ -149,8 +149,9 @@ def why_alone(op: ElementwiseOp) -> str:
 
 
 def _is_conversion(op: Operation) -> bool:
-    return isinstance(op, ConversionOp | TransposeOp | GatherOp)
+    return isinstance(op, ConversionOp | TransposeOp | MoveOp | GatherOp)
 
 
-def _movement(op: Any) -> str:
-    return f"{title(op)}: {_stored(op.input)} -> {_stored(op.results[0])}"
+def _movement(op: Operation) -> str:
+    sources = ", ".join(map(_stored, op.operands))
+    return f"{title(op)}: {sources} -> {_stored(op.results[0])}"

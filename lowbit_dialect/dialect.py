@@ -33,6 +33,7 @@ from lowbit_dialect.ops.layout import (
     UnpackOp,
 )
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
+from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
 from lowbit_dialect.schedule import ScheduleAttr
@@ -46,6 +47,10 @@ Lowbit = Dialect(
         RelayoutOp,
         ReshapeOp,
         TransposeOp,
+        ConcatOp,
+        ExtractSliceOp,
+        PadOp,
+        RepeatOp,
         SliceOp,
         LinesOp,
         SubsampleOp,

@@ -2,7 +2,7 @@
 
 Arrays hold decoded integers in the storage type of their element (u8, i8, i16, i32, i64) or f32; how a
 tensor is laid out does not matter here. Everything else in lowbit is compared for equality with this file
-and its parts, `reference_linear.py` and `reference_elementwise.py`.
+and its parts, `reference_linear.py`, `reference_elementwise.py` and `reference_movement.py`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from lowbit_dialect.reference_elementwise import (
     round_to,
 )
 from lowbit_dialect.reference_linear import corrections, linear
+from lowbit_dialect.reference_movement import MOVES
 
 __all__ = [
     "ELEMENTWISE",
@@ -165,6 +166,7 @@ MEANING: dict[type[Operation], Callable[[Any, Values], Array]] = {
     WindowsOp: windows,
     TransposeOp: lambda op, values: values[op.input].transpose(array(op.permutation, ())),
     CorrectionsOp: corrections,
+    **MOVES,
     **dict.fromkeys(LinearOp.__subclasses__(), linear),
     **{kind: (lambda op, values: values[op.input]) for kind in ConversionOp.__subclasses__()},
     **dict.fromkeys(ELEMENTWISE, elementwise),

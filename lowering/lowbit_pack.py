@@ -38,6 +38,7 @@ from lowbit_dialect.ops.layout import (
     TransposeOp,
 )
 from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.quantizers import FURTHEST
 from lowbit_dialect.schedule import ScheduleAttr
@@ -168,9 +169,10 @@ class Packer(Storage):
         self._tables(op, 1, shape_of(op.input)[axis], lanewise.lanes(self.target), op)
         self.output(op, 0, 1, axes)
 
-    def data(self, op: ReshapeOp | TransposeOp) -> None:
-        """Reshapes and transposes work on tensors without a layout."""
-        op.operands[0] = self.stored(op.input, None)
+    def data(self, op: ReshapeOp | TransposeOp | MoveOp) -> None:
+        """Reshapes, transposes and moves work on tensors without a layout."""
+        for at, value in enumerate(op.operands):
+            op.operands[at] = self.stored(value, None)
         if isinstance(op, TransposeOp):
             folded = fold(op)
             if folded is not op:
@@ -277,7 +279,7 @@ def _pack_function(func: FuncOp, target: Target) -> None:
                     packer.window(op)
                 case ElementwiseOp():
                     packer.elementwise(op)
-                case ReshapeOp() | TransposeOp():
+                case ReshapeOp() | TransposeOp() | MoveOp():
                     packer.data(op)
                 case _:
                     pass

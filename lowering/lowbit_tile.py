@@ -32,6 +32,7 @@ from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.schedule import Schedule
@@ -39,6 +40,7 @@ from lowering.conversion_loops import convert_loops, correction_loops
 from lowering.gather_loops import gather_loops
 from lowering.inputs import target_of
 from lowering.loops import TileNest
+from lowering.move_loops import move_loops
 from lowering.rebuild import rebuild
 from lowering.sharing import build_share
 from lowering.stored import plain
@@ -49,7 +51,16 @@ from microkernels.choice import corrected, default_schedule, find_kernel
 from microkernels.emit import Emitter
 from microkernels.target import Target
 
-TILED = (LinearOp, PoolOp, ElementwiseOp, ConversionOp, TransposeOp, CorrectionsOp, GatherOp)
+TILED = (
+    LinearOp,
+    PoolOp,
+    ElementwiseOp,
+    ConversionOp,
+    TransposeOp,
+    MoveOp,
+    CorrectionsOp,
+    GatherOp,
+)
 
 
 def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int:
@@ -284,6 +295,8 @@ def _tile(op: Operation, target: Target, share: Share | None = None) -> int:
                 return tile_elementwise(op, target, share)
             case ConversionOp() | TransposeOp():
                 return convert_loops(op, target, share)
+            case MoveOp():
+                return move_loops(op, share)
             case GatherOp():
                 return gather_loops(op, target, share)
             case CorrectionsOp():

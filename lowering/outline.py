@@ -21,6 +21,7 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
+from lowbit_dialect.ops.movement import MoveOp
 
 CONSTANT = "lowbit.constant"
 PACKED = "lowbit.packed"
@@ -70,7 +71,8 @@ def outline_packing(func: FuncOp, module: ModuleOp) -> None:
 def _movable(block: Block, known: set[SSAValue]) -> list[Operation]:
     """Ops that move, compute corrections or hold constants, on known values alone."""
     moved: list[Operation] = []
-    kinds = (ConversionOp, ReshapeOp, TransposeOp, CorrectionsOp, ConstantOp, GatherOp)
+    moves = (ConversionOp, ReshapeOp, TransposeOp, MoveOp, GatherOp)
+    kinds = (*moves, CorrectionsOp, ConstantOp)
     for op in block.ops:
         returned = any(isinstance(u.operation, ReturnOp) for r in op.results for u in r.uses)
         # A result that is returned stays: someone has to write it each time.

@@ -185,6 +185,30 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.transpose': [0, 0] permutes no 2 axes",
     ),
     (
+        lambda p: p.concat((p.input((2, 4), "i32"), p.input((2,), "i32")), 1),
+        "'lowbit.concat': joins along axis 1, but tensor<2x4xi32> and tensor<2xi32> differ",
+    ),
+    (
+        lambda p: p.concat((), 0),
+        "'lowbit.concat': joins one tensor or more, not none",
+    ),
+    (
+        lambda p: p.concat((p.input((2, 4), "i32"),), 2),
+        "'lowbit.concat': axis 2 is not one of 2",
+    ),
+    (
+        lambda p: p.extract_slice(p.input((2, 4), "i32"), (0, 1), (2, 4)),
+        "'lowbit.extract_slice': reads 1 to 4 along axis 1, which has 4 elements",
+    ),
+    (
+        lambda p: p.pad(p.input((4,), "i32"), (1,), (0,), 0.5),
+        "'lowbit.pad': pads i32 with an integer, not 5.000000e-01 : f32",
+    ),
+    (
+        lambda p: p.repeat(p.input((2, 4), "i32"), (2,)),
+        "'lowbit.repeat': factors has 1 numbers for 2 axes",
+    ),
+    (
         lambda p: p.max_pool(p.input((1, 4, 4, 1), "uint1"), 2, strides=0),
         "'lowbit.max_pool': kernel, strides and dilations are at least 1 along the height",
     ),

@@ -15,6 +15,7 @@ from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
 from microkernels import lanewise
 from microkernels.choice import find_kernel
@@ -26,6 +27,7 @@ KERNELS = (
     CorrectionsOp,
     ConversionOp,
     TransposeOp,
+    MoveOp,
     GatherOp,
     PoolOp,
     ElementwiseOp,

@@ -59,6 +59,47 @@ func.func @shapes(%x: tensor<2x3x4xi32>) -> (tensor<6x4xi32>, tensor<2x3x4xi32>,
 
 // -----
 
+// CHECK-LABEL: @moves
+// CHECK-NEXT: %joined = lowbit.concat %x, %y, %x {axis = 1 : i64} : tensor<2x3xi32>, tensor<2x4xi32>, tensor<2x3xi32> -> tensor<2x10xi32>
+// CHECK-NEXT: %part = lowbit.extract_slice %y {starts = array<i64: 0, 3>, steps = array<i64: 1, -1>} : tensor<2x4xi32> -> tensor<1x2xi32>
+// CHECK-NEXT: %back = lowbit.extract_slice %x {starts = array<i64: 0, 2>, steps = array<i64: 1, -1>} : tensor<2x3xi32> -> tensor<2x3xi32>
+// CHECK-NEXT: %twice = lowbit.extract_slice %y {starts = array<i64: 0, 3>, steps = array<i64: 1, -2>} : tensor<2x4xi32> -> tensor<2x2xi32>
+// CHECK-NEXT: %often = lowbit.repeat %x {factors = array<i64: 2, 6>} : tensor<2x3xi32> -> tensor<4x18xi32>
+// CHECK-NEXT: func.return %joined, %y, %part, %back, %twice, %often, %x, %x, %x
+func.func @moves(%x: tensor<2x3xi32>, %y: tensor<2x4xi32>) -> (tensor<2x10xi32>, tensor<2x4xi32>, tensor<1x2xi32>, tensor<2x3xi32>, tensor<2x2xi32>, tensor<4x18xi32>, tensor<2x3xi32>, tensor<2x3xi32>, tensor<2x3xi32>) {
+  %0 = lowbit.concat %x, %y {axis = 1 : i64} : tensor<2x3xi32>, tensor<2x4xi32> -> tensor<2x7xi32>
+  %joined = lowbit.concat %0, %x {axis = 1 : i64} : tensor<2x7xi32>, tensor<2x3xi32> -> tensor<2x10xi32>
+  %whole = lowbit.extract_slice %joined {starts = array<i64: 0, 3>, steps = array<i64: 1, 1>} : tensor<2x10xi32> -> tensor<2x4xi32>
+  %part = lowbit.extract_slice %joined {starts = array<i64: 0, 6>, steps = array<i64: 1, -1>} : tensor<2x10xi32> -> tensor<1x2xi32>
+  %back = lowbit.extract_slice %x {starts = array<i64: 0, 2>, steps = array<i64: 1, -1>} : tensor<2x3xi32> -> tensor<2x3xi32>
+  %1 = lowbit.extract_slice %y {starts = array<i64: 0, 1>, steps = array<i64: 1, 2>} : tensor<2x4xi32> -> tensor<2x2xi32>
+  %twice = lowbit.extract_slice %1 {starts = array<i64: 0, 1>, steps = array<i64: 1, -1>} : tensor<2x2xi32> -> tensor<2x2xi32>
+  %2 = lowbit.repeat %x {factors = array<i64: 1, 3>} : tensor<2x3xi32> -> tensor<2x9xi32>
+  %often = lowbit.repeat %2 {factors = array<i64: 2, 2>} : tensor<2x9xi32> -> tensor<4x18xi32>
+  %once = lowbit.repeat %x {factors = array<i64: 1, 1>} : tensor<2x3xi32> -> tensor<2x3xi32>
+  %alone = lowbit.concat %x {axis = 0 : i64} : tensor<2x3xi32> -> tensor<2x3xi32>
+  %bare = lowbit.pad %x {low = array<i64: 0, 0>, high = array<i64: 0, 0>, interior = array<i64: 0, 0>, value = 1 : i64} : tensor<2x3xi32> -> tensor<2x3xi32>
+  func.return %joined, %whole, %part, %back, %twice, %often, %once, %alone, %bare : tensor<2x10xi32>, tensor<2x4xi32>, tensor<1x2xi32>, tensor<2x3xi32>, tensor<2x2xi32>, tensor<4x18xi32>, tensor<2x3xi32>, tensor<2x3xi32>, tensor<2x3xi32>
+}
+
+// -----
+
+// Known values move ahead, but many are not made of few.
+
+// CHECK-LABEL: @known_moves
+// CHECK-NEXT: %0 = lowbit.constant dense<[1, 2]> : tensor<2xi32> -> tensor<2xi32>
+// CHECK-NEXT: %padded = lowbit.constant dense<[1, 9, 2]> : tensor<3xi32> -> tensor<3xi32>
+// CHECK-NEXT: %many = lowbit.repeat %0
+// CHECK-NEXT: func.return %padded, %many
+func.func @known_moves() -> (tensor<3xi32>, tensor<65538xi32>) {
+  %0 = lowbit.constant dense<[1, 2]> : tensor<2xi32> -> tensor<2xi32>
+  %padded = lowbit.pad %0 {low = array<i64: 0>, high = array<i64: 0>, interior = array<i64: 1>, value = 9 : i64} : tensor<2xi32> -> tensor<3xi32>
+  %many = lowbit.repeat %0 {factors = array<i64: 32769>} : tensor<2xi32> -> tensor<65538xi32>
+  func.return %padded, %many : tensor<3xi32>, tensor<65538xi32>
+}
+
+// -----
+
 // A NaN that goes to a maximum first is no NaN any more when a minimum comes: @late stays.
 
 // CHECK-LABEL: @clips

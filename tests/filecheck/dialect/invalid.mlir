@@ -271,6 +271,118 @@ func.func @transpose_layout(%x: tensor<4x8x!lowbit.uint<2>, #lowbit.layout<[d0, 
 
 // -----
 
+// ERROR: joins along axis 1, but tensor<2x3xi8> and tensor<3x3xi8> differ
+func.func @concat_shapes(%x: tensor<2x3xi8>, %y: tensor<3x3xi8>) {
+  %0 = lowbit.concat %x, %y {axis = 1 : i64} : tensor<2x3xi8>, tensor<3x3xi8> -> tensor<2x6xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: tensor<2x3xi8> and tensor<2x3xi16> differ
+func.func @concat_elements(%x: tensor<2x3xi8>, %y: tensor<2x3xi16>) {
+  %0 = lowbit.concat %x, %y {axis = 1 : i64} : tensor<2x3xi8>, tensor<2x3xi16> -> tensor<2x6xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: axis 2 is not one of 2
+func.func @concat_axis(%x: tensor<2x3xi8>) {
+  %0 = lowbit.concat %x, %x {axis = 2 : i64} : tensor<2x3xi8>, tensor<2x3xi8> -> tensor<2x6xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: computes a shape of 2x6, but its result is tensor<2x5xi8>
+func.func @concat_result(%x: tensor<2x3xi8>) {
+  %0 = lowbit.concat %x, %x {axis = 1 : i64} : tensor<2x3xi8>, tensor<2x3xi8> -> tensor<2x5xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: moves tensors without a layout
+func.func @concat_layout(%x: tensor<4x8x!lowbit.uint<2>, #lowbit.layout<[d0, planes, d1 by 8], i8>>) {
+  %0 = lowbit.concat %x {axis = 0 : i64} : tensor<4x8x!lowbit.uint<2>, #lowbit.layout<[d0, planes, d1 by 8], i8>> -> tensor<4x8x!lowbit.uint<2>>
+  func.return
+}
+
+// -----
+
+// ERROR: reads 1 to 3 along axis 0, which has 3 elements
+func.func @extract_slice_end(%x: tensor<3xi8>) {
+  %0 = lowbit.extract_slice %x {starts = array<i64: 1>, steps = array<i64: 2>} : tensor<3xi8> -> tensor<2xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: the step along axis 0 is 0
+func.func @extract_slice_step(%x: tensor<3xi8>) {
+  %0 = lowbit.extract_slice %x {starts = array<i64: 1>, steps = array<i64: 0>} : tensor<3xi8> -> tensor<2xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: starts has 2 numbers for 1 axes
+func.func @extract_slice_numbers(%x: tensor<3xi8>) {
+  %0 = lowbit.extract_slice %x {starts = array<i64: 1, 0>, steps = array<i64: 1>} : tensor<3xi8> -> tensor<2xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: pads with 0, which is no value of !lowbit.odd<1>
+func.func @pad_value_of_codes(%x: tensor<3x!lowbit.odd<1>>) {
+  %0 = lowbit.pad %x {low = array<i64: 1>, high = array<i64: 0>, interior = array<i64: 0>, value = 0 : i64} : tensor<3x!lowbit.odd<1>> -> tensor<4x!lowbit.odd<1>>
+  func.return
+}
+
+// -----
+
+// ERROR: pads f32 with an f32, not 0 : i64
+func.func @pad_f32(%x: tensor<3xf32>) {
+  %0 = lowbit.pad %x {low = array<i64: 1>, high = array<i64: 0>, interior = array<i64: 0>, value = 0 : i64} : tensor<3xf32> -> tensor<4xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: low, high and interior are not negative
+func.func @pad_negative(%x: tensor<3xi8>) {
+  %0 = lowbit.pad %x {low = array<i64: -1>, high = array<i64: 0>, interior = array<i64: 0>, value = 0 : i64} : tensor<3xi8> -> tensor<2xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: value is an integer of type i64, or an f32, not 1.000000e+00 : f64
+func.func @pad_f64(%x: tensor<3xf32>) {
+  %0 = lowbit.pad %x {low = array<i64: 1>, high = array<i64: 0>, interior = array<i64: 0>, value = 1.0 : f64} : tensor<3xf32> -> tensor<4xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: factors are 1 or more, not [0]
+func.func @repeat_factors(%x: tensor<3xi8>) {
+  %0 = lowbit.repeat %x {factors = array<i64: 0>} : tensor<3xi8> -> tensor<3xi8>
+  func.return
+}
+
+// -----
+
+// ERROR: computes a shape of 6, but its result is tensor<3xi8>
+func.func @repeat_result(%x: tensor<3xi8>) {
+  %0 = lowbit.repeat %x {factors = array<i64: 2>} : tensor<3xi8> -> tensor<3xi8>
+  func.return
+}
+
+// -----
+
 // ERROR: is bytes 8 to 20 of a buffer of 16
 func.func @slice_past_the_end(%x: memref<16xi8>) {
   %0 = lowbit.slice %x at 8 : memref<16xi8> to memref<3xi32>

@@ -87,6 +87,38 @@ func.func @subsampling(%x: tensor<2x3x5x4x!lowbit.odd<2>>, %y: memref<1x5x4x3x!l
 
 // -----
 
+// CHECK-LABEL: @moving
+func.func @moving(%x: tensor<2x3x!lowbit.odd<2>>, %y: tensor<2x1x!lowbit.odd<2>>, %z: tensor<3xf32>) -> (tensor<4x9x!lowbit.odd<2>>, tensor<4xf32>) {
+  // CHECK-NEXT: lowbit.concat %x, %y {axis = 1 : i64} : tensor<2x3x!lowbit.odd<2>>, tensor<2x1x!lowbit.odd<2>> -> tensor<2x4x!lowbit.odd<2>>
+  %0 = lowbit.concat %x, %y {axis = 1 : i64} : tensor<2x3x!lowbit.odd<2>>, tensor<2x1x!lowbit.odd<2>> -> tensor<2x4x!lowbit.odd<2>>
+  // CHECK-NEXT: lowbit.extract_slice %{{.*}} {starts = array<i64: 0, 3>, steps = array<i64: 1, -2>} : tensor<2x4x!lowbit.odd<2>> -> tensor<2x2x!lowbit.odd<2>>
+  %1 = lowbit.extract_slice %0 {starts = array<i64: 0, 3>, steps = array<i64: 1, -2>} : tensor<2x4x!lowbit.odd<2>> -> tensor<2x2x!lowbit.odd<2>>
+  // CHECK-NEXT: lowbit.repeat %{{.*}} {factors = array<i64: 1, 3>} : tensor<2x2x!lowbit.odd<2>> -> tensor<2x6x!lowbit.odd<2>>
+  %2 = lowbit.repeat %1 {factors = array<i64: 1, 3>} : tensor<2x2x!lowbit.odd<2>> -> tensor<2x6x!lowbit.odd<2>>
+  // CHECK-NEXT: lowbit.pad %{{.*}} {low = array<i64: 0, 2>, high = array<i64: 1, 1>, interior = array<i64: 1, 0>, value = -3 : i64} : tensor<2x6x!lowbit.odd<2>> -> tensor<4x9x!lowbit.odd<2>>
+  %3 = lowbit.pad %2 {low = array<i64: 0, 2>, high = array<i64: 1, 1>, interior = array<i64: 1, 0>, value = -3 : i64} : tensor<2x6x!lowbit.odd<2>> -> tensor<4x9x!lowbit.odd<2>>
+  // CHECK-NEXT: lowbit.pad %z {low = array<i64: 1>, high = array<i64: 0>, interior = array<i64: 0>, value = 0xff800000 : f32} : tensor<3xf32> -> tensor<4xf32>
+  %4 = lowbit.pad %z {low = array<i64: 1>, high = array<i64: 0>, interior = array<i64: 0>, value = 0xff800000 : f32} : tensor<3xf32> -> tensor<4xf32>
+  func.return %3, %4 : tensor<4x9x!lowbit.odd<2>>, tensor<4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @moving_buffers
+func.func @moving_buffers(%x: memref<2x3xi8>, %y: memref<1x3xi8>, %z: memref<3x3xi8>, %t: memref<6xf32>, %s: memref<3xf32>) {
+  // CHECK-NEXT: lowbit.concat %x, %y outs(%z : memref<3x3xi8>) {axis = 0 : i64} : memref<2x3xi8>, memref<1x3xi8>
+  lowbit.concat %x, %y outs(%z : memref<3x3xi8>) {axis = 0 : i64} : memref<2x3xi8>, memref<1x3xi8>
+  // CHECK-NEXT: lowbit.extract_slice %z outs(%y : memref<1x3xi8>) {starts = array<i64: 2, 0>, steps = array<i64: 1, 1>} : memref<3x3xi8>
+  lowbit.extract_slice %z outs(%y : memref<1x3xi8>) {starts = array<i64: 2, 0>, steps = array<i64: 1, 1>} : memref<3x3xi8>
+  // CHECK-NEXT: lowbit.pad %y outs(%x : memref<2x3xi8>) {low = array<i64: 0, 0>, high = array<i64: 1, 0>, interior = array<i64: 0, 0>, value = 7 : i64} : memref<1x3xi8>
+  lowbit.pad %y outs(%x : memref<2x3xi8>) {low = array<i64: 0, 0>, high = array<i64: 1, 0>, interior = array<i64: 0, 0>, value = 7 : i64} : memref<1x3xi8>
+  // CHECK-NEXT: lowbit.repeat %s outs(%t : memref<6xf32>) {factors = array<i64: 2>} : memref<3xf32>
+  lowbit.repeat %s outs(%t : memref<6xf32>) {factors = array<i64: 2>} : memref<3xf32>
+  func.return
+}
+
+// -----
+
 // CHECK-LABEL: @gathering_buffers
 func.func @gathering_buffers(%x: memref<1x3x4x5x!lowbit.uint<1>>, %l: memref<1x5x18x!lowbit.uint<1>, #lowbit.layout<[d0, d1, planes, d2 by 32], i32>>, %y: memref<1x4x5x12x!lowbit.uint<1>>) {
   // CHECK-NEXT: lowbit.lines %x outs(%l : {{.*}}) {padding = array<i64: 1, 1, 0, 0>, format = "nchw"} : memref<1x3x4x5x!lowbit.uint<1>>

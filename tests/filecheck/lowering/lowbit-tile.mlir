@@ -101,6 +101,21 @@ func.func @subsampling(%x: memref<1x3x3x32x!lowbit.uint<1>>, %y: memref<1x2x2x32
 
 // -----
 
+// Channels of a pixel lie in a straight line: one loop over the pixels for each part, and no element alone.
+
+// CHECK-LABEL: @joining
+// CHECK:           scf.for
+// CHECK-COUNT-2:     vector<32xi8>
+// CHECK:           scf.for
+// CHECK:             vector<16xi8>
+// CHECK-NOT:         !llvm.ptr, i8
+func.func @joining(%x: memref<1x3x3x32x!lowbit.uint<1>>, %y: memref<1x3x3x16x!lowbit.uint<1>>, %z: memref<1x3x3x48x!lowbit.uint<1>>) {
+  lowbit.concat %x, %y outs(%z : memref<1x3x3x48x!lowbit.uint<1>>) {axis = 3 : i64} : memref<1x3x3x32x!lowbit.uint<1>>, memref<1x3x3x16x!lowbit.uint<1>>
+  func.return
+}
+
+// -----
+
 // Two rows of outputs at a time: tables of the rows that they read, from the start of the slice, then their tiles.
 
 // CHECK-LABEL: @strips
