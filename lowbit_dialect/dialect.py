@@ -14,10 +14,12 @@ from lowbit_dialect.layout import LayoutAttr
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import (
     AddOp,
+    ApplyOp,
     BatchNormOp,
     ClipOp,
     DivOp,
     MulOp,
+    PreluOp,
     QuantizeOp,
     RequantizeOp,
     ThresholdOp,
@@ -66,6 +68,8 @@ Lowbit = Dialect(
         DivOp,
         ClipOp,
         AddOp,
+        ApplyOp,
+        PreluOp,
         MaxPoolOp,
         AvgPoolOp,
         TileOp,

@@ -10,14 +10,19 @@ from xdsl.dialects.builtin import Float32Type
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.functions import prelu
+from lowbit_dialect.lanes import ArrayLanes, Lanes
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.elementwise import (
     AddOp,
+    ApplyOp,
     BatchNormOp,
+    BinaryOp,
     ClipOp,
     DivOp,
     ElementwiseOp,
     MulOp,
+    PreluOp,
     QuantizeOp,
     RequantizeOp,
     ThresholdOp,
@@ -127,18 +132,36 @@ def _clip(op: ClipOp, x: Array, row: Row, values: Values) -> Array:
 
 
 def _add(op: AddOp, x: Array, row: Row, values: Values) -> Array:
-    other = row(values[op.other]) if op.tables else values[op.other]
+    other = _second(op, row, values)
     if x.dtype == np.float32:
         return x + other
     return x.astype(np.int64) + other
 
 
 def _mul(op: MulOp, x: Array, row: Row, values: Values) -> Array:
-    return x * row(values[op.scale])
+    return x * _second(op, row, values)
 
 
 def _div(op: DivOp, x: Array, row: Row, values: Values) -> Array:
-    return x / row(values[op.scale])
+    return x / _second(op, row, values)
+
+
+def _second(op: BinaryOp, row: Row, values: Values) -> Array:
+    return values[op.other] if op.others else row(values[op.other])
+
+
+def _apply(op: ApplyOp, x: Array, row: Row, values: Values) -> Array:
+    return _array(op.definition.formula(ArrayLanes(x), *op.parameters))
+
+
+def _prelu(op: PreluOp, x: Array, row: Row, values: Values) -> Array:
+    slope = np.broadcast_to(row(values[op.slope]), x.shape)
+    return _array(prelu(ArrayLanes(x), ArrayLanes(slope)))
+
+
+def _array(lanes: Lanes) -> Array:
+    assert isinstance(lanes, ArrayLanes)
+    return lanes.array
 
 
 ELEMENTWISE: dict[type[Operation], Callable[..., Array]] = {
@@ -150,4 +173,6 @@ ELEMENTWISE: dict[type[Operation], Callable[..., Array]] = {
     AddOp: _add,
     MulOp: _mul,
     DivOp: _div,
+    ApplyOp: _apply,
+    PreluOp: _prelu,
 }

@@ -14,19 +14,25 @@ from xdsl.dialects.builtin import Float32Type, FloatAttr, IntegerAttr, IntegerTy
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.functions import prelu
+from lowbit_dialect.lanes import Lanes
 from lowbit_dialect.ops.common import shape_of
 from lowbit_dialect.ops.elementwise import (
     AddOp,
+    ApplyOp,
     BatchNormOp,
+    BinaryOp,
     ClipOp,
     DivOp,
     ElementwiseOp,
     MulOp,
+    PreluOp,
     QuantizeOp,
     RequantizeOp,
     ThresholdOp,
 )
 from lowbit_dialect.reference import clamp_bounds
+from lowering.emitted_lanes import EmittedLanes
 from lowering.epilogue import Epilogue, Place, is_float
 from lowering.rounding import floor, round_to, to_integer
 from microkernels.address import move
@@ -138,12 +144,6 @@ def batch_norm(at: Epilogue, op: BatchNormOp, x: SSAValue, place: Place) -> SSAV
     return emit.binary("fadd", scaled, at.row(op.beta, place))
 
 
-def scale(at: Epilogue, op: MulOp | DivOp, x: SSAValue, place: Place) -> SSAValue:
-    """Multiply or divide by a row."""
-    name = "fmul" if isinstance(op, MulOp) else "fdiv"
-    return at.emit.binary(name, x, at.row(op.scale, place))
-
-
 def clip(at: Epilogue, op: ClipOp, x: SSAValue, place: Place) -> SSAValue:
     """Clamp to the bounds that there are."""
     emit = at.emit
@@ -154,14 +154,27 @@ def clip(at: Epilogue, op: ClipOp, x: SSAValue, place: Place) -> SSAValue:
     return x
 
 
-def add(at: Epilogue, op: AddOp, x: SSAValue, place: Place) -> SSAValue:
-    """Add a row, or another tensor at the same place."""
-    name = "fadd" if is_float(x) else "add"
-    other = op.other
-    if not op.tables:
-        return at.emit.binary(name, x, at.elements(other, place))
-    row = at.row(other, place)
-    return at.emit.binary(name, x, row)
+def combine(at: Epilogue, op: BinaryOp, x: SSAValue, place: Place) -> SSAValue:
+    """Add, multiply or divide by a row, or by another tensor at the same place."""
+    other = at.elements(op.other, place) if op.others else at.row(op.other, place)
+    name = COMBINE[type(op)]
+    return at.emit.binary(f"f{name}" if is_float(x) else name, x, other)
+
+
+def function(at: Epilogue, op: ApplyOp, x: SSAValue, place: Place) -> SSAValue:
+    """A function of f32."""
+    return _value(op.definition.formula(EmittedLanes(at.emit, x), *op.parameters))
+
+
+def with_slope(at: Epilogue, op: PreluOp, x: SSAValue, place: Place) -> SSAValue:
+    """Slopes for what is negative."""
+    slope = EmittedLanes(at.emit, at.row(op.slope, place))
+    return _value(prelu(EmittedLanes(at.emit, x), slope))
+
+
+def _value(lanes: Lanes) -> SSAValue:
+    assert isinstance(lanes, EmittedLanes)
+    return lanes.value
 
 
 def _float(at: Epilogue, value: float) -> SSAValue:
@@ -186,8 +199,11 @@ APPLY: dict[type[Operation], Callable[..., SSAValue]] = {
     RequantizeOp: requantize,
     QuantizeOp: quantize,
     BatchNormOp: batch_norm,
-    MulOp: scale,
-    DivOp: scale,
+    MulOp: combine,
+    DivOp: combine,
+    AddOp: combine,
     ClipOp: clip,
-    AddOp: add,
+    ApplyOp: function,
+    PreluOp: with_slope,
 }
+COMBINE: dict[type[Operation], str] = {AddOp: "add", MulOp: "mul", DivOp: "div"}

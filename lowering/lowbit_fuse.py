@@ -30,7 +30,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, layout_of
 from lowbit_dialect.ops.common import shape_of, shaped
-from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, QuantizeOp, ThresholdOp
+from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, MulOp, QuantizeOp, ThresholdOp
 from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
@@ -58,7 +58,7 @@ def chain_after(op: LinearOp) -> list[ElementwiseOp]:
     while isinstance(user := sole_user(value), ElementwiseOp):
         if user.parent is not op.parent:
             break  # It is in the epilogue of another producer already.
-        if isinstance(user, AddOp) and user.other is value and not user.tables:
+        if isinstance(user, AddOp | MulOp) and user.others == (value,):
             user.operands[0], user.operands[1] = user.other, user.input
         if why_not(user, value, op) is not None:
             break
@@ -105,7 +105,7 @@ def to_thresholds(
         return None
     if not all(isinstance(v.owner, ConstantOp) for op in chain for v in op.operands[1:]):
         return None
-    if any(isinstance(op, AddOp) and not op.tables for op in chain):
+    if any(op.others for op in chain):
         return None
     low, high = (np.clip(b.astype(np.int64), INT32.min + 1, INT32.max) for b in bounds)
 

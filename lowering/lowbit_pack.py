@@ -29,7 +29,7 @@ from lowbit_dialect.layout import Layout, layout_of, with_layout
 from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.corrections import CorrectionsOp
-from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, ThresholdOp
+from lowbit_dialect.ops.elementwise import ElementwiseOp, ThresholdOp
 from lowbit_dialect.ops.layout import (
     ConstantOp,
     ConversionOp,
@@ -138,10 +138,10 @@ class Packer(Storage):
             _replace(op, table, self.stored(table, layout), first=1)
 
     def _residual(self, op: ElementwiseOp, around: LinearOp) -> None:
-        """A tensor added in an epilogue is read unpacked, channels last."""
-        if isinstance(op, AddOp) and not op.tables:
-            layout = self.channels_last(shaped(op.other), around.contraction.input_axes)
-            _replace(op, op.other, self.stored(op.other, layout))
+        """Another tensor that an epilogue reads is unpacked, channels last."""
+        for other in op.others:
+            layout = self.channels_last(shaped(other), around.contraction.input_axes)
+            _replace(op, other, self.stored(other, layout))
 
     def window(self, op: PoolOp) -> None:
         """Pools read and write unpacked elements, channels last."""
@@ -162,8 +162,7 @@ class Packer(Storage):
                     "axis 1 of 4"
                 )
             axes = CHANNELS_LAST
-        inputs = [op.input, *([op.other] if isinstance(op, AddOp) and not op.tables else [])]
-        for value in inputs:
+        for value in (op.input, *op.others):
             layout = self.channels_last(shaped(value), axes)
             _replace(op, value, self.stored(value, layout))
         self._tables(op, 1, shape_of(op.input)[axis], lanewise.lanes(self.target), op)

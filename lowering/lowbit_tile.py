@@ -28,7 +28,7 @@ from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import element_of, output_type, shape_of, shaped, spatial_axes
 from lowbit_dialect.ops.corrections import CorrectionsOp
-from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp
+from lowbit_dialect.ops.elementwise import BinaryOp, ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
@@ -167,7 +167,7 @@ def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = No
     emit = Emitter(op)
     assert op.outs is not None
     shape, axis = shape_of(op.input), op.channel_axis
-    values = (op.input, op.outs, *_others(op))
+    values = (op.input, op.outs, *op.others)
     unlaid = all(layout_of(shaped(v)) is None for v in values)
     per_channel = any(shape_of(table)[0] != 1 for table in op.tables)
     if unlaid and (not per_channel or axis == len(shape) - 1):
@@ -204,10 +204,6 @@ def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = No
     return extent
 
 
-def _others(op: ElementwiseOp) -> tuple[SSAValue, ...]:
-    return (op.other,) if isinstance(op, AddOp) and not op.tables else ()
-
-
 def _reshape(emit: Emitter, value: SSAValue, shape: tuple[int, int]) -> SSAValue:
     type = MemRefType(shaped(value).element_type, shape)
     return emit.op(ReshapeOp(value, type))
@@ -219,7 +215,7 @@ def _single(op: ElementwiseOp, reshaped: dict[SSAValue, SSAValue]) -> Region:
     element = shaped(op.input).element_type
     block = Block(arg_types=[element])
     changed: dict[str, SSAValue | None] = {"input": block.args[0], "outs": None}
-    if isinstance(op, AddOp):
+    if isinstance(op, BinaryOp):
         changed["other"] = reshaped.get(op.other, op.other)
     inner = rebuild(op, output_type(op).element_type, operands=changed)
     block.add_ops([inner, YieldOp(inner.results[0])])

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic: `batch_norm`, `mul`, `div`, `clip`, `add`."""
+"""Elementwise arithmetic with constants: `batch_norm`, `clip`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from xdsl.dialects.builtin import (
     FloatAttr,
     IntegerAttr,
     f32,
-    i8,
-    i16,
     i32,
     i64,
 )
@@ -29,21 +27,13 @@ from xdsl.irdl import (
 from xdsl.pattern_rewriter import RewritePattern
 from xdsl.utils.hints import isa
 
-from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.common import (
     element_of,
     expect,
-    is_scalar,
-    shape_of,
     value_range,
 )
 from lowbit_dialect.ops.elementwise_base import LAST, ElementwiseOp, result_like
 from lowbit_dialect.ops.properties import integer, number
-
-SCALED = (
-    "$input `,` $scale (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` "
-    "type($scale) (`->` type($result)^)?"
-)
 
 
 @irdl_op_definition
@@ -86,56 +76,6 @@ class BatchNormOp(ElementwiseOp):
 
     def verify_(self) -> None:
         self._verify_elementwise([self.gamma, self.beta, self.mean, self.variance], f32)
-        self._expect_elements(Float32Type, Float32Type)
-
-
-@irdl_op_definition
-class MulOp(ElementwiseOp):
-    """`y = x * scale[c]` in f32."""
-
-    name = "lowbit.mul"
-    input = operand_def()
-    scale = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def()
-    axis = prop_def(integer("axis"), default_value=LAST)
-    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    assembly_format = SCALED
-
-    def __init__(self, input: SSAValue | Operation, scale: SSAValue | Operation, *, axis: int = -1):
-        super().__init__(
-            operands=[input, scale, None],
-            result_types=[result_like(input, f32)],
-            properties={"axis": IntegerAttr(axis, i64)},
-        )
-
-    def verify_(self) -> None:
-        self._verify_elementwise([self.scale], f32)
-        self._expect_elements(Float32Type, Float32Type)
-
-
-@irdl_op_definition
-class DivOp(ElementwiseOp):
-    """`y = x / scale[c]` in f32."""
-
-    name = "lowbit.div"
-    input = operand_def()
-    scale = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def()
-    axis = prop_def(integer("axis"), default_value=LAST)
-    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    assembly_format = SCALED
-
-    def __init__(self, input: SSAValue | Operation, scale: SSAValue | Operation, *, axis: int = -1):
-        super().__init__(
-            operands=[input, scale, None],
-            result_types=[result_like(input, f32)],
-            properties={"axis": IntegerAttr(axis, i64)},
-        )
-
-    def verify_(self) -> None:
-        self._verify_elementwise([self.scale], f32)
         self._expect_elements(Float32Type, Float32Type)
 
 
@@ -207,58 +147,3 @@ class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
                 legal = isa(bound, FloatAttr | IntegerAttr) and bound.type == element
                 expect(legal, f"bounds are of type {element}, not {bound}")
         expect(all(b is None or b == b for b in self.bounds), "a bound is a number, not NaN")
-
-
-@irdl_op_definition
-class AddOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
-    """Add two tensors of one shape, or a row for each channel.
-
-    Codes, i8, i16 and i32 add to i32, where i32 wraps; f32 adds to f32.
-    """
-
-    name = "lowbit.add"
-    input = operand_def()
-    other = operand_def()
-    outs = opt_operand_def()
-    result = opt_result_def()
-    axis = prop_def(integer("axis"), default_value=LAST)
-    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
-    assembly_format = (
-        "$input `,` $other (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` type($input) `,` "
-        "type($other) (`->` type($result)^)?"
-    )
-
-    def __init__(self, input: SSAValue | Operation, other: SSAValue | Operation, *, axis: int = -1):
-        element = element_of(SSAValue.get(input).type)
-        super().__init__(
-            operands=[input, other, None],
-            result_types=[result_like(input, f32 if element == f32 else i32)],
-            properties={"axis": IntegerAttr(axis, i64)},
-        )
-
-    @property
-    def tables(self) -> tuple[SSAValue, ...]:
-        return (self.other,) if len(shape_of(self.other)) == 1 else ()
-
-    @classmethod
-    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
-        from lowbit_dialect.canonicalization import AddZeroPattern
-
-        return (AddZeroPattern(),)
-
-    def verify_(self) -> None:
-        kind = element_of(self.other.type)
-        self._verify_elementwise(self.tables, kind)
-        element = element_of(self.input.type)
-        for one in (element, kind):
-            legal = one in (i8, i16, i32, f32) or isinstance(one, CodeType)
-            expect(legal, f"adds codes, i8, i16, i32 or f32, not {one}")
-        floats = [isinstance(e, Float32Type) for e in (element, kind, self.output_element)]
-        expect(len(set(floats)) == 1, f"cannot add {kind} to {element} as {self.output_element}")
-        expect(
-            floats[0] or self.output_element == i32,
-            f"integers add to i32, not {self.output_element}",
-        )
-        if not self.tables and not is_scalar(self.input.type):
-            same = shape_of(self.input) == shape_of(self.other)
-            expect(same, f"adds {self.other.type} to {self.input.type}: the shapes differ")

@@ -5,7 +5,9 @@ the last unless `axis` says otherwise; inside an epilogue it is the channel of t
 arithmetic is f32, one rounding an operation, in the order of each formula.
 """
 
-from lowbit_dialect.ops.arithmetic import AddOp, BatchNormOp, ClipOp, DivOp, MulOp
+from lowbit_dialect.ops.apply import ApplyOp, PreluOp
+from lowbit_dialect.ops.arithmetic import BatchNormOp, ClipOp
+from lowbit_dialect.ops.binary import AddOp, BinaryOp, DivOp, MulOp
 from lowbit_dialect.ops.elementwise_base import LAST, ROUNDINGS, ElementwiseOp, result_like
 from lowbit_dialect.ops.quantizers import QuantizeOp, RequantizeOp, ThresholdOp
 
@@ -13,11 +15,14 @@ __all__ = [
     "LAST",
     "ROUNDINGS",
     "AddOp",
+    "ApplyOp",
     "BatchNormOp",
+    "BinaryOp",
     "ClipOp",
     "DivOp",
     "ElementwiseOp",
     "MulOp",
+    "PreluOp",
     "QuantizeOp",
     "RequantizeOp",
     "ThresholdOp",

@@ -54,7 +54,13 @@ class ElementwiseOp(IRDLOperation, ABC):
     @property
     def tables(self) -> tuple[SSAValue, ...]:
         """The operands that hold a row for each channel."""
-        return tuple(v for v in self.operands if v is not self.input and v is not self.outs)
+        whole = (self.outs, *self.others)
+        return tuple(v for v in self.operands[1:] if v not in whole)
+
+    @property
+    def others(self) -> tuple[SSAValue, ...]:
+        """The operands that are tensors of the shape of the input, beside it."""
+        return ()
 
     @property
     def channel_axis(self) -> int:

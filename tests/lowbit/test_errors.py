@@ -162,7 +162,7 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
     ),
     (
         lambda p: p.add(p.input((2, 4), "i32"), p.input((4, 2), "i32")),
-        "'lowbit.add': adds tensor<4x2xi32> to tensor<2x4xi32>: the shapes differ",
+        "'lowbit.add': takes tensor<2x4xi32> and tensor<4x2xi32>: the shapes differ",
     ),
     (
         lambda p: p.clip(p.input((4,), "i32"), 0.9),

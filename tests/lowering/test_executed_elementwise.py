@@ -14,15 +14,18 @@ from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.functions import FUNCTIONS
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.elementwise import (
     ROUNDINGS,
     AddOp,
+    ApplyOp,
     BatchNormOp,
     ClipOp,
     DivOp,
     MulOp,
+    PreluOp,
     QuantizeOp,
     RequantizeOp,
     ThresholdOp,
@@ -158,7 +161,13 @@ def batch_norm(case: Case, data: Any) -> Any:
 
 def scaling(case: Case, data: Any) -> Any:
     op = data.draw(st.sampled_from((MulOp, DivOp)))
+    if data.draw(st.booleans()):
+        return op(case.x, case.argument(case.values(f32, case.shape), f32))
     return op(case.x, case.scales((*SCALES, 0.0, -0.0, -2.0, 1e30)), axis=case.axis)
+
+
+def prelu(case: Case, data: Any) -> Any:
+    return PreluOp(case.x, case.scales((0.01, 0.25, -0.5, 0.0, 3.0)), axis=case.axis)
 
 
 def clip(case: Case, data: Any) -> Any:
@@ -186,12 +195,24 @@ def test_a_vector_added_to_itself(tier: str, channels: int, kind: Attribute):
     check(net.module(net.add(AddOp(x, x))), [[values]], tier)
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_every_function(tier: str):
+    """On floats of any bits, denormals among them."""
+    bits = np.random.default_rng(0).integers(0, 2**32, 3001, dtype=np.uint64).astype(np.uint32)
+    x = np.concatenate([np.array(SPECIAL, np.float32), bits.view(np.float32)])
+    net = Net()
+    value = net.input(x.shape, f32)
+    made = [ApplyOp(n, value, **dict.fromkeys(f.parameters, 0.7)) for n, f in FUNCTIONS.items()]
+    check(net.module(*map(net.add, made)), [[x]], tier)
+
+
 OPS = {
     "threshold": (threshold, (i32,)),
     "quantize": (quantize, (f32,)),
     "requantize": (requantize, (i32,)),
     "batch_norm": (batch_norm, (f32,)),
     "scaling": (scaling, (f32,)),
+    "prelu": (prelu, (f32,)),
     "clip": (clip, (f32, i32)),
     "add": (add, (f32, i32)),
 }

@@ -959,7 +959,7 @@ func.func @clip_nan(%x: tensor<4x8xf32>) {
 
 // -----
 
-// ERROR: adds tensor<8x4xi32> to tensor<4x8xi32>: the shapes differ
+// ERROR: takes tensor<4x8xi32> and tensor<8x4xi32>: the shapes differ
 func.func @add_shapes(%x: tensor<4x8xi32>, %t: tensor<8x4xi32>) {
   %0 = lowbit.add %x, %t : tensor<4x8xi32>, tensor<8x4xi32> -> tensor<4x8xi32>
   func.return
@@ -1223,5 +1223,61 @@ func.func @schedule_field(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x
 
 // ERROR: 'x0' is not a stored axis: expected dK, dK by B, dK in B, planes, sums, choices
 func.func @layout_syntax(%x: tensor<4xi8, #lowbit.layout<[x0], i8>>) {
+  func.return
+}
+
+// -----
+
+// ERROR: takes f32, not i32
+func.func @mul_elements(%x: tensor<4x8xf32>, %t: tensor<4x8xi32>) {
+  %0 = lowbit.mul %x, %t : tensor<4x8xf32>, tensor<4x8xi32> -> tensor<4x8xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: takes tensor<4x8xf32> and tensor<4x1xf32>: the shapes differ
+func.func @div_shapes(%x: tensor<4x8xf32>, %t: tensor<4x1xf32>) {
+  %0 = lowbit.div %x, %t : tensor<4x8xf32>, tensor<4x1xf32> -> tensor<4x8xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: function is abs, elu, erf, exp, gelu, gelu_tanh, hard_sigmoid, hard_swish, log, mish, neg, reciprocal, selu, sigmoid, sign, softplus, sqrt, swish or tanh, not sine
+func.func @apply_unknown(%x: tensor<4x8xf32>) {
+  %0 = lowbit.apply "sine" %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: elu has alpha
+func.func @apply_parameter(%x: tensor<4x8xf32>) {
+  %0 = lowbit.apply "elu" %x : tensor<4x8xf32> -> tensor<4x8xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: tanh has no beta
+func.func @apply_no_parameter(%x: tensor<4x8xf32>) {
+  %0 = lowbit.apply "tanh" %x {beta = 1.0 : f32} : tensor<4x8xf32> -> tensor<4x8xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: takes f32, not i32
+func.func @apply_elements(%x: tensor<4x8xi32>) {
+  %0 = lowbit.apply "abs" %x : tensor<4x8xi32> -> tensor<4x8xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: a table has 1 row or 8, not 4
+func.func @prelu_rows(%x: tensor<4x8xf32>, %t: tensor<4xf32>) {
+  %0 = lowbit.prelu %x, %t : tensor<4x8xf32>, tensor<4xf32> -> tensor<4x8xf32>
   func.return
 }

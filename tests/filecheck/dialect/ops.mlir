@@ -211,6 +211,16 @@ func.func @elementwise(%x: tensor<2x3x8xi32>, %t: tensor<8x1xi32>, %flip: tensor
   %7 = lowbit.add %6, %0 : tensor<2x3x8x!lowbit.uint<2>>, tensor<2x3x8x!lowbit.odd<1>> -> tensor<2x3x8xi32>
   // CHECK-NEXT: lowbit.add %{{.*}}, %r : tensor<2x3x8x!lowbit.uint<2>>, tensor<8xi32> -> tensor<2x3x8xi32>
   %8 = lowbit.add %6, %r : tensor<2x3x8x!lowbit.uint<2>>, tensor<8xi32> -> tensor<2x3x8xi32>
+  // CHECK-NEXT: lowbit.mul %{{.*}}, %{{.*}} : tensor<2x3x8xf32>, tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  %9 = lowbit.mul %4, %5 : tensor<2x3x8xf32>, tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  // CHECK-NEXT: lowbit.div %{{.*}}, %{{.*}} : tensor<2x3x8xf32>, tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  %10 = lowbit.div %9, %5 : tensor<2x3x8xf32>, tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  // CHECK-NEXT: lowbit.prelu %{{.*}}, %row {axis = 1 : i64} : tensor<2x3x8xf32>, tensor<3xf32> -> tensor<2x3x8xf32>
+  %11 = lowbit.prelu %10, %row {axis = 1 : i64} : tensor<2x3x8xf32>, tensor<3xf32> -> tensor<2x3x8xf32>
+  // CHECK-NEXT: lowbit.apply "sigmoid" %{{.*}} : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  %12 = lowbit.apply "sigmoid" %11 : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  // CHECK-NEXT: lowbit.apply "hard_sigmoid" %{{.*}} {alpha = 2.500000e-01 : f32, beta = 5.000000e-01 : f32} : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  %13 = lowbit.apply "hard_sigmoid" %12 {alpha = 0.25 : f32, beta = 0.5 : f32} : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
   func.return %7 : tensor<2x3x8xi32>
 }
 
@@ -230,6 +240,10 @@ func.func @elementwise_on_buffers(%x: memref<4x8xi32>, %t: memref<8x1xi32>, %s: 
   lowbit.batch_norm %f gamma %s beta %s mean %s variance %s outs(%f : memref<4x8xf32>) {epsilon = 1.0e-5 : f32} : memref<4x8xf32>, memref<8xf32>, memref<8xf32>, memref<8xf32>, memref<8xf32>
   // CHECK-NEXT: lowbit.clip %f outs(%f : memref<4x8xf32>)
   lowbit.clip %f outs(%f : memref<4x8xf32>) {minimum = 0.0 : f32} : memref<4x8xf32>
+  // CHECK-NEXT: lowbit.apply "exp" %f outs(%f : memref<4x8xf32>) {{.*}}: memref<4x8xf32>
+  lowbit.apply "exp" %f outs(%f : memref<4x8xf32>) : memref<4x8xf32>
+  // CHECK-NEXT: lowbit.prelu %f, %s outs(%f : memref<4x8xf32>)
+  lowbit.prelu %f, %s outs(%f : memref<4x8xf32>) : memref<4x8xf32>, memref<8xf32>
   // CHECK-NEXT: lowbit.quantize %f, %s outs(%c : memref<4x8x!lowbit.odd<1>>)
   lowbit.quantize %f, %s outs(%c : memref<4x8x!lowbit.odd<1>>) : memref<4x8xf32>, memref<8xf32>
   // CHECK-NEXT: lowbit.add %c, %c outs(%x : memref<4x8xi32>)
