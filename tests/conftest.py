@@ -1,4 +1,4 @@
-"""Hypothesis profiles, the `isa` marker, and the folders of shared test code."""
+"""Hypothesis profiles, the `isa` marker, tiers in turn, and the folders of shared test code."""
 
 import os
 import sys
@@ -28,12 +28,40 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what the host cannot run, such as `@pytest.mark.isa("x86-64-v4")`."""
+TIERS_OF_A_TEST = 3
+"""Tiers on which a test runs that has a `tier`: where the host has more of them, each in its turn."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what the host cannot run, such as `@pytest.mark.isa("x86-64-v4")`; leave tiers out in turn."""
     for item in items:
         for mark in item.iter_markers("isa"):
             if reason := _missing(mark.args[0]):
                 item.add_marker(pytest.mark.skip(reason=reason))
+    if config.getoption("--all-tiers"):
+        return
+    spare = _spare(items)
+    items[:] = [item for item in items if item not in spare]
+    config.hook.pytest_deselected(items=list(spare))
+
+
+def _spare(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Of the items that differ in their tier alone those that are not its turn, so that all get as many."""
+    groups: dict[tuple[object, ...], list[pytest.Item]] = {}
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "tier" in parameters:
+            rest = [(name, repr(v)) for name, v in parameters.items() if name != "tier"]
+            groups.setdefault((item.nodeid.partition("[")[0], *rest), []).append(item)
+    spare: set[pytest.Item] = set()
+    turn = 0
+    for group in groups.values():
+        size = len(group)
+        if size > TIERS_OF_A_TEST:
+            kept = {(turn + step) % size for step in range(TIERS_OF_A_TEST)}
+            spare |= {item for place, item in enumerate(group) if place not in kept}
+            turn += TIERS_OF_A_TEST
+    return spare
 
 
 def _missing(target: str) -> str:

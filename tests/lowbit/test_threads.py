@@ -31,15 +31,15 @@ def arrays_of(program: lowbit.Program, seed: int = 0) -> list[np.ndarray]:
 def network() -> lowbit.Program:
     """A network with ops of every kind of loop, and a sum of floats."""
     rng, p = np.random.default_rng(0), lowbit.Program()
-    x = p.input((2, 9, 8, 5), "uint2", name="x")
+    x = p.input((2, 18, 16, 5), "uint2", name="x")
     w = p.input((3, 3, 5, 40), "odd1", name="w", constant=True)
     y = p.conv2d(x, w, padding=1)
     steps = np.sort(rng.integers(-9, 9, (40, 3)), axis=1).astype(np.int32)
     codes = p.threshold(y, p.constant(steps, "i32"), "uint2")
     pooled = p.max_pool(codes, 2, strides=2)
-    flat = p.reshape(p.transpose(pooled, (0, 3, 1, 2)), (2, 640))
+    flat = p.reshape(p.transpose(pooled, (0, 3, 1, 2)), (2, 2880))
     real = p.requantize(flat, p.constant(np.float32([0.37]), "f32"), "f32")
-    weights = p.constant(rng.standard_normal((640, 10)).astype(np.float32), "f32")
+    weights = p.constant(rng.standard_normal((2880, 10)).astype(np.float32), "f32")
     p.output(p.dense(real, weights), codes)
     return p
 
@@ -98,7 +98,7 @@ def test_one_usable_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_too_small_to_share() -> None:
-    program = lowbit.dense((4, 64), (64, 64), "uint1", "uint1")
+    program = lowbit.dense((1, 64), (64, 512), "uint1", "uint1")
     assert lowbit.compile(program, threads=2).threads == 1
     pinned = lowbit.compile(program, threads=2, schedule=lowbit.Schedule(parallel="channels"))
     assert pinned.threads == 2

@@ -12,6 +12,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run every point of tests/lowering/test_matrix.py",
     )
+    parser.addoption(
+        "--all-tiers",
+        action="store_true",
+        help="run tests of tiers on all tiers of the host, not on some in turn",
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
