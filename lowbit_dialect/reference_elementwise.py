@@ -13,6 +13,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.functions import prelu
 from lowbit_dialect.lanes import ArrayLanes, Lanes
 from lowbit_dialect.layout import Array, storage_dtype
+from lowbit_dialect.monotone import monotone
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     ApplyOp,
@@ -39,9 +40,9 @@ def elementwise(op: ElementwiseOp, values: Values) -> Array:
 
 
 def evaluate_elementwise(op: ElementwiseOp, x: Array) -> Array:
-    """One op of constant tables on one value for each channel, `[C]` in and out."""
+    """One op of constant tables on values for each channel, `[..., C]` in and out."""
     tables = {v: o.array() for v in op.operands if isinstance(o := v.owner, ConstantOp)}
-    result = apply_step(op, {**tables, op.input: x}, 0)
+    result = apply_step(op, {**tables, op.input: x}, x.ndim - 1)
     return result.astype(storage_dtype(op.output_element))
 
 
@@ -66,6 +67,7 @@ def _threshold(op: ThresholdOp, x: Array, row: Row, values: Values) -> Array:
     return code.minimum + code.scale * count
 
 
+@monotone()
 def round_to(x: Array, rounding: str) -> Array:
     """Round f32 by a mode of `lowbit.quantize`: `half_up` and `up` go away from zero."""
     size = np.abs(x)
