@@ -10,10 +10,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from lowbit.calling import Bound, Packed
     from lowbit.checks import CheckFailed, CheckReport, check, reference
-    from lowbit.kernel import Kernel, compile
+    from lowbit.kernel import Kernel, compile, load
     from lowbit.layers import LayerReport, compare_layers
     from lowbit.machines import targets
     from lowbit.objects import Exported, export
@@ -43,6 +45,7 @@ _WHERE = {
     "dense": "lowbit.single",
     "export": "lowbit.objects",
     "import_model": "lowbit.single",
+    "load": "lowbit.kernel",
     "parse": "lowbit.single",
     "reference": "lowbit.checks",
     "targets": "lowbit.machines",
@@ -68,6 +71,7 @@ __all__ = [
     "dense",
     "export",
     "import_model",
+    "load",
     "parse",
     "reference",
     "targets",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xdsl.dialects.builtin import ModuleOp
 
 from lowbit.given import instance
-from lowbit.pipeline import check_source, lower
+from lowbit.pipeline import lower, read_schedule
 from lowbit.program import Program
 from lowbit.signature import Signature, arena_bytes, functions_of, signature_of
 from lowbit_dialect.names import title
@@ -22,16 +22,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Code:
-    """A program that is compiled as far as LLVM IR."""
+class Request:
+    """What was asked for: with the program and the versions of everything it decides the code."""
 
-    translated: Translated
+    target: str
+    schedule: str
+    """A source of schedules, or the fields of one."""
+    threads: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """What is known of the code of a program, wherever its instructions are."""
+
     target: Target
     signature: Signature
     schedules: tuple[tuple[str, Schedule], ...]
     """Each op that has a schedule, by name, in order."""
     tasks: tuple[tuple[str, int], ...]
     """Symbol and extent of each task of the program, in order; none for one thread."""
+
+
+@dataclass(frozen=True)
+class Generated(Code):
+    """A program that is compiled as far as LLVM IR."""
+
+    translated: Translated
 
 
 def resolve(target: str | Target) -> Target:
@@ -48,14 +64,13 @@ def generate(
     *,
     threads: int = 1,
     verify_each: bool = False,
-) -> Code:
+) -> Generated:
     """Take a program down to LLVM IR; raises ValueError naming the op or option that is wrong."""
     from lowering.backend.machine import BackendError
     from lowering.backend.translate import translate
 
     instance("program", program, Program)
-    if not isinstance(schedule, Schedule):
-        check_source(schedule)
+    schedule = read_schedule(schedule)
     machine = resolve(target)
     seen: dict[str, Signature] = {}
     schedules: list[tuple[str, Schedule]] = []
@@ -84,7 +99,7 @@ def generate(
     except BackendError as error:
         raise ValueError(str(error)) from error
     signature = seen["plan"].with_arenas(arenas)
-    return Code(translated, machine, signature, tuple(schedules), tuple(tasks))
+    return Generated(machine, signature, tuple(schedules), tuple(tasks), translated)
 
 
 def schedules_of(module: ModuleOp) -> list[tuple[str, Schedule]]:

@@ -6,6 +6,7 @@ from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType, parse_code
+from lowbit_dialect.layout import ShapedValue, layout_of
 from lowbit_dialect.ops.common import value_range
 
 PLAIN: dict[str, Attribute] = {"i8": i8, "i16": i16, "i32": i32, "f32": f32}
@@ -37,3 +38,10 @@ def value_bounds(element: Attribute) -> tuple[int, int] | None:
     if isinstance(element, CodeType):
         return element.minimum, element.maximum
     return None if isinstance(element, Float32Type) else value_range(element)
+
+
+def typed(type: ShapedValue) -> str:
+    """A type in short: `1x8x8x64 of uint2`."""
+    layout = layout_of(type)
+    text = f"{'x'.join(map(str, type.get_shape()))} of {spelling_of(type.element_type)}"
+    return f"{text} as {layout}" if layout else text

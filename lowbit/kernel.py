@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from ctypes import addressof, c_void_p
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lowbit.arrays import aligned_empty, aligned_storage, checked
-from lowbit.calling import Bound, Packed, addresses, fits, in_place, match_inputs, wanted
-from lowbit.code import Code, generate
-from lowbit.pipeline import check_stage, lower
-from lowbit.program import Program
-from lowbit.signature import Function, Parameter, Signature
-from lowbit_dialect.layout import Array, ShapedValue
+from lowbit.arrays import Intake, address_of, aligned_empty, aligned_storage
+from lowbit.cache import Cache, key_of
+from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
+from lowbit.code import Code, Generated, Request, generate, resolve
+from lowbit.given import instance
+from lowbit.pipeline import check_stage, lower, read_schedule
+from lowbit.program import Program, parse_module
+from lowbit.saved import Saved, from_bytes, read_own, to_bytes, write_at_once
+from lowbit.signature import Function, Signature
+from lowbit_dialect.layout import Array, storage_of
 from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage, to_storage
 from microkernels.target import Target
@@ -24,7 +29,6 @@ from microkernels.target import Target
 if TYPE_CHECKING:
     from lowering.backend.jit import Jit
     from lowering.backend.pool import Team
-
 
 BYTES = np.dtype(np.uint8)
 
@@ -35,16 +39,33 @@ def compile(
     schedule: str | Schedule = "default",
     threads: int = 1,
     verify_each: bool = False,
+    *,
+    cache: bool | str | Path = False,
 ) -> Kernel:
     """Compile a program for a target.
 
-    `schedule` is `default`, or a `Schedule` for every op that does not pin its own. A call shares its work
-    out to `threads` at most, as many as there are usable cores; the results are the same bits for any
-    number. Raises ValueError naming the op or option that is wrong.
+    `schedule` is `default`, or a `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does
+    not pin its own. A call shares its work out to `threads` at most, as many as there are usable cores; the
+    results are the same bits for any number. `cache` keeps kernels on disk, in the folder given or, if
+    True, in the user's cache, and finds what was compiled from the same program by the same versions.
+    Raises ValueError naming the op or option that is wrong.
     """
-    check_threads(threads)
-    code = generate(program, target, schedule, threads=threads, verify_each=verify_each)
-    return Kernel(program, code, str(target), schedule, threads)
+    instance("program", program, Program)
+    text = str(read_schedule(schedule)) or "default"
+    request = Request(str(resolve(target)), text, check_threads(threads))
+    store = Cache.of(cache)
+    if store is None:
+        return _compile(program, request, verify_each)
+    key = key_of(str(program), request.target, request.schedule, str(request.threads))
+    found = None if verify_each else store.find(key)
+    if found is not None:
+        try:
+            return Kernel.restored(found, deepcopy(program))
+        except ValueError:  # what was kept is none of ours
+            pass
+    kernel = _compile(program, request, verify_each)
+    store.keep(key, kernel.saved(with_program=False))
+    return kernel
 
 
 def check_threads(threads: int) -> int:
@@ -54,26 +75,52 @@ def check_threads(threads: int) -> int:
     return threads
 
 
+def _compile(program: Program, request: Request, verify_each: bool) -> Kernel:
+    code = generate(
+        program,
+        request.target,
+        request.schedule,
+        threads=request.threads,
+        verify_each=verify_each,
+    )
+    return Kernel(deepcopy(program), request, code)
+
+
+def load(path: str | Path) -> Kernel:
+    """Read a kernel that `Kernel.save` wrote.
+
+    It holds machine code, and what it holds is trusted: the file must belong to this user or root, and
+    nobody else may have been able to write it. Raises OSError, or ValueError naming the file and what is
+    wrong with it.
+    """
+    try:
+        return Kernel.restored(from_bytes(read_own(Path(instance("path", path, str, Path)))))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def restore(data: bytes) -> Kernel:
+    """The kernel of the bytes that pickle or a copy took from another, to be trusted as these are."""
+    return Kernel.restored(from_bytes(data))
+
+
 class Kernel:
     """A compiled program. Calls may run at the same time on several threads.
 
-    While one call uses the threads of the process, others run on the one that makes them.
+    While one call uses the threads of the process, others run on the one that makes them. A kernel never
+    changes, so a copy of one is itself; pickle takes it as `save` writes it.
     """
 
     def __init__(
-        self,
-        program: Program,
-        code: Code,
-        target: str,
-        schedule: str | Schedule,
-        threads: int = 1,
+        self, program: Program | str, request: Request, code: Code, image: bytes | None = None
     ):
-        self.program = program
-        self.code = code
-        self._target, self._schedule, self._asked = target, schedule, threads
+        """Take a program, or its text, which nobody changes, and its code as LLVM IR or as an object."""
+        self._program, self._request, self.code = program, request, code
+        self._image = image
         self._team: Team | None = None
         self._scratch = threading.local()
-        self._jit: Jit | None = None
+        self._arguments = Arguments(code.signature)
+        self._results = [storage_of(type) for type in code.signature.main.results]
         self._why_not = _missing(code.target)
         if not self._why_not:
             self._load()
@@ -83,14 +130,23 @@ class Kernel:
         from lowering.backend.machine import BackendError
         from lowering.backend.pool import make_team
 
+        code, image = self.code, self._image
         try:
-            self._jit = Jit(self.code.translated, self.code.target)
+            jit = Jit(code.translated if isinstance(code, Generated) else image or b"", code.target)
+            self._image = jit.image
+            self._main = _callable(jit, code.signature.main)
+            self._pack = _callable(jit, code.signature.pack) if code.signature.pack else None
+            if self._request.threads > 1:
+                self._team = make_team(jit, code.tasks, self._request.threads)
         except BackendError as error:
             raise ValueError(str(error)) from error
-        self._main = _callable(self._jit, self.signature.main)
-        self._pack = _callable(self._jit, self.signature.pack) if self.signature.pack else None
-        if self._asked > 1:
-            self._team = make_team(self._jit, self.code.tasks, self._asked)
+
+    @property
+    def program(self) -> Program:
+        """What was compiled, as it was then."""
+        if isinstance(self._program, str):
+            self._program = Program(parse_module(self._program))
+        return self._program
 
     @property
     def signature(self) -> Signature:
@@ -112,152 +168,151 @@ class Kernel:
         """Each op that has a schedule, and the schedule."""
         return self.code.schedules
 
+    def __repr__(self) -> str:
+        return f"<Kernel {self.signature}, for {self.target.name}, threads: {self.threads}>"
+
     def ir(self, stage: str) -> str:
         """The program after a stage, as text that `lowbit-opt` reads; ValueError names the stages."""
-        until = check_stage(stage)
+        until, asked = check_stage(stage), self._request
         module = self.program.module
-        return str(lower(module, self._target, self._schedule, until, threads=self._asked))
+        return str(lower(module, asked.target, asked.schedule, until, threads=asked.threads))
 
     def assembly(self) -> str:
-        """The generated code as assembly text."""
+        """The generated code as assembly text; a loaded kernel's program is compiled again for it."""
         from lowering.backend.emit import emit_assembly
 
-        return emit_assembly(self.code.translated, self.code.target)
+        return emit_assembly(self._generated.translated, self.target)
+
+    @cached_property
+    def _generated(self) -> Generated:
+        if isinstance(self.code, Generated):
+            return self.code
+        asked = self._request
+        return generate(self.program, asked.target, asked.schedule, threads=asked.threads)
+
+    def save(self, path: str | Path) -> None:
+        """Write the kernel to a file for `lowbit.load`, all of it or nothing; OSError names the file.
+
+        It runs wherever there is what `target` needs.
+        """
+        write_at_once(Path(instance("path", path, str, Path)), to_bytes(self.saved()))
+
+    def saved(self, *, with_program: bool = True) -> Saved:
+        """What a file holds of the kernel."""
+        if self._image is None:
+            from lowering.backend.emit import emit_object
+
+            self._image = emit_object(self._generated.translated, self.target)
+        text = str(self._program) if with_program else ""
+        return Saved(self._request, self.code, self._image, text)
+
+    @classmethod
+    def restored(cls, saved: Saved, program: Program | None = None) -> Kernel:
+        """The kernel of what a file holds, and of its program if the file holds none; raises ValueError."""
+        return cls(program or saved.program, saved.request, saved.code, saved.image)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, (to_bytes(self.saved()),)
+
+    def __copy__(self) -> Kernel:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kernel:
+        return self
 
     def pack(self, /, *arrays: Any, **named: Any) -> Packed:
         """Pack the constant inputs, given in order or by name, once for many calls."""
         self._require_host()
-        constants = self.signature.constants
-        names = [one.name for one in constants]
-        given = match_inputs(names, arrays, named)
-        types = {one.name: one.type for one in constants}
-        return self._packed({n: checked(n, given[n], types[n]) for n in names})
+        constants = self._arguments.constants
+        given = match_inputs(constants, arrays, named)
+        return self._packed({name: one.checked(given[name]) for name, one in constants.items()})
 
     def _packed(self, values: Mapping[str, Array]) -> Packed:
-        function = self.signature.pack
+        function, form = self.signature.pack, self._arguments.form
         read = {p.name for p in self.signature.main.parameters if p.packed is None}
         types = {one.name: one.type for one in self.signature.constants}
         plain = {n: to_storage(v, types[n]) for n, v in values.items() if n in read}
         if function is None or self._pack is None:
-            return Packed((), plain, self._form)
+            return Packed((), plain, form)
         inputs = [to_storage(values[p.name], p.type) for p in function.parameters]
         results = tuple(aligned_storage(type) for type in function.results)
         scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
-        self._pack(*addresses([*inputs, *results, *scratch]))
-        return Packed(results, plain, self._form)
-
-    @cached_property
-    def _form(self) -> tuple[str, ...]:
-        parameters = (str((p.name, p.type)) for p in self.signature.main.parameters)
-        return *parameters, self.signature.packing
+        self._pack(*map(address_of, (*inputs, *results, *scratch)))
+        return Packed(results, plain, form)
 
     def __call__(self, /, *arrays: Any, **named: Any) -> Any:
         """Run on decoded values; returns an array, or a tuple of them if the program has several results.
 
-        Constant inputs are given as arrays, or all together as one `Packed`. Raises ValueError naming an
-        argument that does not fit.
+        Constant inputs are given as arrays, which are then packed for this call alone, or all together as
+        one `Packed`. Raises ValueError naming an argument that does not fit.
         """
         self._require_host()
-        stored = self._stored(arrays, named, self._convert)
-        function = self.signature.main
-        results = [aligned_storage(type) for type in function.results]
-        self._bound((*stored, *results, *self._arena(function)))()
-        decoded = [from_storage(words, type) for words, type in zip(results, function.results)]
+        stored = self._arguments.arrays(arrays, named, Intake.stored, self._packed)
+        results = [aligned_empty(*storage) for storage in self._results]
+        places = [*map(address_of, stored), *map(address_of, results), *self._arena()]
+        if self._team is None:
+            self._main(*places)
+        else:
+            self._team.run(*self._team.arguments, self._team.pointers(places))
+        decoded = [
+            from_storage(words, type) for words, type in zip(results, self.signature.main.results)
+        ]
         return decoded[0] if len(decoded) == 1 else tuple(decoded)
 
-    def bind(
-        self, /, *arrays: Any, out: Array | Sequence[Array] | None = None, **named: Any
-    ) -> Bound:
+    def bind(self, /, *arrays: Any, out: Any = None, **named: Any) -> Bound:
         """Return the call on these arrays as a function of nothing: no checks, no allocation.
 
-        Arrays are used where they lie: C-contiguous, in the dtype of their element, `out` as well. What
-        the program stores in a layout is given as stored, or decoded and then converted once, here; what
-        could be either is decoded. `out` lies apart from the inputs. The call has scratch memory of its own,
-        so threads that call at the same time bind one each.
+        Arrays, and whatever gives access by DLPack, are used where they lie: C-contiguous, in the dtype of
+        their element, `out` as well; what would have to be copied is refused, and values are not checked.
+        Constant inputs are packed once, here. What the program stores in a layout is given as stored, or
+        decoded and then converted once, here; what could be either is decoded. `out` lies apart from the
+        inputs. The call has scratch memory of its own, so threads that call at the same time bind one each.
         """
         self._require_host()
-        function = self.signature.main
-        stored = self._stored(arrays, named, in_place)
+        stored = self._arguments.arrays(arrays, named, in_place, self._packed)
         outs = self._outs(out)
         for place, one in enumerate(outs):
             if any(np.may_share_memory(one, other) for other in (*stored, *outs[:place])):
                 raise ValueError(
                     "out overlaps an input or another result: give it memory of its own"
                 )
-        scratch = [aligned_empty((function.arena,), BYTES)] if function.arena else []
+        size = self.signature.main.arena
+        scratch = [aligned_empty((size,), BYTES)] if size else []
         bound = self._bound((*stored, *outs, *scratch))
         bound.results = tuple(outs)
         return bound
 
     def _bound(self, arrays: tuple[Array, ...]) -> Bound:
         """The call on the arrays of every pointer that the generated function takes."""
+        places = [*map(address_of, arrays)]
         if self._team is None:
-            bound = Bound(self._main, *addresses(arrays))
+            bound = Bound(self._main, *places)
         else:
-            pointers = self._team.pointers(addresses(arrays))
+            pointers = self._team.pointers(places)
             bound = Bound(self._team.run, *self._team.arguments, addressof(pointers))
             bound.pointers = pointers
         bound.arrays, bound.team = arrays, self._team
         return bound
 
-    def _outs(self, out: Array | Sequence[Array] | None) -> list[Array]:
-        types = self.signature.main.results
+    def _outs(self, out: Any) -> list[Array]:
         if out is None:
-            return [aligned_storage(type) for type in types]
-        given = [out] if isinstance(out, np.ndarray) else list(out)
+            return [aligned_empty(*storage) for storage in self._results]
+        types = self.signature.main.results
+        several = isinstance(out, list | tuple)
+        given = cast(Sequence[Any], out) if several else [out]
         if len(given) != len(types):
             raise ValueError(f"the program has {len(types)} results, but out holds {len(given)}")
-        for one, type in zip(given, types):
-            if not fits(one, type) or not one.flags.writeable:
-                raise ValueError(f"out is not {wanted(type)}")
-        return given
+        return [result_place(one, type) for one, type in zip(given, types)]
 
-    def _stored(
-        self,
-        arrays: Sequence[Any],
-        named: Mapping[str, Any],
-        store: Callable[[str, Any, ShapedValue], Array],
-    ) -> list[Array]:
-        """The array of each parameter of the generated function."""
-        inputs = self.signature.inputs
-        held = [one for one in (*arrays, *named.values()) if isinstance(one, Packed)]
-        if len(held) > 1:
-            raise ValueError("the constant inputs come as one Packed, not several")
-        if held:
-            arrays = [one for one in arrays if not isinstance(one, Packed)]
-            named = {n: one for n, one in named.items() if not isinstance(one, Packed)}
-            if held[0].form != self._form:
-                raise ValueError("the Packed inputs come from another kernel: use this one's pack")
-        wanted = [one for one in inputs if not (held and one.constant)]
-        given = match_inputs([one.name for one in wanted], arrays, named)
-        if not held:
-            constants = {
-                o.name: checked(o.name, given[o.name], o.type) for o in inputs if o.constant
-            }
-            held = [self._packed(constants)]
-        types = {one.name: one.type for one in inputs}
-
-        def array(parameter: Parameter) -> Array:
-            if parameter.packed is not None:
-                return held[0].arrays[parameter.packed]
-            name = parameter.name
-            if name in held[0].plain:
-                return held[0].plain[name]
-            return store(name, given[name], types[name])
-
-        return [array(parameter) for parameter in self.signature.main.parameters]
-
-    @staticmethod
-    def _convert(name: str, values: Any, type: ShapedValue) -> Array:
-        return np.require(to_storage(checked(name, values, type), type), requirements=["C", "A"])
-
-    def _arena(self, function: Function) -> list[Array]:
-        """Scratch memory of the calling thread."""
-        if not function.arena:
-            return []
+    def _arena(self) -> tuple[int, ...]:
+        """Where scratch memory of the calling thread lies."""
+        size = self.signature.main.arena
+        if not size:
+            return ()
         if not hasattr(self._scratch, "arena"):
-            self._scratch.arena = aligned_empty((function.arena,), BYTES)
-        return [self._scratch.arena]
+            arena = aligned_empty((size,), BYTES)
+            self._scratch.arena, self._scratch.place = arena, (address_of(arena),)
+        return self._scratch.place
 
     def _require_host(self) -> None:
         if self._why_not:

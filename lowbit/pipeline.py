@@ -106,8 +106,8 @@ def apply_schedule(module: ModuleOp, schedule: str | Schedule) -> None:
 
     What an op pins itself stays. Raises ValueError for a source that is unknown or not there yet.
     """
-    if not isinstance(schedule, Schedule):
-        check_source(schedule)
+    schedule = read_schedule(schedule)
+    if isinstance(schedule, str):
         return
     for op in module.walk():
         if isinstance(op, LinearOp):
@@ -115,12 +115,21 @@ def apply_schedule(module: ModuleOp, schedule: str | Schedule) -> None:
             op.properties["schedule"] = ScheduleAttr(own.completed(schedule))
 
 
-def check_source(source: str) -> None:
-    """Raise ValueError unless schedules can come from `source`."""
-    if source in LATER_SOURCES:
-        raise ValueError(f"schedule='{source}' is not available yet: use 'default' or a Schedule")
-    if source not in SOURCES:
-        raise ValueError(f"unknown schedule {source!r}: expected 'default' or a Schedule")
+def read_schedule(given: str | Schedule) -> str | Schedule:
+    """A schedule as it is or from its fields, `pixels = 4, vectors = 2`, or a source of schedules.
+
+    Raises ValueError naming the field that is wrong, or a source that is unknown or not there yet.
+    """
+    if isinstance(given, Schedule) or given in SOURCES:
+        return given
+    if given in LATER_SOURCES:
+        raise ValueError(f"schedule='{given}' is not available yet: use 'default' or a Schedule")
+    if not isinstance(given, str) or "=" not in given:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(
+            f"unknown schedule {given!r:.60}: expected 'default', a Schedule, or fields of one such as "
+            "'pixels = 4, vectors = 2'"
+        )
+    return Schedule.parse(given)
 
 
 def check_stage(stage: str) -> Stage:

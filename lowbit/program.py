@@ -89,6 +89,12 @@ class Program(Builder):
     def __str__(self) -> str:
         return str(self.module)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reparsed, (str(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Program:
+        return Program(self.module.clone())
+
     def input(
         self,
         shape: Sequence[int],
@@ -202,6 +208,10 @@ def checked_values(array: Array, element: str) -> Array:
     from lowbit.arrays import checked
 
     return checked("constant", array, TensorType(parse_element(element), np.shape(array)))
+
+
+def _reparsed(text: str) -> Program:
+    return Program(parse_module(text))
 
 
 def _extents(shape: Sequence[int]) -> tuple[int, ...]:

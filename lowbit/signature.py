@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, cast
 
 from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
@@ -63,7 +64,7 @@ class Signature:
     pack: Function | None
     """The function that packs constant inputs; None if nothing is packed."""
     packing: str
-    """Its text, of which the types of what it returns are not all: corrections depend on padding too."""
+    """A sum of its text: the types of what it returns are not all, corrections depend on padding too."""
 
     @property
     def constants(self) -> tuple[Input, ...]:
@@ -75,6 +76,19 @@ class Signature:
         pack = self.pack and replace(self.pack, arena=arenas.get(self.pack.symbol, 0))
         main = replace(self.main, arena=arenas.get(self.main.symbol, 0))
         return replace(self, main=main, pack=pack)
+
+    def verify(self) -> None:
+        """Raise ValueError unless the functions take what the inputs and packing give."""
+        given = {(one.name, one.type) for one in self.inputs}
+        packed = self.pack.results if self.pack else ()
+        for function in filter(None, (self.main, self.pack)):
+            for one in function.parameters:
+                index = one.packed
+                known = (one.name, one.type) in given if index is None else function is self.main
+                if not known or (index is not None and packed[index : index + 1] != (one.type,)):
+                    raise ValueError(f"nothing gives parameter '{one.name:.40}' of a function")
+            if function.arena < 0 or len(function.results) != len(function.result_names):
+                raise ValueError("a function has no names for its results, or less than no memory")
 
     @property
     def packed_bytes(self) -> int:
@@ -110,7 +124,8 @@ def signature_of(program: Program, planned: ModuleOp) -> Signature:
     if all(parameter.packed is None for parameter in main.parameters):
         return Signature(inputs_of(program), main, None, "")
     pack = functions[f"{name}_pack"]
-    return Signature(inputs_of(program), main, _function(pack), str(pack))
+    packing = sha256(str(pack).encode()).hexdigest()
+    return Signature(inputs_of(program), main, _function(pack), packing)
 
 
 def _function(func: FuncOp) -> Function:

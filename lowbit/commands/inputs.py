@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lowbit.pipeline import check_source
+from lowbit.pipeline import read_schedule as read_schedule
 from lowbit.program import Program
 from lowbit.single import import_model, parse
-from lowbit_dialect.schedule import Schedule
 
 Advance = Callable[[int, int], None]
 PATIENCE = 1.0
@@ -29,14 +28,6 @@ def load_program(path: str) -> Program:
             return import_model(path)
         case _:
             raise ValueError(f"{path}: a program is a .mlir or an .onnx file")
-
-
-def read_schedule(text: str) -> str | Schedule:
-    """A source of schedules, or the fields of one: `pixels = 4, vectors = 2`."""
-    if "=" in text:
-        return Schedule.parse(text)
-    check_source(text)
-    return text
 
 
 def write_text(text: str, path: str | None) -> None:

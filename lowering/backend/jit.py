@@ -9,6 +9,7 @@ from typing import Any, cast
 from llvmlite import binding
 
 from lowering.backend.elf import MACHINES, machine_of, symbols
+from lowering.backend.elf_check import check_object
 from lowering.backend.emit import emit_object, require_defined
 from lowering.backend.host import missing_on_host
 from lowering.backend.machine import BackendError, target_machine
@@ -36,7 +37,7 @@ class Jit:
         *,
         imports: Mapping[str, int] | None = None,
     ) -> None:
-        """Compile, or load an object's bytes, which must come from `emit_object`.
+        """Compile, or load an object's bytes, which must come from `emit_object`: their structure is checked.
 
         `imports` gives addresses of symbols defined elsewhere, which the caller keeps alive. Raises
         `BackendError` if this machine cannot run the target or a symbol stays undefined.
@@ -70,6 +71,7 @@ class Jit:
 def _check_image(image: bytes, target: Target, imports: Mapping[str, int]) -> None:
     try:
         machine = machine_of(image)
+        check_object(image)
         require_defined(image, imports)
     except ValueError as error:
         raise BackendError(f"cannot load the object: {error}") from None

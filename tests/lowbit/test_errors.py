@@ -291,11 +291,26 @@ CALLS: list[tuple[Callable[[lowbit.Kernel], object], str]] = [
     ),
     (
         lambda k: k.bind(x.astype(np.int64), w),
-        "argument 'x' is not a C-contiguous array of int8 of shape 2x3",
+        "argument 'x' is not a C-contiguous array of int8 of shape 2x3: it holds int64, and a bound call "
+        "copies nothing: convert it before",
+    ),
+    (
+        lambda k: k.bind(x.tolist(), w),
+        "argument 'x' is not a C-contiguous array of int8 of shape 2x3: it is a list, and a bound call "
+        "copies nothing: convert it before",
+    ),
+    (
+        lambda k: k.bind(np.asfortranarray(x), w),
+        "argument 'x' is not a C-contiguous array of int8 of shape 2x3: it is strided, and a bound call "
+        "copies nothing: convert it before",
+    ),
+    (
+        lambda k: k.bind(x, w, out=np.frombuffer(bytes(32), np.int32).reshape(2, 4)),
+        "out is not a C-contiguous array of int32 of shape 2x4: it is read-only",
     ),
     (
         lambda k: k.bind(x, w, out=np.zeros((2, 4), np.int64)),
-        "out is not a C-contiguous array of int32 of shape 2x4",
+        "out is not a C-contiguous array of int32 of shape 2x4: it holds int64",
     ),
     (lambda k: k.bind(x, w, out=[]), "the program has 1 results, but out holds 0"),
     (
@@ -322,9 +337,14 @@ COMPILES: list[tuple[dict[str, object], str]] = [
     ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
     ({"threads": "2"}, "threads is a whole number of at least 1, not '2'"),
     ({"schedule": "model"}, "schedule='model' is not available yet: use 'default' or a Schedule"),
-    ({"schedule": None}, "unknown schedule None: expected 'default' or a Schedule"),
+    ({"schedule": None}, "unknown schedule None: expected 'default', a Schedule, or fields of one"),
+    ({"schedule": "pixels = x"}, "pixels is a number from 1 to 1024, not 'x'"),
+    ({"schedule": "pixel = 4"}, "a schedule has no 'pixel': it has algorithm, "),
     ({"target": None}, "target is None: expected str or Target"),
-    ({"schedule": "best"}, "unknown schedule 'best': expected 'default' or a Schedule"),
+    (
+        {"schedule": "best"},
+        "unknown schedule 'best': expected 'default', a Schedule, or fields of one",
+    ),
     (
         {"target": "x86-64-v3", "schedule": lowbit.Schedule(microkernel="abacus")},
         "'lowbit.dense': x86-64-v3 has no microkernel 'abacus': it has ",

@@ -22,6 +22,7 @@ PUBLIC = [
     "dense",
     "export",
     "import_model",
+    "load",
     "parse",
     "reference",
     "targets",
