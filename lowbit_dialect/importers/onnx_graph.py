@@ -18,7 +18,9 @@ from xdsl.ir import Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.importers import (
+    onnx_binary,
     onnx_elementwise,
+    onnx_functions,
     onnx_linear,
     onnx_pools,
     onnx_qcdq,
@@ -35,7 +37,9 @@ from lowbit_dialect.names import NAME, identifier, name_attribute
 Handler = Callable[[Builder, Node], Value]
 
 CORE_OPS: dict[str, Handler] = {
+    **onnx_binary.OPS,
     **onnx_elementwise.OPS,
+    **onnx_functions.OPS,
     **onnx_linear.OPS,
     **onnx_pools.OPS,
     **onnx_qcdq.OPS,

@@ -75,7 +75,7 @@ def compare_integers(
 ) -> SSAValue:
     """`lowbit.threshold` with the smallest integers whose f32 values reach the thresholds."""
     value = x.value
-    if x.zero or x.is_codes:
+    if x.zero or isinstance(x.element, CodeType):
         offset = b.known(node, np.array([-x.zero]), i32, "zero_point")
         value = b.emit(node, AddOp(value, offset), "centred")
     assert x.scale is not None
