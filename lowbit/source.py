@@ -8,11 +8,11 @@ from typing import cast
 from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, IntAttr, LocationAttr, ModuleOp, StringAttr
 from xdsl.ir import Operation
-from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span
 
 from lowbit.errors import place_of
+from lowbit.literals import LiteralParser
 from lowbit_dialect.ranges import admit
 
 # Groups that never give back what they matched: linear in the length of the text.
@@ -22,7 +22,7 @@ _TRAPS = re.compile(
 )
 
 
-class SourceParser(Parser):
+class SourceParser(LiteralParser):
     """A parser that notes on each op where it stands."""
 
     def __init__(self, context: Context, source: str | bytes, name: str):

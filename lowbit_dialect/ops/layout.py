@@ -53,6 +53,10 @@ from lowbit_dialect.ops.common import (
 )
 from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import RESULT, memref
+from lowbit_dialect.ops.values import Values, compact
+
+MAX_CONSTANT_BYTES = 2**30
+"""Bytes of one constant, which compiled code holds in full: as many f32 as a model may have."""
 
 
 @irdl_op_definition
@@ -67,7 +71,8 @@ class ConstantOp(IRDLOperation):
     value = prop_def(DenseIntOrFPElementsAttr)
     result = result_def(RESULT)
     traits = traits_def(Pure())
-    assembly_format = "$value attr-dict `->` type($result)"
+    custom_directives = (Values,)
+    assembly_format = "custom<Values>($value) attr-dict `->` type($result)"
 
     def __init__(self, value: DenseIntOrFPElementsAttr, result: TensorType[Any]):
         super().__init__(properties={"value": value}, result_types=[result])
@@ -82,7 +87,7 @@ class ConstantOp(IRDLOperation):
         held = kinds.get(dtype.name, i64)
         data = np.ascontiguousarray(values, dtype).tobytes()
         attr = DenseIntOrFPElementsAttr(TensorType(held, shape), BytesAttr(data))
-        return cls(attr, TensorType(element, shape))
+        return cls(compact(attr), TensorType(element, shape))
 
     def array(self) -> Array:
         """The decoded values, in the storage type of the element."""
@@ -98,6 +103,8 @@ class ConstantOp(IRDLOperation):
     def verify_(self) -> None:
         check_layout(self.result.type)
         type = shaped(self.result)
+        small = storage_bytes(type) <= MAX_CONSTANT_BYTES
+        expect(small, f"a constant takes at most {MAX_CONSTANT_BYTES} bytes, unlike {type}")
         fits = tuple(self.value.get_shape()) == tuple(type.get_shape())
         expect(fits, f"a value of {self.value.type} does not fit a result of {type}")
         held = self.value.get_element_type()

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from programs import Net
 from xdsl.dialects.builtin import ModuleOp, f32
-from xdsl.parser import Parser
 from xdsl.passes import ModulePass
 
 from lowbit.pipeline import STAGES, passes
 from lowbit.registry import context
-from lowbit.source import state_ranges
+from lowbit.source import parse_source, state_ranges
 from lowbit_dialect.codes import parse_code
 from lowbit_dialect.ops.elementwise import (
     AddOp,
@@ -115,7 +114,7 @@ def digits() -> ModuleOp:
 
 
 def parse(text: str) -> ModuleOp:
-    return Parser(context(), text).parse_module()
+    return parse_source(text, "text", context())
 
 
 def resumes(kept: ModuleOp, pieces: Sequence[Sequence[ModulePass]]) -> None:
