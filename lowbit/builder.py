@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsIndex
 
@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import Float32Type, TensorType, f32, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowbit.elements import parse_element
+from lowbit.float_builder import FloatBuilder
 from lowbit.given import instance, integer, integers, real, repeated
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, with_layout
@@ -42,12 +43,8 @@ def _accumulator(input: SSAValue) -> Any:
     return f32 if isinstance(element_of(input.type), Float32Type) else i32
 
 
-class Builder(ABC):
+class Builder(FloatBuilder, ABC):
     """Methods that add one op and return its result; ValueError names an op that is wrong."""
-
-    @abstractmethod
-    def add_op(self, name: str, make: Callable[[], Operation], *operands: SSAValue) -> SSAValue:
-        """Build an op on `operands`, verify it, add it and return its result."""
 
     def conv2d(
         self,

@@ -37,6 +37,7 @@ from lowbit_dialect.ops.layout import (
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+from lowbit_dialect.ops.rows import ReduceOp, TopKOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
 from lowbit_dialect.schedule import ScheduleAttr
 
@@ -72,6 +73,8 @@ Lowbit = Dialect(
         PreluOp,
         MaxPoolOp,
         AvgPoolOp,
+        ReduceOp,
+        TopKOp,
         TileOp,
         YieldOp,
     ],

@@ -2,7 +2,8 @@
 
 Arrays hold decoded integers in the storage type of their element (u8, i8, i16, i32, i64) or f32; how a
 tensor is laid out does not matter here. Everything else in lowbit is compared for equality with this file
-and its parts, `reference_linear.py`, `reference_elementwise.py` and `reference_movement.py`.
+and its parts: `reference_linear.py`, `reference_elementwise.py`, `reference_movement.py` and
+`reference_rows.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from lowbit_dialect.reference_elementwise import (
 )
 from lowbit_dialect.reference_linear import corrections, linear
 from lowbit_dialect.reference_movement import MOVES
+from lowbit_dialect.reference_rows import ROWS
 
 __all__ = [
     "ELEMENTWISE",
@@ -167,6 +169,7 @@ MEANING: dict[type[Operation], Callable[[Any, Values], Array]] = {
     TransposeOp: lambda op, values: values[op.input].transpose(array(op.permutation, ())),
     CorrectionsOp: corrections,
     **MOVES,
+    **ROWS,
     **dict.fromkeys(LinearOp.__subclasses__(), linear),
     **{kind: (lambda op, values: values[op.input]) for kind in ConversionOp.__subclasses__()},
     **dict.fromkeys(ELEMENTWISE, elementwise),

@@ -41,6 +41,7 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.quantizers import FURTHEST
+from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.elements import row_major
 from lowering.gathering import gather
@@ -168,8 +169,8 @@ class Packer(Storage):
         self._tables(op, 1, shape_of(op.input)[axis], lanewise.lanes(self.target), op)
         self.output(op, 0, 1, axes)
 
-    def data(self, op: ReshapeOp | TransposeOp | MoveOp) -> None:
-        """Reshapes, transposes and moves work on tensors without a layout."""
+    def data(self, op: ReshapeOp | TransposeOp | MoveOp | RowOp) -> None:
+        """Reshapes, transposes, moves and ops on rows work on tensors without a layout."""
         for at, value in enumerate(op.operands):
             op.operands[at] = self.stored(value, None)
         if isinstance(op, TransposeOp):
@@ -278,7 +279,7 @@ def _pack_function(func: FuncOp, target: Target) -> None:
                     packer.window(op)
                 case ElementwiseOp():
                     packer.elementwise(op)
-                case ReshapeOp() | TransposeOp() | MoveOp():
+                case ReshapeOp() | TransposeOp() | MoveOp() | RowOp():
                     packer.data(op)
                 case _:
                     pass

@@ -34,6 +34,7 @@ from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
+from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.schedule import Schedule
 from lowering.conversion_loops import convert_loops, correction_loops
@@ -42,6 +43,7 @@ from lowering.inputs import target_of
 from lowering.loops import TileNest
 from lowering.move_loops import move_loops
 from lowering.rebuild import rebuild
+from lowering.row_loops import row_loops
 from lowering.sharing import build_share
 from lowering.stored import plain
 from lowering.strips import build_strips, tables_of
@@ -58,6 +60,7 @@ TILED = (
     ConversionOp,
     TransposeOp,
     MoveOp,
+    RowOp,
     CorrectionsOp,
     GatherOp,
 )
@@ -293,6 +296,8 @@ def _tile(op: Operation, target: Target, share: Share | None = None) -> int:
                 return convert_loops(op, target, share)
             case MoveOp():
                 return move_loops(op, share)
+            case RowOp():
+                return row_loops(op, share)
             case GatherOp():
                 return gather_loops(op, target, share)
             case CorrectionsOp():

@@ -235,6 +235,38 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.batch_norm': epsilon is a number that f32 can hold, not 1e+300",
     ),
     (
+        lambda p: p.apply("sine", p.input((2, 4), "f32")),
+        "'lowbit.apply': function is abs, elu, erf, ",
+    ),
+    (
+        lambda p: p.apply("elu", p.input((2, 4), "f32")),
+        "'lowbit.apply': elu has alpha",
+    ),
+    (
+        lambda p: p.apply("elu", p.input((2, 4), "f32"), alpha=1e300),
+        "'lowbit.apply': alpha is a number that f32 can hold, not 1e+300",
+    ),
+    (
+        lambda p: p.mul(p.input((2, 4), "f32"), p.input((4, 2), "f32")),
+        "'lowbit.mul': takes tensor<2x4xf32> and tensor<4x2xf32>: the shapes differ",
+    ),
+    (
+        lambda p: p.div(p.input((2, 4), "uint2"), p.input((4,), "f32")),
+        "'lowbit.div': takes f32, not !lowbit.uint<2>",
+    ),
+    (
+        lambda p: p.prelu(p.input((2, 4), "f32"), p.input((3,), "f32")),
+        "'lowbit.prelu': a table has 1 row or 4, not 3",
+    ),
+    (
+        lambda p: p.reduce("median", p.input((2, 4), "f32")),
+        "'lowbit.reduce': function is sum, mean, max or min, not median",
+    ),
+    (
+        lambda p: p.top_k(p.input((2, 4), "f32"), 5),
+        "'lowbit.top_k': gives 1 to 4 numbers a row, not 5",
+    ),
+    (
         lambda p: p.max_pool(p.input((1, 4, 4, 1), "uint1"), 5),
         "'lowbit.max_pool': the output is empty: the kernel reaches over 5 positions of the height, which "
         "has 4 with padding",

@@ -17,6 +17,7 @@ from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
+from lowbit_dialect.ops.rows import RowOp
 from microkernels import lanewise
 from microkernels.choice import find_kernel
 from microkernels.target import Target
@@ -28,6 +29,7 @@ KERNELS = (
     ConversionOp,
     TransposeOp,
     MoveOp,
+    RowOp,
     GatherOp,
     PoolOp,
     ElementwiseOp,

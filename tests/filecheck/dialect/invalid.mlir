@@ -1281,3 +1281,59 @@ func.func @prelu_rows(%x: tensor<4x8xf32>, %t: tensor<4xf32>) {
   %0 = lowbit.prelu %x, %t : tensor<4x8xf32>, tensor<4xf32> -> tensor<4x8xf32>
   func.return
 }
+
+// -----
+
+// ERROR: function is sum, mean, max or min, not product
+func.func @reduce_unknown(%x: tensor<4x8xf32>) {
+  %0 = lowbit.reduce "product" %x : tensor<4x8xf32> -> tensor<4x1xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: takes f32, not i32
+func.func @reduce_elements(%x: tensor<4x8xi32>) {
+  %0 = lowbit.reduce "sum" %x : tensor<4x8xi32> -> tensor<4x1xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: computes a shape of 4x1, but its result is tensor<4xf32>
+func.func @reduce_shape(%x: tensor<4x8xf32>) {
+  %0 = lowbit.reduce "sum" %x : tensor<4x8xf32> -> tensor<4xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: takes one axis or more, not none
+func.func @reduce_scalar(%x: tensor<f32>) {
+  %0 = lowbit.reduce "sum" %x : tensor<f32> -> tensor<1xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: takes and gives tensors without a layout
+func.func @reduce_layout(%x: tensor<4x8xf32, #lowbit.layout<[d1, d0], f32>>) {
+  %0 = lowbit.reduce "sum" %x : tensor<4x8xf32, #lowbit.layout<[d1, d0], f32>> -> tensor<4x1xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: gives 1 to 8 numbers a row, not 9
+func.func @top_k_count(%x: tensor<4x8xf32>) {
+  %0 = lowbit.top_k %x : tensor<4x8xf32> -> tensor<4x9xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: has a result of i32 or f32, not i64
+func.func @top_k_elements(%x: tensor<4x8xf32>) {
+  %0 = lowbit.top_k %x : tensor<4x8xf32> -> tensor<4x2xi64>
+  func.return
+}

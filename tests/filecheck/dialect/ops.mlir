@@ -286,3 +286,27 @@ func.func @tile(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 
   }
   func.return
 }
+
+// -----
+
+// CHECK-LABEL: @rows
+func.func @rows(%x: tensor<2x3x8xf32>) -> tensor<2x3x4xi32> {
+  // CHECK-NEXT: lowbit.reduce "mean" %x : tensor<2x3x8xf32> -> tensor<2x3x1xf32>
+  %0 = lowbit.reduce "mean" %x : tensor<2x3x8xf32> -> tensor<2x3x1xf32>
+  // CHECK-NEXT: lowbit.top_k %x : tensor<2x3x8xf32> -> tensor<2x3x4xi32>
+  %1 = lowbit.top_k %x : tensor<2x3x8xf32> -> tensor<2x3x4xi32>
+  // CHECK-NEXT: lowbit.top_k %x {smallest} : tensor<2x3x8xf32> -> tensor<2x3x1xf32>
+  %2 = lowbit.top_k %x {smallest} : tensor<2x3x8xf32> -> tensor<2x3x1xf32>
+  func.return %1 : tensor<2x3x4xi32>
+}
+
+// -----
+
+// CHECK-LABEL: @rows_on_buffers
+func.func @rows_on_buffers(%x: memref<3x8xf32>, %y: memref<3x1xf32>, %i: memref<3x2xi32>) {
+  // CHECK-NEXT: lowbit.reduce "max" %x outs(%y : memref<3x1xf32>) : memref<3x8xf32>
+  lowbit.reduce "max" %x outs(%y : memref<3x1xf32>) : memref<3x8xf32>
+  // CHECK-NEXT: lowbit.top_k %x outs(%i : memref<3x2xi32>) : memref<3x8xf32>
+  lowbit.top_k %x outs(%i : memref<3x2xi32>) : memref<3x8xf32>
+  func.return
+}
