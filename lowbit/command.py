@@ -72,6 +72,20 @@ def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParse
 
 def _program(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("program", help="a .mlir program or an .onnx model")
+    _extents(parser)
+
+
+def _extents(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="NAME=EXTENTS",
+        help="shape of an input that the model leaves open, as x=8x3x32x32",
+    )
+    parser.add_argument(
+        "--batch", type=int, help="first extent of the inputs, where the model leaves it open"
+    )
 
 
 def _target(parser: argparse.ArgumentParser) -> None:
@@ -182,6 +196,7 @@ def _add_export(commands: Commands) -> None:
 def _add_import(commands: Commands) -> None:
     parser = _command(commands, "import", "Turn a QONNX or ONNX model into a program.")
     parser.add_argument("model", help="an .onnx file")
+    _extents(parser)
     parser.add_argument("--output", "-o", metavar="FILE", help="write there, not to stdout")
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from xdsl.ir import SSAValue
 
 from lowbit.builder import Pair
-from lowbit.given import instance, integers
+from lowbit.given import instance, integer, integers
 from lowbit.program import Program, parse_module
 from lowbit_dialect.layout import Array
+
+if TYPE_CHECKING:
+    from lowbit_dialect.importers.onnx_model import ModelProto
 
 DEFAULT_CONSTANT = ("w",)
 
@@ -103,14 +107,23 @@ def parse(source: str | Path) -> Program:
     return Program(parse_module(source))
 
 
-def import_model(path: str | Path) -> Program:
-    """Read a QONNX or ONNX model as a program.
+def import_model(
+    model: str | Path | bytes | ModelProto,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int | None = None,
+) -> Program:
+    """Read a QONNX or ONNX model, a file or what it holds, as a program.
 
-    Raises ValueError naming the file and the node that cannot be read.
+    Where the file leaves extents open, `shapes` has the shape of an input by name, and `batch` is the first
+    extent of every other one. Raises ValueError naming the file and the node that cannot be read.
     """
-    from lowbit_dialect.importers import ImportFailed, import_onnx
+    from lowbit_dialect.importers import Extents, ImportFailed, import_onnx
 
+    given = instance("shapes", {} if shapes is None else shapes, Mapping).items()
+    known = {name: integers(f"the shape of {name!r:.60}", shape) for name, shape in given}
+    extents = Extents(known, None if batch is None else integer("batch", batch))
     try:
-        return Program(import_onnx(str(path)))
+        return Program(import_onnx(model, extents))
     except ImportFailed as error:
-        raise ValueError(f"{path}: {error}") from error
+        origin = f"{model!s:.200}" if isinstance(model, str | Path) else "the model"
+        raise ValueError(f"{origin}: {error}") from error

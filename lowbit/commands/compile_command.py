@@ -16,7 +16,10 @@ from lowbit_dialect.layout import ShapedValue, layout_of
 
 def run(given: Namespace) -> None:
     """Compile a program and print what was asked for."""
-    program, schedule = load_program(given.program), read_schedule(given.schedule)
+    program, schedule = (
+        load_program(given.program, given.shape, given.batch),
+        read_schedule(given.schedule),
+    )
     if given.emit not in ("summary", "assembly"):
         module = lower(
             program.module,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,29 @@ PATIENCE = 1.0
 """Seconds before a progress bar appears."""
 
 
-def load_program(path: str) -> Program:
-    """Read a program by the ending of its file; raises ValueError for any other."""
+def load_program(path: str, shapes: Sequence[str] = (), batch: int | None = None) -> Program:
+    """Read a program by the ending of its file; `shapes` and `batch` are for a model that leaves them open.
+
+    Raises ValueError for any other ending, and for shapes that are none.
+    """
     match Path(path).suffix:
         case ".mlir":
+            if shapes or batch is not None:
+                raise ValueError(f"{path}: --shape and --batch are for models, not for a program")
             return parse(Path(path))
         case ".onnx":
-            return import_model(path)
+            return import_model(path, dict(map(read_shape, shapes)), batch)
         case _:
             raise ValueError(f"{path}: a program is a .mlir or an .onnx file")
+
+
+def read_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """An input and its shape, from `x=8x3x32x32`."""
+    name, _, shape = text.rpartition("=")
+    extents = shape.split("x")
+    if not name or not all(part.isdecimal() and len(part) < 10 for part in extents):
+        raise ValueError(f"--shape is NAME=EXTENTS such as x=8x3x32x32, not '{text:.80}'")
+    return name, tuple(map(int, extents))
 
 
 def write_text(text: str, path: str | None) -> None:

@@ -24,7 +24,7 @@ SHOWN = 8
 
 def run(given: Namespace) -> None:
     """Run a program on the arrays of some files, and write or describe the results."""
-    program = load_program(given.program)
+    program = load_program(given.program, given.shape, given.batch)
     arrays = read_inputs(given.input, program)
     with progress("running"):
         results, seconds = compute(program, arrays, given)

@@ -5,6 +5,6 @@ parsed and bounded by `onnx_file`; each group of ops has a module. It needs the 
 """
 
 from lowbit_dialect.importers.onnx_graph import import_onnx
-from lowbit_dialect.importers.onnx_model import ImportFailed
+from lowbit_dialect.importers.onnx_model import Extents, ImportFailed
 
-__all__ = ["ImportFailed", "import_onnx"]
+__all__ = ["Extents", "ImportFailed", "import_onnx"]

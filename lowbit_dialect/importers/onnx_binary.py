@@ -65,7 +65,6 @@ def spread(b: Builder, node: Node, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     if x.shape == shape:
         return x
     moved = to_shape(b, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape)
-    assert isinstance(moved, Tensor)
     x = b.row_major(node, moved) if moved.flattened else moved
     factors = [shape[axis] // x.shape[axis] for axis in x.axes]
     value = b.emit(node, RepeatOp(x.value, factors), f"{x.value.name_hint or 'x'}_repeated")
@@ -82,8 +81,6 @@ def split(b: Builder, node: Node) -> tuple[Tensor, Array] | None:
 
 def add(b: Builder, node: Node) -> Value:
     """Sum of two tensors, or with a known one."""
-    if (folded := fold(b, node, np.add)) is not None:
-        return folded
     if (pair := split(b, node)) is not None:
         x, constant = pair
         if x.is_codes and constant.size == 1 and constant.ndim <= len(x.shape):
@@ -108,8 +105,6 @@ def add_tensors(b: Builder, node: Node, x: Tensor, y: Tensor) -> Tensor:
 
 def subtract(b: Builder, node: Node) -> Value:
     """`x - y` as `x + (-y)`, which is the same in f32."""
-    if (folded := fold(b, node, np.subtract)) is not None:
-        return folded
     if isinstance(b.operand(node, 1), Constant):
         return with_known(b, node, b.tensor(node, 0), -b.reals(node, 1), AddOp)
     y = b.to_float(node, b.tensor(node, 1))
@@ -121,8 +116,6 @@ def subtract(b: Builder, node: Node) -> Value:
 
 def multiply(b: Builder, node: Node) -> Value:
     """Product of two tensors, or with a known one."""
-    if (folded := fold(b, node, np.multiply)) is not None:
-        return folded
     if (pair := split(b, node)) is not None:
         return with_known(b, node, *pair, MulOp)
     return combine(b, node, b.tensor(node, 0), b.tensor(node, 1), MulOp)
@@ -130,8 +123,6 @@ def multiply(b: Builder, node: Node) -> Value:
 
 def divide(b: Builder, node: Node) -> Value:
     """Quotient of two tensors of which one may be known."""
-    if (folded := fold(b, node, np.divide)) is not None:
-        return folded
     if isinstance(b.operand(node, 1), Constant):
         return with_known(b, node, b.tensor(node), b.reals(node, 1), DivOp)
     y = b.to_float(node, b.tensor(node, 1))
@@ -145,8 +136,6 @@ def divide(b: Builder, node: Node) -> Value:
 
 def power(b: Builder, node: Node) -> Value:
     """Pow by the numbers that exporters write."""
-    if (folded := fold(b, node, np.power)) is not None:
-        return folded
     exponent = b.reals(node, 1) if isinstance(b.operand(node, 1), Constant) else np.zeros(2)
     number = float(exponent.ravel()[0]) if exponent.size == 1 else 0.0
     x = b.to_float(node, b.tensor(node))
@@ -182,17 +171,6 @@ def bound(low: bool) -> Callable[[Builder, Node], Value]:
         return x.holding(b.emit(node, op))
 
     return handler
-
-
-def fold(b: Builder, node: Node, function: np.ufunc) -> Constant | None:
-    """The result if both operands are known."""
-    if not all(isinstance(b.operand(node, index), Constant) for index in (0, 1)):
-        return None
-    left, right = b.reals(node, 0), b.reals(node, 1)
-    if left.size != 1 and right.size != 1 and left.shape != right.shape:
-        raise node.fail("two constants of different shapes: fold this node away first")
-    with np.errstate(all="ignore"):
-        return Constant(np.asarray(function(left, right)))
 
 
 OPS = {

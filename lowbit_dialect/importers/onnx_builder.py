@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import TensorType, f32, i32
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from lowbit_dialect.importers.onnx_fold import Folder
 from lowbit_dialect.importers.onnx_model import MAX_ELEMENTS, Constant, Node, shown
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
 from lowbit_dialect.layout import Array
@@ -23,9 +24,12 @@ from lowbit_dialect.ranges import admit
 class Builder:
     """The block under construction and what each ONNX name stands for."""
 
-    def __init__(self, constants: Mapping[str, Constant]):
+    def __init__(self, constants: Mapping[str, Constant], opset: int = 1, batch: int | None = None):
         self.block = Block()
         self.values: dict[str, Value] = dict(constants)
+        self.folder = Folder.of(opset, constants)
+        self.batch = batch
+        """First extent of the inputs where the user gave it, not the file."""
         self.spent = {"known": 0, "emitted": 0}
 
     def spend(self, node: Node, kind: str, elements: int) -> None:
@@ -123,6 +127,8 @@ class Builder:
 
     def to_float(self, node: Node, x: Tensor) -> Tensor:
         """`x` as f32: what is left of its quantisation becomes a `lowbit.requantize`."""
+        if x.is_integers:
+            raise node.fail("reads integers as such: a Cast or a DequantizeLinear belongs between")
         if x.scale is None:
             return x
         hint = f"{x.value.name_hint or 'x'}_real"

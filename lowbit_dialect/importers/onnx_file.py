@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lowbit_dialect.importers.onnx_data import MAX_BYTES, TensorReader, checked_shape
 from lowbit_dialect.importers.onnx_model import (
-    MAX_ELEMENTS,
     Attribute,
     Constant,
+    Extents,
     ImportFailed,
+    Input,
     Model,
     Node,
     shown,
 )
 from lowbit_dialect.importers.onnx_wire import bound_fields
-from lowbit_dialect.layout import Array
 
-MAX_BYTES = 1 << 28
 MAX_NODES = 10_000
-MAX_RANK = 6
 MAX_LIST = 4096
 MIN_OPSET = 7
 CORE = ("", "ai.onnx")
-DTYPES = {
-    "FLOAT": (np.float32, 32),
-    "INT64": (np.int64, 64),
-    "INT32": (np.int32, 32),
-    "INT16": (np.int16, 16),
-    "INT8": (np.int8, 8),
-    "UINT16": (np.uint16, 16),
-    "UINT8": (np.uint8, 8),
-    "INT4": (np.int8, 4),
-    "UINT4": (np.uint8, 4),
-    "INT2": (np.int8, 2),
-    "UINT2": (np.uint8, 2),
-}
+INPUT_TYPES = {"FLOAT": "float32", "UINT8": "uint8", "INT8": "int8"}
+ANY = Extents()
 
 
-def read_model(source: str | Path | bytes) -> Model:
-    """Parse and bound a file or its bytes. Raises ImportFailed for anything that is no such model."""
+def read_model(source: Any, extents: Extents = ANY) -> Model:
+    """Parse and bound a model: a path, the bytes of a file, or an `onnx.ModelProto`.
+
+    Raises ImportFailed for anything that is no such model.
+    """
     try:
         import onnx
         from google.protobuf.message import DecodeError
@@ -50,7 +40,7 @@ def read_model(source: str | Path | bytes) -> Model:
         raise ImportFailed(
             "importing ONNX needs the extra 'onnx': pip install 'lowbit[onnx]'"
         ) from error
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    data, folder = _bytes_of(source, onnx)
     if len(data) > MAX_BYTES:
         raise ImportFailed(f"the file has more than {MAX_BYTES} bytes, the limit here")
     bound_fields(data, onnx.ModelProto.DESCRIPTOR)
@@ -59,7 +49,25 @@ def read_model(source: str | Path | bytes) -> Model:
         proto.ParseFromString(data)
     except (DecodeError, RecursionError, MemoryError) as error:
         raise ImportFailed("the file is truncated or no ONNX file: it does not parse") from error
-    return _Reader(onnx).model(proto)
+    return _Reader(onnx, folder, extents).model(proto)
+
+
+def _bytes_of(source: Any, onnx: Any) -> tuple[bytes, Path | None]:
+    """The bytes of a model, and the folder that it lies in."""
+    match source:
+        case bytes():
+            return source, None
+        case str() | Path():
+            path = Path(source)
+            return _read(path), path.parent
+        case onnx.ModelProto():
+            try:
+                return source.SerializeToString(), None
+            except Exception as error:
+                raise ImportFailed(f"it does not serialise: {shown(str(error))}") from error
+        case _:
+            kind = type(source).__name__
+            raise ImportFailed(f"it is a {kind}: give a path, bytes or an onnx.ModelProto")
 
 
 def _read(path: Path) -> bytes:
@@ -74,29 +82,50 @@ def _read(path: Path) -> bytes:
         raise ImportFailed(f"cannot read {str(path)!r}: {shown(str(error))}") from error
 
 
-def checked_shape(owner: str, dims: list[int]) -> tuple[int, ...]:
-    """`dims` as a shape, if its rank, extents and product are within bounds."""
-    if len(dims) > MAX_RANK:
-        raise ImportFailed(f"{owner} has rank {len(dims)}; up to {MAX_RANK} is imported")
-    if any(extent < 0 for extent in dims):
-        raise ImportFailed(f"{owner} has a negative extent")
-    if prod(dims) > MAX_ELEMENTS or max(dims, default=0) > MAX_ELEMENTS:
-        raise ImportFailed(f"{owner} has more than {MAX_ELEMENTS} elements, the limit here")
-    return tuple(dims)
+def static_shape(
+    owner: str, name: str, dims: list[int] | None, names: list[str], extents: Extents
+) -> list[int]:
+    """The shape of an input, 0 where the file leaves an extent open, with what the user says."""
+    given, batch = extents.shapes.get(name), extents.batch
+    if given is None and dims is None:
+        raise ImportFailed(
+            f"{owner} has no shape: give shapes={{{shown(name)}: (1, 3)}}, or --shape {name:.60}=1x3"
+        )
+    if given is None and batch is not None and dims:
+        given = [batch, *dims[1:]]
+    shape = dims if given is None else list(given)
+    assert shape is not None
+    if dims is not None and (
+        len(shape) != len(dims) or any(a not in (0, b) for a, b in zip(dims, shape))
+    ):
+        told = [names[i] or "?" if extent == 0 else extent for i, extent in enumerate(dims)]
+        raise ImportFailed(f"{owner} has the shape {told!s:.200} in the file, not {shape!s:.200}")
+    for axis, extent in enumerate(shape):
+        if extent < 1:
+            param = f" {shown(names[axis])}" if axis < len(names) and names[axis] else ""
+            advice = "batch=1 or " if axis == 0 else ""
+            full = [str(extent or "N") for extent in shape]
+            raise ImportFailed(
+                f"{owner} has a dynamic extent{param} on axis {axis}: give {advice}shapes="
+                f"{{{shown(name)}: ({', '.join(full)})}}, or --shape {name:.60}={'x'.join(full)}"
+            )
+    return shape
 
 
 class _Reader:
     """Turns protobuf messages into plain values; holds the lazily imported package."""
 
-    def __init__(self, onnx: Any):
+    def __init__(self, onnx: Any, folder: Path | None, extents: Extents):
         self.onnx = onnx
+        self.extents = extents
+        self.tensor = TensorReader(onnx, folder).tensor
 
     def model(self, proto: Any) -> Model:
-        for entry in proto.opset_import:
-            if entry.domain in CORE and entry.version < MIN_OPSET:
-                raise ImportFailed(
-                    f"the model is of ONNX opset {entry.version}; {MIN_OPSET} or later is imported"
-                )
+        opset = min((e.version for e in proto.opset_import if e.domain in CORE), default=MIN_OPSET)
+        if opset < MIN_OPSET:
+            raise ImportFailed(
+                f"the model is of ONNX opset {opset}; {MIN_OPSET} or later is imported"
+            )
         graph = proto.graph
         for what, count in (
             ("functions", len(proto.functions)),
@@ -112,68 +141,40 @@ class _Reader:
             t.name: self.tensor(t, f"initializer {shown(t.name)}") for t in graph.initializer
         }
         self.annotate(graph, constants)
-        inputs: dict[str, tuple[int, ...]] = {}
+        inputs: dict[str, Input] = {}
         for value in graph.input:
+            if not value.name:
+                raise ImportFailed("an input has no name")
             if value.name in inputs:
                 raise ImportFailed(f"two inputs are called {shown(value.name)}")
             if value.name not in constants:
                 inputs[value.name] = self.input(value)
+        if unknown := [name for name in self.extents.shapes if name not in inputs]:
+            raise ImportFailed(
+                f"a shape is given for {shown(unknown[0])}, which is no input: those are "
+                f"{', '.join(map(shown, list(inputs)[:9]))}"
+            )
         outputs = tuple(v.name for v in graph.output)
-        return Model(tuple(self.node(n) for n in graph.node), inputs, outputs, constants)
+        if len(set(outputs)) < len(outputs):
+            raise ImportFailed("two outputs have one name")
+        nodes = tuple(self.node(n) for n in graph.node)
+        return Model(nodes, inputs, outputs, constants, opset)
 
-    def input(self, value: Any) -> tuple[int, ...]:
-        """The static shape of a graph input of f32."""
+    def input(self, value: Any) -> Input:
+        """A graph input, its shape made static."""
         owner = f"input {shown(value.name)}"
         type = value.type.tensor_type
-        if type.elem_type != self.onnx.TensorProto.FLOAT:
-            raise ImportFailed(f"{owner} is not a tensor of float32, the input type imported")
-        if not type.HasField("shape"):
-            raise ImportFailed(f"{owner} has no shape: export the model with fixed shapes")
-        for axis, dim in enumerate(type.shape.dim):
-            if not dim.HasField("dim_value"):
-                name = f" {shown(dim.dim_param)}" if dim.dim_param else ""
-                raise ImportFailed(
-                    f"{owner} has a dynamic extent{name} on axis {axis}: export with fixed shapes"
-                )
-        shape = checked_shape(owner, [dim.dim_value for dim in type.shape.dim])
-        if 0 in shape or not shape:
-            raise ImportFailed(f"{owner} has shape {list(shape)}: every extent is at least 1")
-        return shape
-
-    def tensor(self, proto: Any, owner: str) -> Constant:
-        """The values of a tensor whose declared size agrees with the bytes that are there."""
-        if proto.data_location == self.onnx.TensorProto.EXTERNAL or proto.external_data:
-            raise ImportFailed(
-                f"{owner} keeps its data in another file: save the model as one file"
-            )
-        names = {number: name for name, number in self.onnx.TensorProto.DataType.items()}
-        dtype = names.get(proto.data_type, str(proto.data_type))
-        if dtype not in DTYPES:
-            raise ImportFailed(f"{owner} is of type {dtype}; float32 and integers are imported")
-        kind, bits = DTYPES[dtype]
-        shape = checked_shape(owner, list(proto.dims))
-        values = self.values(proto, owner, prod(shape), bits)
-        if kind == np.float32:
-            return Constant(values.reshape(shape).astype(np.float32, copy=False))
-        low = 0 if dtype.startswith("U") else -(1 << (bits - 1))
-        return Constant(values.reshape(shape).astype(kind), (low, low + (1 << bits) - 1))
-
-    def values(self, proto: Any, owner: str, count: int, bits: int) -> Array:
-        """Decode `count` elements, which must be all that the tensor holds."""
-        packed = -(-count * bits // 8)
-        field = {32: "float_data", 64: "int64_data"}.get(bits, "int32_data")
-        if bits == 32 and proto.data_type == self.onnx.TensorProto.INT32:
-            field = "int32_data"
-        want, got = count if bits >= 8 else packed, len(getattr(proto, field))
-        if proto.HasField("raw_data"):
-            want, got = packed, len(proto.raw_data)
-        if want != got:
-            unit = "bytes" if proto.HasField("raw_data") else "values"
-            raise ImportFailed(f"{owner} holds {got} {unit} where its shape asks for {want}")
-        try:
-            return np.asarray(self.onnx.numpy_helper.to_array(proto))
-        except Exception as error:
-            raise ImportFailed(f"{owner} does not decode: {shown(str(error))}") from error
+        kinds = {self.onnx.TensorProto.DataType.Value(k): v for k, v in INPUT_TYPES.items()}
+        if type.elem_type not in kinds:
+            listed = ", ".join(kinds.values())
+            raise ImportFailed(f"{owner} is not a tensor of {listed}, the input types imported")
+        dims: list[int] | None = None
+        if type.HasField("shape"):
+            # Some exporters write 0 or -1 for an extent that is open.
+            dims = [max(0, dim.dim_value) for dim in type.shape.dim]
+        names = [dim.dim_param for dim in type.shape.dim]
+        shape = static_shape(owner, value.name, dims, names, self.extents)
+        return Input(checked_shape(owner, shape), kinds[type.elem_type])
 
     def node(self, proto: Any) -> Node:
         """One node with bounded lists and decoded attributes."""

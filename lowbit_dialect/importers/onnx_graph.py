@@ -14,14 +14,17 @@ from pathlib import Path
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, TensorType, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Region, SSAValue
+from xdsl.ir import Attribute, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from lowbit_dialect.codes import parse_code
 from lowbit_dialect.importers import (
     onnx_binary,
+    onnx_casts,
     onnx_elementwise,
     onnx_functions,
     onnx_linear,
+    onnx_pads,
     onnx_pools,
     onnx_qcdq,
     onnx_quantisers,
@@ -29,45 +32,64 @@ from lowbit_dialect.importers import (
     onnx_thresholds,
 )
 from lowbit_dialect.importers.onnx_builder import Builder
-from lowbit_dialect.importers.onnx_file import CORE, read_model
-from lowbit_dialect.importers.onnx_model import Constant, ImportFailed, Model, Node, shown
+from lowbit_dialect.importers.onnx_file import ANY, CORE, read_model
+from lowbit_dialect.importers.onnx_fold import FOLDED
+from lowbit_dialect.importers.onnx_model import (
+    Constant,
+    Extents,
+    ImportFailed,
+    Model,
+    ModelProto,
+    Node,
+    shown,
+)
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
 from lowbit_dialect.names import NAME, identifier, name_attribute
 
-Handler = Callable[[Builder, Node], Value]
+Handler = Callable[[Builder, Node], Value | tuple[Value, ...]]
+"""Gives the first output of a node, or all of them in order."""
+INPUT_ELEMENTS: dict[str, Attribute] = {
+    "float32": f32,
+    "uint8": parse_code("uint8"),
+    "int8": parse_code("int8"),
+}
 
 CORE_OPS: dict[str, Handler] = {
     **onnx_binary.OPS,
+    **onnx_casts.OPS,
     **onnx_elementwise.OPS,
     **onnx_functions.OPS,
     **onnx_linear.OPS,
+    **onnx_pads.OPS,
     **onnx_pools.OPS,
     **onnx_qcdq.OPS,
     **onnx_shapes.OPS,
 }
 QONNX_OPS: dict[str, Handler] = {**onnx_quantisers.QONNX_OPS, **onnx_thresholds.QONNX_OPS}
-QONNX = ("qonnx.custom_op.general", "finn.custom_op.general")
+QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 OPS: dict[str, dict[str, Handler]] = {
     **dict.fromkeys(CORE, CORE_OPS),
     **dict.fromkeys(QONNX, QONNX_OPS),
 }
 
-TAKE_PADDING = ("Conv", "Quant", "IntQuant", "QuantizeLinear")
+TAKE_PADDING = ("Conv", "Pad", "Quant", "IntQuant", "QuantizeLinear")
 """Ops that a Pad may stand before."""
 
 
-def import_onnx(source: str | Path | bytes) -> ModuleOp:
-    """A module with one function `@main` that means what the model of a file, or its bytes, means.
+def import_onnx(source: str | Path | bytes | ModelProto, extents: Extents = ANY) -> ModuleOp:
+    """A module with one function `@main` that means what a model means: a file, its bytes, or its proto.
 
-    Its arguments and results are f32 in the shapes of the ONNX inputs and outputs (images NCHW). Raises
-    ImportFailed, with one sentence, for anything that cannot be imported.
+    Its arguments and results have the shapes of the ONNX inputs and outputs (images NCHW), and their
+    names. They are f32; 8-bit integers stay what they are. `extents` fills in what the file leaves open.
+    Raises ImportFailed, with one sentence, for anything that cannot be imported.
     """
-    model = read_model(source)
-    builder = Builder(model.constants)
-    for name, shape in model.inputs.items():
-        argument = builder.block.insert_arg(TensorType(f32, shape), len(builder.block.args))
+    model = read_model(source, extents)
+    builder = Builder(model.constants, model.opset, extents.batch)
+    for name, one in model.inputs.items():
+        type = TensorType(INPUT_ELEMENTS[one.dtype], one.shape)
+        argument = builder.block.insert_arg(type, len(builder.block.args))
         argument.name_hint = identifier(name)
-        builder.values[name] = Tensor.plain(argument, shape)
+        builder.values[name] = Tensor.plain(argument, one.shape)
     with np.errstate(all="ignore"):
         for node in model.nodes:
             execute(builder, node)
@@ -76,20 +98,46 @@ def import_onnx(source: str | Path | bytes) -> ModuleOp:
 
 def execute(b: Builder, node: Node) -> None:
     """Run one node."""
+    named = [name for name in node.outputs if name]
+    if not named or len(set(named)) < len(named) or not b.values.keys().isdisjoint(named):
+        raise node.fail("its output has no name, or one that is taken")
+    results = folded(b, node) or computed(b, node)
+    for name, result in zip(node.outputs, results):
+        if isinstance(result, Constant):
+            b.spend(node, "known", result.values.size)
+        if name:
+            b.values[name] = result
+
+
+def folded(b: Builder, node: Node) -> tuple[Value, ...]:
+    """The outputs of a node of known inputs, as far as ops can be evaluated; none otherwise."""
+    if node.domain not in CORE or node.op not in FOLDED:
+        return ()
+    inputs: list[Constant | None] = []
+    for index in range(len(node.inputs)):
+        value = b.operand(node, index) if node.has(index) else None
+        if not isinstance(value, Constant | None):
+            return ()
+        inputs.append(value)
+    first = inputs[0] if inputs else None
+    # A Clip of integers, which may be the C of a QCDQ, says what their range is.
+    if first is None or (node.op == "Clip" and first.bounds is not None):
+        return ()
+    return b.folder.fold(node, inputs)
+
+
+def computed(b: Builder, node: Node) -> tuple[Value, ...]:
+    """The outputs of a node by the handler of its op."""
     handler = OPS.get(node.domain, {}).get(node.op)
     if handler is None:
         known = ", ".join(sorted(OPS[node.domain])) if node.domain in OPS else "ONNX and QONNX ops"
         raise node.fail(f"is not imported from domain {shown(node.domain)}; those are {known}")
-    if not node.outputs or node.outputs[0] in b.values or not node.outputs[0]:
-        raise node.fail("its output has no name, or one that is taken")
     for name in node.inputs:
         source = b.values.get(name)
         if isinstance(source, Tensor) and any(source.pads) and node.op not in TAKE_PADDING:
             raise node.fail("stands after a Pad; only Conv, or a Quant before one, does")
-    result = handler(b, node)
-    if isinstance(result, Constant):
-        b.spend(node, "known", result.values.size)
-    b.values[node.outputs[0]] = result
+    results = handler(b, node)
+    return results if isinstance(results, tuple) else (results,)
 
 
 def finish(b: Builder, model: Model) -> ModuleOp:
@@ -102,7 +150,8 @@ def finish(b: Builder, model: Model) -> ModuleOp:
         x = b.tensor(end)
         if any(x.pads):
             raise end.fail("is the result of a Pad; only Conv, or a Quant before one, follows it")
-        results.append(b.row_major(end, b.to_float(end, x)).value)
+        x = x if x.is_integers else b.to_float(end, x)
+        results.append(b.row_major(end, x).value)
     b.block.add_op(ReturnOp(*results))
     arguments = [argument.type for argument in b.block.args]
     main = FuncOp(

@@ -30,7 +30,9 @@ def conv(b: Builder, node: Node) -> Tensor:
         raise node.fail("is one-dimensional: reshape it to two dimensions with a height of 1")
     if len(x.shape) != 4 or w.values.ndim != 4 or w.values.size == 0:
         raise node.fail(f"takes rank 4, not {list(x.shape)} and weights {list(w.shape)}")
-    window = read_window(node, x.shape[2:], w.shape[2:])
+    top, left, bottom, right = x.pads
+    padded = (x.shape[2] + top + bottom, x.shape[3] + left + right)
+    window = read_window(node, padded, w.shape[2:])
     groups = node.integer("group", 1)
     if window.kernel != w.shape[2:]:
         raise node.fail(

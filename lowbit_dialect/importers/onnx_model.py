@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,14 @@ MAX_ELEMENTS = 1 << 28
 """Elements of a tensor, of all known tensors that an import computes, and of all that it emits."""
 SHOWN = 60
 """Characters of a name from the file that an error message repeats."""
+
+
+class ModelProto(Protocol):
+    """An `onnx.ModelProto`, for annotations that do not import the package."""
+
+    def SerializeToString(self) -> bytes:
+        """The bytes of a file."""
+        ...
 
 
 class ImportFailed(ValueError):
@@ -30,9 +38,9 @@ class Constant:
     """A tensor of known values in ONNX axes, as stored or as decoded from a quantiser."""
 
     values: Array
-    """f32, or integers."""
+    """f32, or integers; other types only on their way to a Cast."""
     bounds: tuple[int, int] | None = None
-    """Declared range of integer values, by dtype or by a clip; None for f32."""
+    """Declared range of integer values, by dtype or by a clip; None for any other type."""
     scale: Array | None = None
     """f32 of the same rank as `values`: the tensor means `values * scale`. None: it means `values`."""
 
@@ -105,10 +113,31 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Input:
+    """What a graph takes: a tensor of static shape."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    """`float32`, `uint8` or `int8`."""
+
+
+@dataclass(frozen=True)
 class Model:
     """One ONNX graph in file order."""
 
     nodes: tuple[Node, ...]
-    inputs: Mapping[str, tuple[int, ...]]
+    inputs: Mapping[str, Input]
     outputs: tuple[str, ...]
     constants: Mapping[str, Constant]
+    opset: int = 1
+    """Version of the ops of ONNX itself."""
+
+
+@dataclass(frozen=True)
+class Extents:
+    """What a user says of extents that a file leaves open."""
+
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    """The whole shape of an input by name."""
+    batch: int | None = None
+    """The first extent of every other input."""

@@ -81,9 +81,7 @@ def reduce_mean(b: Builder, node: Node) -> Tensor:
     mean = global_average_pool(b, node)
     if node.integer("keepdims", 1):
         return mean
-    flat = to_shape(b, node, mean, x.shape[:2])
-    assert isinstance(flat, Tensor)
-    return flat
+    return to_shape(b, node, mean, x.shape[:2])
 
 
 def average(

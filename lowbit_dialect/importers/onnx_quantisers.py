@@ -85,8 +85,8 @@ def quant(b: Builder, node: Node) -> Tensor | Constant:
     """QONNX `Quant(x, scale, zero point, bits)`: clamp, then round."""
     x = tensor_or_constant(b, node)
     scale = broadcast_scale(node, b.reals(node, 1), len(x.shape))
-    zero = whole(node, b.reals(node, 2), "zero point")
-    bits = whole(node, b.reals(node, 3), "bit width")
+    zero = whole(node, b.constant(node, 2).real, "zero point")
+    bits = whole(node, b.constant(node, 3).real, "bit width")
     signed, narrow = bool(node.integer("signed", 1)), bool(node.integer("narrow", 1))
     mode = ROUNDINGS.get(node.text("rounding_mode", "ROUND").upper())
     if mode is None:

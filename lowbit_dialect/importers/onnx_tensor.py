@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
+from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType, TernaryType, parse_code
@@ -21,7 +22,7 @@ BIPOLAR = parse_code("odd1")
 
 @dataclass(frozen=True)
 class Tensor:
-    """`f32(value - zero) * scale + bias` in ONNX `shape`; `value` itself where `scale` is None.
+    """`f32(value - zero) * scale + bias` in ONNX `shape`; `value` itself, f32 or integers, without a scale.
 
     The ONNX tensor is a row-major reshape of one of shape `base`, and `value` stores that with its axes
     in the order `axes`. The two shapes differ only after a flatten to two axes: the columns of `value`
@@ -69,6 +70,11 @@ class Tensor:
         """This tensor with another value of the same layout, by default one without quantisation."""
         clean: dict[str, object] = {"scale": None, "bias": None, "zero": 0, "axis": 1}
         return replace(self, value=value, **{**clean, **changes})
+
+    @property
+    def is_integers(self) -> bool:
+        """Whether the value is integers as such, which a Cast or DequantizeLinear makes numbers."""
+        return self.scale is None and self.element != f32
 
     @property
     def is_codes(self) -> bool:

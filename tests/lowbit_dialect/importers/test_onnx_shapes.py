@@ -116,14 +116,20 @@ def test_constants_and_identities():
         (node("Pad", "x", "real"), "short list"),
         (node("Pad", "x", "batch"), "height and width"),
         (node("Pad", "x", "negative"), "not negative"),
-        (node("Pad", "x", "zeros", "real"), "pads with 0"),
+        (node("Pad", "x", "sides", "real"), "with zeros"),
         (node("Pad", "x", "zeros", mode="edge"), "mode is constant"),
         (node("Dropout", "x", "", "yes"), "training form"),
         (node("Constant"), "holds no tensor"),
     ],
 )
 def test_refusals(made, message):
-    lists = {"wrong": [2, 7], "zeros": [0] * 8, "long": [1] * 8, "batch": [1] + [0] * 7}
+    lists = {
+        "wrong": [2, 7],
+        "zeros": [0] * 8,
+        "long": [1] * 8,
+        "sides": [0, 0, 1, 1] * 2,
+        "batch": [1] + [0] * 7,
+    }
     constants = {name: np.array(value) for name, value in lists.items()}
     constants |= {
         "negative": np.array([0, 0, -1, 0, 0, 0, 0, 0]),
