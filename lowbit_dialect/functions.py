@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import TypeVar
 
+import numpy as np
+
 from lowbit_dialect.lanes import Lanes
+from lowbit_dialect.layout import Array
 
 L = TypeVar("L", bound=Lanes)
 
@@ -236,54 +239,61 @@ def gelu_tanh(x: L) -> L:
     return x * 0.5 * (tanh(inner) + 1.0)
 
 
-def nowhere(*parameters: float) -> bool:
-    """Falls somewhere, or nobody has shown that it does not."""
+def everywhere(ends: Array, *parameters: float) -> bool:
+    """Never."""
+    return True
+
+
+def nowhere(ends: Array, *parameters: float) -> bool:
+    """Somewhere, for all that is known."""
     return False
+
+
+def above_zero(ends: Array) -> Array:
+    """Below 0, where it is NaN."""
+    return np.all(ends >= 0, axis=0)
+
+
+def on_one_side(ends: Array) -> Array:
+    """At 0."""
+    return np.all(ends > 0, axis=0) | np.all(ends < 0, axis=0)
+
+
+def with_rising_exponential(ends: Array, alpha: float, *others: float) -> bool:
+    """At 0, where a negative factor makes the exponential fall."""
+    return alpha >= 0
 
 
 @dataclass(frozen=True)
 class Function:
-    """A formula, the names of its parameters, and where it is known to be monotone."""
+    """A formula, the names of its parameters, and where it turns round."""
 
     formula: Callable[..., Lanes]
     parameters: tuple[str, ...] = ()
-    rises: Callable[..., bool] = nowhere
-    """Whether it never decreases, given its parameters."""
-
-
-def always(*parameters: float) -> bool:
-    """Rises whatever the parameters are."""
-    return True
-
-
-def factors(*parameters: float) -> bool:
-    """Rises with factors that are not negative."""
-    return all(p >= 0 for p in parameters)
-
-
-def slope(alpha: float, beta: float) -> bool:
-    """Rises with a slope that is not negative."""
-    return alpha >= 0
+    steady: Callable[..., Array | bool] = nowhere
+    """Whether it only rises or only falls, as computed, between two ends given as an array and with those
+    parameters. Shown by trying every float (`tests/support/every_float.py`) or by the operations, each of
+    which keeps or reverses order, rounding included."""
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "abs": Function(absolute),
-    "elu": Function(elu, ("alpha",), factors),
+    "abs": Function(absolute, steady=on_one_side),
+    "elu": Function(elu, ("alpha",), with_rising_exponential),
     "erf": Function(erf),
-    "exp": Function(exponential, rises=always),
+    "exp": Function(exponential, steady=everywhere),
     "gelu": Function(gelu),
     "gelu_tanh": Function(gelu_tanh),
-    "hard_sigmoid": Function(hard_sigmoid, ("alpha", "beta"), slope),
+    "hard_sigmoid": Function(hard_sigmoid, ("alpha", "beta"), everywhere),
     "hard_swish": Function(hard_swish),
-    "log": Function(logarithm),
+    "log": Function(logarithm, steady=above_zero),
     "mish": Function(mish),
-    "neg": Function(negative),
-    "reciprocal": Function(reciprocal),
-    "selu": Function(selu, ("alpha", "beta"), factors),
-    "sigmoid": Function(sigmoid, rises=always),
-    "sign": Function(sign, rises=always),
+    "neg": Function(negative, steady=everywhere),
+    "reciprocal": Function(reciprocal, steady=on_one_side),
+    "selu": Function(selu, ("alpha", "beta"), with_rising_exponential),
+    "sigmoid": Function(sigmoid, steady=everywhere),
+    "sign": Function(sign, steady=everywhere),
     "softplus": Function(softplus),
-    "sqrt": Function(root),
+    "sqrt": Function(root, steady=above_zero),
     "swish": Function(swish, ("alpha",)),
-    "tanh": Function(tanh, rises=always),
+    "tanh": Function(tanh, steady=everywhere),
 }

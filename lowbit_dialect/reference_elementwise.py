@@ -153,12 +153,32 @@ def _second(op: BinaryOp, row: Row, values: Values) -> Array:
 
 
 def _apply(op: ApplyOp, x: Array, row: Row, values: Values) -> Array:
+    return function_of(x, op)
+
+
+def _function_steady(x: Array, op: ApplyOp) -> Array | bool:
+    return op.definition.steady(x, *op.parameters)
+
+
+@monotone(when=_function_steady)
+def function_of(x: Array, op: ApplyOp) -> Array:
+    """What `lowbit.apply` makes of an array."""
     return _array(op.definition.formula(ArrayLanes(x), *op.parameters))
 
 
 def _prelu(op: PreluOp, x: Array, row: Row, values: Values) -> Array:
-    slope = np.broadcast_to(row(values[op.slope]), x.shape)
-    return _array(prelu(ArrayLanes(x), ArrayLanes(slope)))
+    return sloped(x, row(values[op.slope]))
+
+
+def _slope_steady(x: Array, slope: Array) -> Array:
+    one_side = np.all(x >= 0, axis=0) | np.all(x <= 0, axis=0)
+    return np.isfinite(slope) & ((slope >= 0) | one_side)
+
+
+@monotone(when=_slope_steady)
+def sloped(x: Array, slope: Array) -> Array:
+    """What `lowbit.prelu` makes of an array."""
+    return _array(prelu(ArrayLanes(x), ArrayLanes(np.broadcast_to(slope, x.shape))))
 
 
 def _array(lanes: Lanes) -> Array:

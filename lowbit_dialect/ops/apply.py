@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from xdsl.dialects.builtin import Float32Type, FloatAttr, IntegerAttr, StringAttr, f32, i64
 from xdsl.ir import Operation, SSAValue
 from xdsl.irdl import (
@@ -67,6 +69,8 @@ class ApplyOp(ElementwiseOp):
         for name, given in (("alpha", self.alpha), ("beta", self.beta)):
             has = "has" if name in wanted else "has no"
             expect((given is not None) == (name in wanted), f"{self.function.data} {has} {name}")
+        finite = all(map(isfinite, self.parameters))
+        expect(finite, f"alpha and beta are finite, not {self.parameters}")
 
 
 @irdl_op_definition

@@ -11,13 +11,16 @@ from xdsl.ir import SSAValue
 
 from lowbit_dialect import reference
 from lowbit_dialect.codes import parse_code
+from lowbit_dialect.functions import FUNCTIONS
 from lowbit_dialect.ops.elementwise import (
     ROUNDINGS,
     AddOp,
+    ApplyOp,
     BatchNormOp,
     ClipOp,
     DivOp,
     MulOp,
+    PreluOp,
     QuantizeOp,
     RequantizeOp,
     ThresholdOp,
@@ -27,8 +30,10 @@ from lowering.lowbit_fuse import LowbitFusePass
 INF, NAN = float("inf"), float("nan")
 SPECIAL = (0.0, -0.0, INF, -INF, NAN, 1e-45, -1e-45, 3e38, -3e38, 1e38, 1e-38, 2.0**31, -(2.0**24))
 NUMBERS = st.sampled_from(SPECIAL) | st.floats(-8, 8, width=32) | st.floats(width=32)
+FACTORS = st.floats(-3, 3, width=32) | st.sampled_from((0.0, -0.0, 1e38, 1e-40))
 INTEGERS = st.integers(-9, 9) | st.sampled_from([2**31 - 1, -(2**31), 2**31 - 1000, 1000 - 2**31])
 CHANNELS = 3
+STEPS = ("mul", "div", "add", "clip", "batch_norm", "prelu", "apply")
 
 
 def row(net: Net, data: DataObject) -> SSAValue:
@@ -57,13 +62,19 @@ def sums(net: Net, data: DataObject, kind: str) -> SSAValue:
 
 
 def step(net: Net, y: SSAValue, data: DataObject) -> SSAValue:
-    match data.draw(st.sampled_from(("mul", "div", "add", "clip", "batch_norm"))):
+    match data.draw(st.sampled_from(STEPS)):
         case "mul":
             return net.add(MulOp(y, row(net, data)))
         case "div":
             return net.add(DivOp(y, row(net, data)))
         case "add":
             return net.add(AddOp(y, row(net, data)))
+        case "prelu":
+            return net.add(PreluOp(y, row(net, data)))
+        case "apply":
+            name = data.draw(st.sampled_from(sorted(FUNCTIONS)))
+            factors = {one: data.draw(FACTORS) for one in FUNCTIONS[name].parameters}
+            return net.add(ApplyOp(name, y, **factors))
         case "clip":
             low, high = (data.draw(st.none() | NUMBERS) for _ in range(2))
             return net.add(ClipOp(y, low, high))

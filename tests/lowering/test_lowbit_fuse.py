@@ -17,11 +17,13 @@ from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.ops.elementwise import (
     ROUNDINGS,
     AddOp,
+    ApplyOp,
     BatchNormOp,
     ClipOp,
     DivOp,
     ElementwiseOp,
     MulOp,
+    PreluOp,
     QuantizeOp,
     RequantizeOp,
     ThresholdOp,
@@ -235,3 +237,39 @@ def test_values_that_a_range_saturates() -> None:
 def table_of(net: Net, *values: float) -> SSAValue:
     held: Array = np.array(values, np.float32)
     return net.constant(held, "f32")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("sigmoid", {}),
+        ("tanh", {}),
+        ("hard_sigmoid", {"alpha": 0.2, "beta": 0.5}),
+        ("elu", {"alpha": 1.0}),
+        ("elu", {"alpha": -1.0}),
+        ("sign", {}),
+        ("neg", {}),
+        ("gelu", {}),
+        ("hard_swish", {}),
+        ("prelu", {"slope": [0.25, 0.0, 1.5]}),
+        ("prelu", {"slope": [0.25, -0.5, 1.5]}),
+    ],
+    ids=str,
+)
+def test_functions_that_never_turn_round_become_thresholds(name: str, parameters: dict[str, Any]):
+    """Of sums over a range too large to look at; others stay functions in the epilogue."""
+    net = Net()
+    x, w = net.input((ROWS, 500), "uint8"), net.input((500, CHANNELS), "int8", constant=True)
+    real = net.add(RequantizeOp(net.dense(x, w), net.constant(np.float32([3e-6]), "f32"), f32))
+    if name == "prelu":
+        slope = net.constant(np.float32(parameters["slope"]), "f32")
+        applied = net.add(PreluOp(real, slope))
+        steady = min(parameters["slope"]) >= 0
+    else:
+        applied = net.add(ApplyOp(name, real, **parameters))
+        steady = name not in ("gelu", "hard_swish") and parameters.get("alpha", 0) >= 0
+    scale = net.constant(np.float32([0.11]), "f32")
+    fused = same(net.module(net.add(QuantizeOp(applied, scale, parse_code("int4")))), 0)
+    kinds = [type(op) for op in ops(fused, ElementwiseOp)]
+    last = PreluOp if name == "prelu" else ApplyOp
+    assert kinds == ([ThresholdOp] if steady else [RequantizeOp, last, QuantizeOp])

@@ -1337,3 +1337,11 @@ func.func @top_k_elements(%x: tensor<4x8xf32>) {
   %0 = lowbit.top_k %x : tensor<4x8xf32> -> tensor<4x2xi64>
   func.return
 }
+
+// -----
+
+// ERROR: alpha and beta are finite, not (inf,)
+func.func @apply_infinite(%x: tensor<4x8xf32>) {
+  %0 = lowbit.apply "elu" %x {alpha = 0x7f800000 : f32} : tensor<4x8xf32> -> tensor<4x8xf32>
+  func.return
+}
