@@ -52,14 +52,15 @@ class Builder:
         return self.values[name]
 
     def tensor(self, node: Node, index: int = 0) -> Tensor:
-        """Input `index`, which is computed at run time."""
+        """Input `index` as computed at run time, a known one as a `lowbit.constant`."""
         value = self.operand(node, index)
         if isinstance(value, Tensor):
             return value
         if isinstance(value, Constant):
-            raise node.fail(
-                f"input {shown(node.inputs[index])} is a constant: fold this node away first"
-            )
+            values = self.reals(node, index, finite=False)
+            if values.ndim == 0:
+                raise node.fail(f"input {shown(node.inputs[index])} is one number, not a tensor")
+            return Tensor.plain(self.known(node, values, f32, node.inputs[index]), values.shape)
         raise node.fail(
             "reads the integers of a QuantizeLinear: a DequantizeLinear belongs between"
         )

@@ -43,8 +43,6 @@ def clip(b: Builder, node: Node) -> Value:
     if isinstance(source, Quantised) or (
         isinstance(source, Constant) and source.bounds is not None
     ):
-        if isinstance(source, Constant) and source.scale is not None:
-            raise node.fail("clips known quantised values: fold it away first")
         return clip_integers(b, node, source)
     x = b.to_float(node, b.tensor(node))
     limits: list[float | None] = []

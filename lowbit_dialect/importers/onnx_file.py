@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ class _Reader:
     def __init__(self, onnx: Any, folder: Path | None, extents: Extents):
         self.onnx = onnx
         self.extents = extents
+        self.opened: set[int] = set()
+        """First extents that the user gave and the file did not."""
         self.tensor = TensorReader(onnx, folder).tensor
 
     def model(self, proto: Any) -> Model:
@@ -141,24 +144,31 @@ class _Reader:
             t.name: self.tensor(t, f"initializer {shown(t.name)}") for t in graph.initializer
         }
         self.annotate(graph, constants)
-        inputs: dict[str, Input] = {}
-        for value in graph.input:
-            if not value.name:
-                raise ImportFailed("an input has no name")
-            if value.name in inputs:
-                raise ImportFailed(f"two inputs are called {shown(value.name)}")
-            if value.name not in constants:
-                inputs[value.name] = self.input(value)
-        if unknown := [name for name in self.extents.shapes if name not in inputs]:
-            raise ImportFailed(
-                f"a shape is given for {shown(unknown[0])}, which is no input: those are "
-                f"{', '.join(map(shown, list(inputs)[:9]))}"
-            )
+        if len(graph.output) > MAX_LIST:
+            raise ImportFailed(f"the graph has more than {MAX_LIST} outputs, the limit here")
+        inputs = self.inputs([value for value in graph.input if value.name not in constants])
         outputs = tuple(v.name for v in graph.output)
         if len(set(outputs)) < len(outputs):
             raise ImportFailed("two outputs have one name")
         nodes = tuple(self.node(n) for n in graph.node)
-        return Model(nodes, inputs, outputs, constants, opset)
+        batch = self.opened.pop() if len(self.opened) == 1 else None
+        return Model(nodes, inputs, outputs, constants, opset, batch)
+
+    def inputs(self, values: list[Any]) -> dict[str, Input]:
+        """The graph inputs by name."""
+        names = [value.name for value in values]
+        if len(names) > MAX_LIST:
+            raise ImportFailed(f"the graph has more than {MAX_LIST} inputs, the limit here")
+        if "" in names:
+            raise ImportFailed("an input has no name")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ImportFailed(f"two inputs are called {shown(twice[0])}")
+        if unknown := [name for name in self.extents.shapes if name not in names]:
+            raise ImportFailed(
+                f"a shape is given for {unknown[0]!r:.60}, which is no input: those are "
+                f"{', '.join(map(shown, names[:9]))}"
+            )
+        return {value.name: self.input(value) for value in values}
 
     def input(self, value: Any) -> Input:
         """A graph input, its shape made static."""
@@ -174,6 +184,8 @@ class _Reader:
             dims = [max(0, dim.dim_value) for dim in type.shape.dim]
         names = [dim.dim_param for dim in type.shape.dim]
         shape = static_shape(owner, value.name, dims, names, self.extents)
+        if shape and not (dims and dims[0]):
+            self.opened.add(shape[0])
         return Input(checked_shape(owner, shape), kinds[type.elem_type])
 
     def node(self, proto: Any) -> Node:

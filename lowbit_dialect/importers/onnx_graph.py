@@ -9,6 +9,7 @@ the weights of the layer after follow. Nothing is rearranged or fused: that is `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def import_onnx(source: str | Path | bytes | ModelProto, extents: Extents = ANY)
     Raises ImportFailed, with one sentence, for anything that cannot be imported.
     """
     model = read_model(source, extents)
-    builder = Builder(model.constants, model.opset, extents.batch)
+    builder = Builder(model.constants, model.opset, model.batch)
     for name, one in model.inputs.items():
         type = TensorType(INPUT_ELEMENTS[one.dtype], one.shape)
         argument = builder.block.insert_arg(type, len(builder.block.args))
@@ -121,7 +122,8 @@ def folded(b: Builder, node: Node) -> tuple[Value, ...]:
         inputs.append(value)
     first = inputs[0] if inputs else None
     # A Clip of integers, which may be the C of a QCDQ, says what their range is.
-    if first is None or (node.op == "Clip" and first.bounds is not None):
+    clips = node.op == "Clip" and first is not None and first.bounds is not None
+    if first is None or (clips and first.scale is None):
         return ()
     return b.folder.fold(node, inputs)
 
@@ -130,8 +132,7 @@ def computed(b: Builder, node: Node) -> tuple[Value, ...]:
     """The outputs of a node by the handler of its op."""
     handler = OPS.get(node.domain, {}).get(node.op)
     if handler is None:
-        known = ", ".join(sorted(OPS[node.domain])) if node.domain in OPS else "ONNX and QONNX ops"
-        raise node.fail(f"is not imported from domain {shown(node.domain)}; those are {known}")
+        raise node.fail(f"is not imported from domain {shown(node.domain)}{nearest(node)}")
     for name in node.inputs:
         source = b.values.get(name)
         if isinstance(source, Tensor) and any(source.pads) and node.op not in TAKE_PADDING:
@@ -140,13 +141,23 @@ def computed(b: Builder, node: Node) -> tuple[Value, ...]:
     return results if isinstance(results, tuple) else (results,)
 
 
+def nearest(node: Node) -> str:
+    """What may be meant by an op that is not imported."""
+    if homes := [domain for domain, ops in OPS.items() if node.op in ops]:
+        return f", but from {shown(homes[0])}"
+    if close := get_close_matches(node.op, OPS.get(node.domain, {}), 1, 0.8):
+        return f": did you mean {close[0]}?"
+    domains = ", ".join(shown(domain) for domain in OPS if domain)
+    return "" if node.domain in OPS else f"; domains are those of ONNX and {domains}"
+
+
 def finish(b: Builder, model: Model) -> ModuleOp:
     """Return the outputs as f32 in ONNX order, and wrap the block in a function."""
     results: list[SSAValue] = []
+    if all(isinstance(b.values.get(name), Constant) for name in model.outputs):
+        raise ImportFailed("all results are known without running the model: nothing to compile")
     for name in model.outputs:
         end = Node("output", "", name, (name,), (name,), {})
-        if isinstance(b.values.get(name), Constant):
-            raise end.fail("is known without running the model, so there is nothing to compile")
         x = b.tensor(end)
         if any(x.pads):
             raise end.fail("is the result of a Pad; only Conv, or a Quant before one, follows it")

@@ -131,6 +131,8 @@ class Model:
     constants: Mapping[str, Constant]
     opset: int = 1
     """Version of the ops of ONNX itself."""
+    batch: int | None = None
+    """First extent of the inputs where the user gave it, not the file."""
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,26 @@ def test_results_are_in_onnx_order():
 
 def test_a_known_result_is_refused():
     fold = helper.make_node("Add", ["a", "a"], ["y"])
-    with pytest.raises(ImportFailed, match="output 'y': is known without running"):
+    with pytest.raises(ImportFailed, match="all results are known without running"):
         imported(model([fold], (1,), {"a": 1.0}))
+
+
+def test_known_tensors_where_computed_ones_are_taken():
+    """A known result beside a computed one, and a layer of known values, are constants of the program."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["y"]),
+        helper.make_node("Add", ["k", "k"], ["z"]),
+        helper.make_node("Conv", ["image", "w"], ["c"]),
+    ]
+    constants = {"k": [[1.0, 2.0]], "image": integers(1, 1, 2, 3, 3), "w": integers(2, 1, 2, 2, 2)}
+    module = imported(model(nodes, (1, 2), constants, outputs=("y", "z", "c")))
+    y, z, c = reference.run(module, np.float32([[-1, 1]]))
+    np.testing.assert_array_equal(y, [[0, 1]])
+    np.testing.assert_array_equal(z, [[2, 4]])
+    window = [[constants["image"][0, :, i : i + 2, j : j + 2] for j in (0, 1)] for i in (0, 1)]
+    np.testing.assert_array_equal(
+        c[0, 0], [[(v * constants["w"][0]).sum() for v in r] for r in window]
+    )
 
 
 @pytest.mark.parametrize(
