@@ -14,13 +14,14 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, ShapedValue, layout_of, storage_dtype, storage_of
 from lowbit_dialect.storage import to_storage
 
+BYTES = np.dtype(np.uint8)
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """An uninitialised array whose first byte lies on a boundary of 64 bytes."""
-    raw = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
+    raw = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, BYTES)
     return np.ndarray(shape, dtype, raw, -address_of(raw) % ALIGNMENT)
 
 
@@ -36,12 +37,10 @@ def aligned_copy(array: Array) -> Array:
     return copy
 
 
-def address_of(array: Array) -> int:
+def address_of(array: Any) -> int:
     """Where an array lies."""
     try:
-        return addressof(
-            c_char.from_buffer(cast(Any, array))
-        )  # a third of the time of `array.ctypes`
+        return addressof(c_char.from_buffer(array))  # a third of the time of `array.ctypes`
     except (TypeError, ValueError, BufferError):  # read-only, or empty
         return array.ctypes.data
 

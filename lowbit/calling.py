@@ -88,11 +88,13 @@ class Arguments:
         pack: Callable[[Mapping[str, Array]], Packed],
     ) -> list[Array]:
         """The array of each parameter; raises ValueError naming an argument that does not fit."""
-        packed = [one for one in (*given, *named.values()) if isinstance(one, Packed)]
-        if len(packed) > 1:
-            raise ValueError("the constant inputs come as one Packed, not several")
-        if packed:
-            held = packed[0]
+        held = None
+        for one in (*given, *named.values()):
+            if isinstance(one, Packed):
+                if held is not None:
+                    raise ValueError("the constant inputs come as one Packed, not several")
+                held = one
+        if held is not None:
             if held.form is not self.form and held.form != self.form:
                 raise ValueError("the Packed inputs come from another kernel: use this one's pack")
             given = [one for one in given if one is not held]

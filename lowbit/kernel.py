@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lowbit.arrays import Intake, address_of, aligned_empty, aligned_storage
+from lowbit.arrays import BYTES, Intake, address_of, aligned_empty, aligned_storage
 from lowbit.cache import Cache, key_of
 from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
 from lowbit.code import Code, Generated, Request, generate, resolve
@@ -21,7 +21,7 @@ from lowbit.pipeline import check_stage, lower, read_schedule
 from lowbit.program import Program, parse_module
 from lowbit.saved import Saved, from_bytes, read_own, to_bytes, write_at_once
 from lowbit.signature import Function, Signature
-from lowbit_dialect.layout import Array, storage_of
+from lowbit_dialect.layout import Array, layout_of, storage_of
 from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage, to_storage
 from microkernels.target import Target
@@ -29,8 +29,6 @@ from microkernels.target import Target
 if TYPE_CHECKING:
     from lowering.backend.jit import Jit
     from lowering.backend.pool import Team
-
-BYTES = np.dtype(np.uint8)
 
 
 def compile(
@@ -121,6 +119,7 @@ class Kernel:
         self._scratch = threading.local()
         self._arguments = Arguments(code.signature)
         self._results = [storage_of(type) for type in code.signature.main.results]
+        self._decodes = any(map(layout_of, code.signature.main.results))
         self._why_not = _missing(code.target)
         if not self._why_not:
             self._load()
@@ -254,10 +253,10 @@ class Kernel:
             self._main(*places)
         else:
             self._team.run(*self._team.arguments, self._team.pointers(places))
-        decoded = [
-            from_storage(words, type) for words, type in zip(results, self.signature.main.results)
-        ]
-        return decoded[0] if len(decoded) == 1 else tuple(decoded)
+        if self._decodes:
+            types = self.signature.main.results
+            results = [from_storage(words, type) for words, type in zip(results, types)]
+        return results[0] if len(results) == 1 else tuple(results)
 
     def bind(self, /, *arrays: Any, out: Any = None, **named: Any) -> Bound:
         """Return the call on these arrays as a function of nothing: no checks, no allocation.
