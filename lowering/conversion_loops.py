@@ -2,17 +2,18 @@
 
 Packing and unpacking the innermost axis (`packing.py`), preparing what kernels read from planes
 (`preparation.py`), turning channels from first to last or back (`transposing.py`) and widening a plain
-tensor are vectorised. The rest goes element by element; weights take that way, once.
+tensor are vectorised; so are weights whose output channels lie side by side (`lane_fill.py`). The rest goes
+element by element.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
+from math import gcd, prod
 
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i8, i32
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.algebra import inside_terms
@@ -24,12 +25,15 @@ from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowering.borders import tap_bounds
 from lowering.elements import (
     Element,
+    Known,
     Places,
+    coarser,
     nest,
     outermost,
     storage_extents,
 )
 from lowering.fill import fill_words
+from lowering.lane_fill import fill_lanes, lanes_of
 from lowering.packing import are_rows, convert_rows
 from lowering.preparation import (
     build_tables,
@@ -79,6 +83,8 @@ def convert_loops(
         extent = spread_nibbles(emit, source, target, units)
     elif _copies_flat(source, target):
         extent = _copy_flat(emit, source, target, units)
+    elif (lanes := lanes_of(source, target, machine)) > 1:
+        extent = fill_lanes(emit, source, target, lanes, units)
     else:
         extent = _by_element(emit, source, target, order, units)
     Rewriter.erase_op(op)
@@ -157,9 +163,12 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
     weights, table = Element(emit, op.weights), Element(emit, op.outs)
     a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
     rows, columns = work.window.rows, work.window.columns
-    extents, reads = storage_extents(table), rows.kernel * columns.kernel * work.inputs
+    lanes = _together(weights, table, work.weight_axes)
+    type = vector(lanes, i32)
+    *outer, last = storage_extents(table)
+    extents, reads = (*outer, last // lanes), rows.kernel * columns.kernel * work.inputs
     # An element takes a nanosecond or more to read.
-    if share is not None and prod(extents) * reads < share.least:
+    if share is not None and prod(extents) * lanes * reads < share.least:
         correction_loops(op)
         return 1
 
@@ -175,9 +184,15 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
         return emit.op(arith.AndIOp(after, emit.op(arith.CmpiOp(tap, high, "slt"))))
 
     def entry(indices: list[SSAValue]) -> None:
-        known = {(t.axis, t.chain): i for t, i in zip(table.terms, indices) if t.axis is not None}
-        places = Places(emit, table.type.get_shape(), known)
+        known: Known = {
+            (t.axis, coarser(t.chain, lanes if t.axis == 2 else 1)): index
+            for t, index in zip(table.terms, indices)
+            if t.axis is not None
+        }
+        *classes, channels = table.type.get_shape()
+        places = Places(emit, (*classes, channels // lanes), known)
         y, x, output = (places.index(axis) for axis in range(3))
+        output = emit.at("mul", output, lanes)
         y_bounds, x_bounds = bounds(rows, y), bounds(columns, x)
 
         def term(taps: list[SSAValue]) -> SSAValue:
@@ -185,16 +200,17 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
             at: list[SSAValue] = [channel] * len(work.weight_axes)
             for axis, index in zip(reversed(work.weight_axes), (output, channel, kx, ky)):
                 at[axis] = index
-            w = weights.read(at)
-            seen = emit.binary("mul", w, emit.constant(a, i32))
-            seen = emit.binary("add", seen, emit.constant(b, i32))
-            seen = emit.binary("ashr", seen, emit.constant(shift, i32))
-            unseen = emit.binary("mul", w, emit.constant(work.pad_value, i32))
+            w = weights.read(at, lanes)
+            seen = emit.binary("mul", w, emit.constant(a, type))
+            seen = emit.binary("add", seen, emit.constant(b, type))
+            seen = emit.binary("ashr", seen, emit.constant(shift, type))
+            unseen = emit.binary("mul", w, emit.constant(work.pad_value, type))
             both = arith.AndIOp(inside(ky, *y_bounds), inside(kx, *x_bounds))
             return emit.op(arith.SelectOp(emit.op(both), seen, unseen))
 
-        total = _sum(emit, (rows.kernel, columns.kernel, work.inputs), term)
+        total = _sum(emit, (rows.kernel, columns.kernel, work.inputs), type, term)
         strides = [table.operand.stride(t.axis, t.chain) for t in table.terms]
+        strides[-1] *= lanes
         pointer = move(emit, table.operand.pointer, list(zip(indices, strides)))
         emit.store(places.only(total), pointer, 4)
 
@@ -203,10 +219,24 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
     return outermost(extents)
 
 
+def _together(weights: Element, table: Element, axes: Sequence[int]) -> int:
+    """How many channels are corrected at once: as many as lie side by side in weights and table."""
+    channels, last = weights.type.get_num_dims() - 1, table.terms[-1]
+    if weights.layout is not None or axes[-1] != channels or last.axis != 2:
+        return 1
+    if any(kind == "by" for kind, _ in last.chain):
+        return 1
+    blocks = [block for t in table.terms if t.axis == 2 for _, block in t.chain]
+    return gcd(COPY_LANES, table.type.get_shape()[2], *blocks)
+
+
 def _sum(
-    emit: Emitter, extents: Sequence[int], term: Callable[[list[SSAValue]], SSAValue]
+    emit: Emitter,
+    extents: Sequence[int],
+    type: Attribute,
+    term: Callable[[list[SSAValue]], SSAValue],
 ) -> SSAValue:
-    """Sum of i32 terms over a box of indices."""
+    """Sum of terms over a box of indices."""
 
     def level(indices: list[SSAValue], total: SSAValue) -> SSAValue:
         if len(indices) == len(extents):
@@ -218,4 +248,4 @@ def _sum(
         high = emit.index(extents[len(indices)])
         return emit.loop(emit.index(0), high, 1, [total], body)[0]
 
-    return level([], emit.constant(0, i32))
+    return level([], emit.constant(0, type))

@@ -14,6 +14,7 @@ from lowbit_dialect.ops.common import shaped
 from lowering.tasks import Units, count_up
 from microkernels.address import move
 from microkernels.emit import Emitter
+from microkernels.llvm_ops import vector
 from microkernels.operand import Operand
 
 Known = dict[tuple[int, Chain], SSAValue]
@@ -42,11 +43,12 @@ class Element:
         """Type of a stored word."""
         return f32 if self.dtype.kind == "f" else IntegerType(8 * self.dtype.itemsize)
 
-    def read(self, indices: Sequence[SSAValue]) -> SSAValue:
-        """The decoded element as i32 (f32 and i64 as they are)."""
+    def read(self, indices: Sequence[SSAValue], lanes: int = 1) -> SSAValue:
+        """The decoded element as i32 (f32 and i64 as they are), or `lanes` that lie side by side."""
         emit, element = self.emit, self.type.element_type
         if not self.encoded:
-            word = emit.load(self._address(indices, None), self.stored, self.dtype.itemsize)
+            pointer = self._address(indices, None)
+            word = emit.load(pointer, vector(lanes, self.stored), self.dtype.itemsize)
             if self.dtype.kind == "f" or element == i64:
                 return word
             return emit.widen(word, i32, signed=self.dtype.kind == "i")
@@ -165,6 +167,11 @@ class Places:
         if self.valid is None:
             return value
         return self.emit.op(arith.SelectOp(self.valid, value, self.emit.constant(0, value.type)))
+
+
+def coarser(chain: Chain, lanes: int) -> Chain:
+    """The chain of an axis that counts vectors of so many neighbours instead of elements."""
+    return tuple((kind, block // lanes) for kind, block in chain)
 
 
 def nest(

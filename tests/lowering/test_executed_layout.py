@@ -39,7 +39,9 @@ def holds(layout: Layout | None, element: Attribute) -> bool:
     if layout is None or layout.encoded:
         return True
     dtype = storage_dtype(element)
-    return layout.word_width >= 8 * dtype.itemsize and isinstance(layout.word, IntegerType)
+    return layout.word_width >= 8 * dtype.itemsize and (dtype.kind == "f") != isinstance(
+        layout.word, IntegerType
+    )
 
 
 def convert(
@@ -104,6 +106,47 @@ def test_tables(tier: str, kind: str):
         convert(shape, code, source, target, draw, tier)
 
     sample(run, 1000 + 10 * len(kind) + TIERS.index(tier), st.data())
+
+
+@st.composite
+def weight_layouts(draw: DrawFn, inputs: int, outputs: int) -> Layout:
+    """What kernels read: channels in blocks, innermost but for planes or the inputs of a dot product."""
+    block = draw(st.sampled_from((1, 4, 6, 8, 16, 24, 32)))
+    axis, word = f"d{outputs}", draw(st.sampled_from((8, 16, 32, 64)))
+    packed = draw(st.integers(1, word))
+    return Layout.of(
+        draw(
+            st.sampled_from(
+                (
+                    f"{axis} by {block}, planes, d{inputs} by {packed}, {axis} in {block}",
+                    f"d{inputs} by {packed}, {axis} by {block}, {axis} in {block}, planes",
+                    f"{axis} by {block}, d{inputs} by 4, {axis} in {block}, d{inputs} in 4",
+                    f"d{inputs} by 2, {axis}, d{inputs} in 2",
+                    f"{axis} by {block}, d{inputs}, {axis} in {block}",
+                    f"{axis} by 24, d{inputs}, {axis} in 24 by 8, {axis} in 24 in 8",
+                )
+            )
+        ),
+        word,
+    )
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_weights(tier: str):
+    """Channels that lie side by side before and after, whole vectors of them and not."""
+
+    def run(drawn: Any) -> None:
+        draw = drawn.draw
+        shape = draw(st.sampled_from(EXTENTS)), draw(st.sampled_from((4, 6, 8, 20, 33, 48, 64)))
+        element = draw(st.one_of(code_types(), st.sampled_from((i8, i16, i32, f32))))
+        layout = draw(weight_layouts(0, 1))
+        if element is f32:
+            layout = Layout(layout.terms, f32)
+        if layout.encoded and not isinstance(element, CodeType):
+            return
+        convert(shape, element, None, layout, draw, tier)
+
+    sample(run, 2500 + TIERS.index(tier), st.data())
 
 
 @pytest.mark.parametrize("tier", TIERS)
