@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean, median, quantiles
 from typing import Any
 
 import numpy as np
 
-from autotune.machine import pin_core, time_alone
-from autotune.rates import Rates
+from autotune.machine import pin_core
 from lowbit import peers
 from lowbit.checks import CheckFailed, first_difference, is_exact, reference
 from lowbit.data import random_values
@@ -22,6 +19,7 @@ from lowbit.limits import Work, work_of
 from lowbit.program import Program
 from lowbit.signature import inputs_of, shaped
 from lowbit.suites import ConvLayer, Layer, program_of
+from lowbit.timing import Call, Timer, repetitions, sample
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.contraction import Contraction
@@ -30,9 +28,7 @@ from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage
 from microkernels.choice import find_kernel
 
-ROUNDS = 31
-SAMPLE_S = 2e-3
-"""Seconds of one timed sample: long beside the clock and the call, short beside a time slice."""
+PEER_ROUNDS = 31
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,14 @@ class Result:
     """One measured layer."""
 
     layer: str
+    op: str
+    """`conv2d` or `dense`."""
+    shape: str
+    """As the command takes it: `H W IC OC K PAD STRIDE`, or `M K N`."""
     activation: str
     weight: str
+    schedule: str
+    """Every field of what was run; given as `--schedule` it runs again."""
     threads: int
     macs: int
     """Multiply-adds on taps inside the image."""
@@ -61,7 +63,9 @@ class Result:
     time_with_packing_us: float
     """From one-byte activations and packed weights."""
     spread_us: float
-    """Between the quartiles of `time_us`."""
+    """Between the least and the most of `runs_us`."""
+    runs_us: tuple[float, ...]
+    """The median of each allocation in each process, of which `time_us` is the median."""
     limit_us: float
     """What popcounts and products cannot beat: the arithmetic of the fastest family of kernels, or bytes,
     whichever takes longer, on a core a thread."""
@@ -116,43 +120,69 @@ class Question:
 
 
 def measure(
-    layer: Layer, asked: Question, rates: Rates, skipped: dict[str, str] | None = None
+    layer: Layer, asked: Question, timer: Timer, skipped: dict[str, str] | None = None
 ) -> Result:
     """Time a layer in turn with samples of the rates that bound it.
 
     With `skipped`, peers are timed as well, and a sentence is left there for each that is not.
     """
     bytewise, _, kernel = _bind(layer, asked, ("w",))
-    packed, program, _ = _bind(layer, asked, **_packed_ahead(kernel))
+    packed, program, chosen = _bind(layer, asked, **_packed_ahead(kernel))
     types = [one.type for one in inputs_of(program)], [shaped(y) for y in program.outputs]
     work = work_of(contraction_of(program), *types)
-    threads = packed.team.threads if packed.team else 1
-    # Pins the threads that peers start too; ours must not share one core.
-    with pin_core() if threads == 1 else nullcontext():
-        beside = [] if skipped is None else list(peers.prepare(layer, skipped))
-        calls = [packed, bytewise, *(peer.call for peer in beside)]
-        times, seen = _in_turn(calls, rates, work)
-    limit, slowest = work.seconds(seen)
-    ours, bytes_too, *theirs = times
+    times = timer([call_of(chosen, packed), call_of(kernel, bytewise)], work.rates)
+    limit, slowest = work.seconds(times.seen)
+    ours, bytes_too = times.calls
+    threads = chosen.threads
+    ((_, schedule),) = chosen.schedules
     return Result(
         layer=layer.name,
+        op="conv2d" if isinstance(layer, ConvLayer) else "dense",
+        shape=layer.shape,
         activation=asked.activation,
         weight=asked.weight,
+        schedule=str(schedule),
         threads=threads,
         macs=contraction_of(program).macs,
-        time_us=_microseconds(median(ours)),
-        time_with_packing_us=_microseconds(median(bytes_too)),
-        spread_us=_spread(ours),
-        limit_us=_microseconds(limit / threads),
+        time_us=microseconds(median(ours)),
+        time_with_packing_us=microseconds(median(bytes_too)),
+        spread_us=microseconds(max(ours) - min(ours)),
+        runs_us=tuple(map(microseconds, ours)),
+        limit_us=microseconds(limit / threads),
         output=asked.output or ("f32" if asked.activation == "f32" else "i32"),
         window=layer.kernel if isinstance(layer, ConvLayer) else 0,
         limited_by=slowest,
-        family=work.family(seen),
+        family=work.family(times.seen),
         work=work,
-        peers=tuple(
-            PeerTime(peer.name, peer.precision, _microseconds(median(one)), _spread(one))
-            for peer, one in zip(beside, theirs)
-        ),
+        peers=() if skipped is None else _beside(layer, skipped),
+    )
+
+
+def call_of(kernel: Kernel, bound: Bound, marks: int = 0) -> Call:
+    """A bound call as another process can make it; `marks` are what the function writes to a clock."""
+    return Call(
+        image=kernel.image,
+        target=str(kernel.target),
+        symbol=kernel.signature.main.symbol,
+        memory=tuple(array.tobytes() for array in bound.arrays),
+        marks=marks,
+        tasks=kernel.code.tasks,
+        threads=kernel.threads,
+    )
+
+
+def _beside(layer: Layer, skipped: dict[str, str]) -> tuple[PeerTime, ...]:
+    """Time a layer in other systems, in turn with each other."""
+    with pin_core():  # the threads that they start too
+        ready = list(peers.prepare(layer, skipped))
+        counts = [repetitions(peer.call) for peer in ready]
+        times: list[list[float]] = [[] for _ in ready]
+        for _ in range(PEER_ROUNDS):
+            for peer, count, samples in zip(ready, counts, times):
+                samples.append(sample(peer.call, count))
+    return tuple(
+        PeerTime(peer.name, peer.precision, microseconds(median(one)), _spread(one))
+        for peer, one in zip(ready, times)
     )
 
 
@@ -234,45 +264,11 @@ def _splitting(sums: Array, output: str) -> Array:
     return np.ascontiguousarray(table.T.astype(np.int32))
 
 
-def _in_turn(
-    calls: Sequence[Callable[[], Any]], rates: Rates, work: Work
-) -> tuple[list[list[float]], dict[str, float]]:
-    """Seconds of each call, sample by sample, and the medians of the rates beside them."""
-    counts = [_calls(call) for call in calls]
-    times: list[list[float]] = [[] for _ in calls]
-    seen: dict[str, list[float]] = {name: [] for name in work.rates}
-    for _ in range(ROUNDS):
-        for call, count, samples in zip(calls, counts, times):
-            samples.append(_time(call, count))
-        for name, samples in seen.items():
-            samples.append(rates.sample(name))
-    return times, {name: median(samples) for name, samples in seen.items()}
-
-
-def _calls(call: Callable[[], Any]) -> int:
-    """Warm up, and say how many calls make one sample."""
-    started, count = time.perf_counter(), 0
-    while (spent := time.perf_counter() - started) < 5 * SAMPLE_S or count < 3:
-        call()
-        count += 1
-    return max(1, round(SAMPLE_S * count / spent))
-
-
-def _time(call: Callable[[], Any], calls: int) -> float:
-    """Seconds of one call, over `calls` of them."""
-
-    def sample() -> None:
-        for _ in range(calls):
-            call()
-
-    call()  # brings back what others have driven from the caches
-    return time_alone(sample) / calls
-
-
 def _spread(samples: Sequence[float]) -> float:
     lower, _, upper = quantiles(samples, n=4)
-    return _microseconds(upper - lower)
+    return microseconds(upper - lower)
 
 
-def _microseconds(seconds: float) -> float:
+def microseconds(seconds: float) -> float:
+    """Seconds as microseconds of five figures."""
     return float(f"{seconds * 1e6:.5g}")

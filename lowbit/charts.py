@@ -153,17 +153,19 @@ class Bar:
     tip: str
 
 
-def bars(rows: Sequence[tuple[str, Sequence[Bar]]], mark: str, *, log: bool = False) -> str:
-    """Horizontal bars from 0, or in `log` from 1, in named rows; `mark` names the line at 1."""
+def bars(
+    rows: Sequence[tuple[str, Sequence[Bar]]], mark: str, *, log: bool = False, unit: str = "x"
+) -> str:
+    """Horizontal bars from 0, or in `log` from 1, in named rows; `mark` names the line at 1, if any."""
     values = [bar.value for _, row in rows for bar in row]
     thick = _ROW - 6 if all(len(row) == 1 for _, row in rows) else 10
     heights = [len(row) * (thick + 2) + 6 for _, row in rows]
     top, bottom = 24, 24 + sum(heights)
     low = min(0.8, min(values) / 1.2) if log else 0.0
     x = Axis(low, max([1.0, *values]) * (1.5 if log else 1.15), _LEFT, WIDTH - _RIGHT, log)
-    parts, y, base = _grid_across(x, top, bottom, "x"), float(top), x.at(1.0 if log else 0.0)
+    parts, y, base = _grid_across(x, top, bottom, unit), float(top), x.at(1.0 if log else 0.0)
     for (name, row), height in zip(rows, heights):
-        parts.append(text(name, _LEFT - 8, y + height / 2 + 1, "name", text_anchor="end"))
+        parts.append(text(_cut(name), _LEFT - 8, y + height / 2 + 1, "name", text_anchor="end"))
         for index, bar in enumerate(row):
             end, above = x.at(bar.value), y + 2 + index * (thick + 2)
             left, right = sorted((base, end))
@@ -171,12 +173,17 @@ def bars(rows: Sequence[tuple[str, Sequence[Bar]]], mark: str, *, log: bool = Fa
             parts.append(tag("rect", tag("title", escape(bar.tip)), class_=bar.class_, **shape))
             parts.append(text(bar.label, right + 5, above + thick / 2 + 4, "value"))
         y += height
-    one = x.at(1.0)
-    parts += [
-        _line(one, top - 4, one, bottom, "mark"),
-        text(mark, one, top - 9, text_anchor="middle"),
-    ]
+    if mark:
+        one = x.at(1.0)
+        parts.append(_line(one, top - 4, one, bottom, "mark"))
+        parts.append(text(mark, one, top - 9, text_anchor="middle"))
     return _svg(bottom + 26, parts)
+
+
+def _cut(name: str) -> str:
+    """The end of a name that does not fit beside a chart."""
+    fitting = int((_LEFT - 8) / _LETTER)
+    return name if len(name) <= fitting else f"…{name[1 - fitting :]}"
 
 
 def _grid_across(x: Axis, top: float, bottom: float, unit: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xdsl.dialects.builtin import ModuleOp
 
 from lowbit.given import instance
-from lowbit.pipeline import lower, read_schedule
+from lowbit.pipeline import NONE_ADDED, Added, Watch, lower, read_schedule
 from lowbit.program import Program
 from lowbit.signature import Signature, arena_bytes, functions_of, signature_of
 from lowbit_dialect.names import title
@@ -64,8 +64,13 @@ def generate(
     *,
     threads: int = 1,
     verify_each: bool = False,
+    added: Added = NONE_ADDED,
+    watch: Watch | None = None,
 ) -> Generated:
-    """Take a program down to LLVM IR; raises ValueError naming the op or option that is wrong."""
+    """Take a program down to LLVM IR; raises ValueError naming the op or option that is wrong.
+
+    `added` passes run at the end of their stage, and `watch` sees the module after each.
+    """
     from lowering.backend.machine import BackendError
     from lowering.backend.translate import translate
 
@@ -77,7 +82,9 @@ def generate(
     arenas: dict[str, int] = {}
     tasks: list[tuple[str, int]] = []
 
-    def watch(stage: str, module: ModuleOp) -> None:
+    def note(stage: str, module: ModuleOp) -> None:
+        if watch is not None:
+            watch(stage, module)
         if stage == "plan":
             seen["plan"] = signature_of(program, module)
             schedules.extend(schedules_of(module))
@@ -92,7 +99,8 @@ def generate(
         schedule,
         threads=threads,
         verify_each=verify_each,
-        watch=watch,
+        watch=note,
+        added=added,
     )
     try:
         translated = translate(lowered, machine)

@@ -141,18 +141,23 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument(
         "--reference", action="store_true", help="compute by the NumPy reference, not by a kernel"
     )
+    parser.add_argument(
+        "--profile", action="store_true", help="time the program on these arrays, by layers"
+    )
     _threads(parser)
     _json(parser)
 
 
 def _add_bench(commands: Commands) -> None:
-    parser = _command(commands, "bench", "Measure layers beside the limit of this machine.")
+    text = "Measure layers, or a program layer by layer, beside the limit of this machine."
+    parser = _command(commands, "bench", text)
     what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("program", nargs="?", help="a .mlir program or an .onnx model")
     what.add_argument("--suite", choices=("resnet18", "dense"), help="a list of layers")
     what.add_argument("--conv2d", metavar="'H W IC OC K PAD STRIDE'", help="one convolution")
     what.add_argument("--dense", metavar="'M K N'", help="one product of [M, K] by [K, N]")
-    parser.add_argument("--activation", default="uint1", help="element of activations (uint1)")
-    parser.add_argument("--weight", default="uint1", help="element of weights (uint1)")
+    parser.add_argument("--activation", help="element of activations (uint1)")
+    parser.add_argument("--weight", help="element of weights (uint1)")
     parser.add_argument(
         "--output", metavar="CODE", help="cut the sums by thresholds to codes such as uint2, packed"
     )
@@ -164,6 +169,12 @@ def _add_bench(commands: Commands) -> None:
         "--peers",
         action="store_true",
         help="time onnxruntime, torch and OpenVINO beside, f32 and int8 (extra `peers`)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="measure in so many, one after another, for the spread between them; 0: in this one (3)",
     )
     parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")
     _json(parser)

@@ -158,6 +158,12 @@ class Kernel:
         return self.code.target
 
     @property
+    def image(self) -> bytes:
+        """The object that calls run; raises ValueError if this machine cannot run it."""
+        self._require_host()
+        return self._image or b""
+
+    @property
     def threads(self) -> int:
         """How many threads a call uses: as many as were asked for, at most one a usable core."""
         return self._team.threads if self._team else 1

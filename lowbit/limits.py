@@ -39,8 +39,8 @@ class Work:
         return *self.products, f"{self.level} read", f"{self.level} write"
 
     def family(self, rates: Mapping[str, float]) -> str:
-        """The family of kernels that takes the least time for the products."""
-        return min(self.products, key=lambda name: self.products[name] / rates[name])
+        """The family of kernels that takes the least time for the products; nothing where there are none."""
+        return min(self.products, key=lambda name: self.products[name] / rates[name], default="")
 
     def seconds(self, rates: Mapping[str, float]) -> tuple[float, str]:
         """The limit, and the rate that sets it.
@@ -50,7 +50,7 @@ class Work:
         """
         family = self.family(rates)
         amounts = {
-            family: self.products[family],
+            **({family: self.products[family]} if family else {}),
             f"{self.level} read": self.bytes_read,
             f"{self.level} write": self.bytes_written,
         }
@@ -59,10 +59,12 @@ class Work:
         return times[slowest], slowest
 
 
-def work_of(layer: Contraction, inputs: list[ShapedValue], outputs: list[ShapedValue]) -> Work:
-    """The work of one `conv2d` or `dense` with tensors of these types."""
+def work_of(
+    layer: Contraction | None, inputs: list[ShapedValue], outputs: list[ShapedValue]
+) -> Work:
+    """The work of one `conv2d` or `dense`, or of what multiplies nothing, on tensors of these types."""
     read, written = (sum(map(least_bytes, types)) for types in (inputs, outputs))
-    return Work(products_of(layer), read, written, level_of(read + written))
+    return Work(products_of(layer) if layer else {}, read, written, level_of(read + written))
 
 
 def products_of(layer: Contraction) -> dict[str, int]:

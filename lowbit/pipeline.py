@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from xdsl.dialects.builtin import ModuleOp
@@ -19,6 +20,9 @@ STAGES: tuple[Stage, ...] = ("graph", "plan", "buffers", "loops", "kernels", "ll
 SOURCES = ("default",)
 LATER_SOURCES = ("model", "records", "exact")
 Watch = Callable[[str, ModuleOp], None]
+Added = Mapping[Stage, Sequence[ModulePass]]
+"""Passes that run at the end of a stage, after its own."""
+NONE_ADDED: Added = MappingProxyType({})
 
 
 def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[ModulePass, ...]:
@@ -68,11 +72,13 @@ def lower(
     threads: int = 1,
     verify_each: bool = False,
     watch: Watch | None = None,
+    added: Added = NONE_ADDED,
 ) -> ModuleOp:
     """Take a copy of `module` down to a stage and return it.
 
     With more than one of `threads` every op is a task. Verifies at entry and before the stage `llvm`, with
-    `verify_each` after every pass; `watch` is called after each stage. Raises ValueError naming the op.
+    `verify_each` after every pass; `watch` is called after each stage, whose passes `added` ones follow.
+    Raises ValueError naming the op.
     """
     check_stage(until)
     result = module.clone()
@@ -82,7 +88,7 @@ def lower(
     for stage in STAGES[: STAGES.index(until) + 1]:
         if stage == "llvm" and not verify_each:
             verify(result)
-        for one in passes(stage, target, threads):
+        for one in (*passes(stage, target, threads), *added.get(stage, ())):
             run_pass(one, result)
             if verify_each:
                 verify(result)

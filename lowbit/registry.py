@@ -16,6 +16,7 @@ PASSES = {
     "lowbit-plan": "autotune.plan:LowbitPlanPass",
     "lowbit-pack": "lowering.lowbit_pack:LowbitPackPass",
     "lowbit-bufferize": "lowering.lowbit_bufferize:LowbitBufferizePass",
+    "lowbit-layers": "lowering.lowbit_layers:LowbitLayersPass",
     "lowbit-tile": "lowering.lowbit_tile:LowbitTilePass",
     "lowbit-expand-microkernels": (
         "lowering.lowbit_expand_microkernels:LowbitExpandMicrokernelsPass"

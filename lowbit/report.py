@@ -49,22 +49,26 @@ def page(machine: Mapping[str, Any], results: Sequence[Result]) -> str:
     first = results[0]
     title = f"{first.activation} x {first.weight} to {first.output}"
     sections = [
-        tag("h1", f"lowbit bench: {escape(title)}"),
-        _paragraph(f"{machine['cpu']}, one pinned core, {machine['target']}"),
+        paragraph(f"{machine['cpu']}, one pinned core, {machine['target']}"),
         _means(results),
         *_roofline(machine, results),
         *_over_limit(results),
         *(_against_peers(results) if any(one.peers for one in results) else ()),
         *_all_results(results),
-        *_machine(machine),
+        *machine_section(machine),
     ]
+    return document(title, sections)
+
+
+def document(title: str, sections: Sequence[str]) -> str:
+    """A whole page of sections."""
     head = [
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         tag("title", f"lowbit bench: {escape(title)}"),
         tag("style", STYLE),
     ]
-    body = tag("head", *head) + tag("body", *sections)
+    body = tag("head", *head) + tag("body", tag("h1", f"lowbit bench: {escape(title)}"), *sections)
     return "<!DOCTYPE html>\n" + tag("html", body, lang="en") + "\n"
 
 
@@ -97,7 +101,7 @@ def _roofline(machine: Mapping[str, Any], results: Sequence[Result]) -> list[str
         "the run."
     )
     chart = roofline(points, machine[f"{kind}_gmacs_per_s"] * 1e9, slopes, kind)
-    return _section("Roofline", said, chart)
+    return section("Roofline", said, chart)
 
 
 def _over_limit(results: Sequence[Result]) -> list[str]:
@@ -106,7 +110,7 @@ def _over_limit(results: Sequence[Result]) -> list[str]:
         "Against the larger of arithmetic time, of the fastest family of kernels, and bytes time, at the "
         "rates measured beside the layer."
     )
-    return _section("Time over limit", said, bars(rows, "limit"))
+    return section("Time over limit", said, bars(rows, "limit"))
 
 
 def _limit_bar(one: Result) -> Bar:
@@ -129,7 +133,7 @@ def _against_peers(results: Sequence[Result]) -> list[str]:
     key = tag("div", *map(_swatch, names), class_="key")
     shown = [row for row in rows if row[1]]
     chart = bars(shown, "ours", log=True)
-    return _section("Against peers", said, key + chart + _peer_table(results))
+    return section("Against peers", said, key + chart + _peer_table(results))
 
 
 def _swatch(colour: str) -> str:
@@ -152,13 +156,18 @@ def _colour(peer: PeerTime) -> str:
 
 def _all_results(results: Sequence[Result]) -> list[str]:
     head = ["layer", "MMAC", "us", "+-", "with packing", "limit us", "over limit", "limited by"]
+    head += ["op", "shape", "schedule"]
     rows: list[list[str]] = []
     for one in results:
         numbers = (one.time_us, one.spread_us, one.time_with_packing_us, one.limit_us)
         cells = [f"{one.macs / 1e6:.1f}", *(f"{number:.1f}" for number in numbers)]
-        rows.append([one.layer, *cells, f"{one.over_limit:.2f}", one.limited_by])
-    said = "Medians in microseconds, and the distance between quartiles."
-    return _section("All results", said, _table(head, rows))
+        named = [one.limited_by, one.op, one.shape, one.schedule]
+        rows.append([one.layer, *cells, f"{one.over_limit:.2f}", *named])
+    said = (
+        "Medians over allocations and processes in microseconds, and the distance from the least to the "
+        "most."
+    )
+    return section("All results", said, table(head, rows))
 
 
 def _peer_table(results: Sequence[Result]) -> str:
@@ -167,12 +176,13 @@ def _peer_table(results: Sequence[Result]) -> str:
     for one in results:
         times = {(peer.system, peer.precision): f"{peer.time_us:.1f}" for peer in one.peers}
         rows.append([one.layer, f"{one.time_us:.1f}", *(times.get(name, "") for name in names)])
-    return _table(["us", "ours", *map(" ".join, names)], rows)
+    return table(["us", "ours", *map(" ".join, names)], rows)
 
 
-def _machine(machine: Mapping[str, Any]) -> list[str]:
+def machine_section(machine: Mapping[str, Any]) -> list[str]:
+    """Everything that was noted of the machine."""
     rows = [[name.replace("_", " "), _said(value)] for name, value in machine.items()]
-    return _section("Machine and versions", "", _table([], rows, class_="facts"))
+    return section("Machine and versions", "", table([], rows, class_="facts"))
 
 
 def _said(value: Any) -> str:
@@ -186,15 +196,18 @@ def _said(value: Any) -> str:
             return str(value)
 
 
-def _section(title: str, said: str, content: str) -> list[str]:
-    return [tag("h2", escape(title)), _paragraph(said), tag("div", content, class_="scroll")]
+def section(title: str, said: str, content: str) -> list[str]:
+    """A heading, a sentence and what it is about."""
+    return [tag("h2", escape(title)), paragraph(said), tag("div", content, class_="scroll")]
 
 
-def _paragraph(words: str) -> str:
+def paragraph(words: str) -> str:
+    """Words, unless there are none."""
     return tag("p", escape(words)) if words else ""
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], **attributes: object) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], **attributes: object) -> str:
+    """Rows of cells below their heads."""
     lines = [tag("tr", *(tag("th", escape(cell)) for cell in head))] if head else []
     lines += [tag("tr", *(tag("td", escape(cell)) for cell in row)) for row in rows]
     return tag("table", *lines, **attributes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from xdsl.ir import SSAValue
 
@@ -28,6 +28,11 @@ class ConvLayer:
     def parse(cls, text: str) -> ConvLayer:
         """Read seven numbers; raises ValueError."""
         return cls("conv2d", *_numbers(text, "convolution", "H W IC OC K PAD STRIDE"))
+
+    @property
+    def shape(self) -> str:
+        """As `parse` reads it."""
+        return " ".join(map(str, astuple(self)[1:]))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -57,6 +62,11 @@ class DenseLayer:
     def parse(cls, text: str) -> DenseLayer:
         """Read three numbers; raises ValueError."""
         return cls("dense", *_numbers(text, "dense layer", "M K N"))
+
+    @property
+    def shape(self) -> str:
+        """As `parse` reads it."""
+        return " ".join(map(str, astuple(self)[1:]))
 
     @property
     def input_shape(self) -> tuple[int, ...]:

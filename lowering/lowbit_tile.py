@@ -21,7 +21,6 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
-from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.geometry import Window
@@ -42,6 +41,7 @@ from lowering.gather_loops import gather_loops
 from lowering.inputs import target_of
 from lowering.loops import TileNest
 from lowering.move_loops import move_loops
+from lowering.outline import packs_for
 from lowering.rebuild import rebuild
 from lowering.row_loops import row_loops
 from lowering.sharing import build_share
@@ -250,7 +250,7 @@ class LowbitTilePass(ModulePass):
             raise PassFailedException(f"lowbit-tile has threads={self.threads}: expected 1 or more")
         for func in list(op.ops):
             tiled = [inner for inner in func.walk() if _is_tiled(inner)]
-            if self.threads == 1 or not isinstance(func, FuncOp) or _runs_once(func, op):
+            if self.threads == 1 or not isinstance(func, FuncOp) or packs_for(func, op):
                 # Readers first: one may take over what makes its tables.
                 for inner in reversed(tiled):
                     if inner.parent is not None:
@@ -273,13 +273,6 @@ def _is_tiled(op: Operation) -> bool:
     if op.results and isinstance(op, TILED) and isinstance(op.results[0].type, TensorType):
         raise PassFailedException(f"'{op.name}' works on tensors: run lowbit-bufferize first")
     return getattr(op, "outs", None) is not None and isinstance(op, TILED)
-
-
-def _runs_once(func: FuncOp, module: ModuleOp) -> bool:
-    """Whether a function packs constants for another one: that is no work for several threads."""
-    name = func.sym_name.data
-    base = name.removesuffix("_pack")
-    return base != name and SymbolTable.lookup_symbol(module, base) is not None
 
 
 def _tile(op: Operation, target: Target, share: Share | None = None) -> int:

@@ -35,6 +35,13 @@ def attributes_of(func: FuncOp) -> list[dict[str, Attribute]]:
     return [dict(attrs.data) for attrs in func.arg_attrs.data]
 
 
+def packs_for(func: FuncOp, module: ModuleOp) -> bool:
+    """Whether a function packs constants for another one: that runs once, whatever that one does."""
+    name = func.sym_name.data
+    base = name.removesuffix("_pack")
+    return base != name and SymbolTable.lookup_symbol(module, base) is not None
+
+
 def outline_packing(func: FuncOp, module: ModuleOp) -> None:
     """Move ops on arguments marked `lowbit.constant` to `@NAME_pack`; their results become arguments."""
     block, attributes = func.body.block, attributes_of(func)

@@ -132,7 +132,7 @@ def outline(
     op: Operation, func: FuncOp, module: ModuleOp, number: int, threads: int, least: int
 ) -> Task:
     """Copy `op`, with the address computations that it needs, to `@NAME_bodyK`."""
-    addresses, arguments = _needs(op, func)
+    addresses, arguments = needs([op], func)
     types: list[Attribute] = [argument.type for argument in arguments]
     block = Block(arg_types=[*types, IndexType(), IndexType()])
     values: dict[SSAValue, SSAValue] = dict(zip(arguments, block.args))
@@ -143,7 +143,7 @@ def outline(
     last = block.last_op
     assert last is not None
     block.add_op(ReturnOp())
-    body = _function(f"{func.sym_name.data}_body{number}", block, func, module)
+    body = add_function(f"{func.sym_name.data}_body{number}", block, func, module)
     body.properties["sym_visibility"] = StringAttr("private")
     share = Share(Units(*block.args[-2:]), threads, least)
     return Task(number, last, share, body, tuple(arguments))
@@ -168,7 +168,7 @@ def call(task: Task, op: Operation, extent: int, func: FuncOp, module: ModuleOp)
         pointer.name_hint = argument.name_hint
         values.append(emit.op(UnrealizedConversionCastOp.get([pointer], [argument.type])))
     emit.run(CallOp(body, [*values, *block.args[1:]], []))
-    entry = _function(f"{name}_task{task.number}", block, func, module)
+    entry = add_function(f"{name}_task{task.number}", block, func, module)
     entry.attributes[EXTENT] = IntegerAttr(extent, i64)
 
 
@@ -195,18 +195,18 @@ def erase_unused_addresses(func: FuncOp) -> None:
             Rewriter.erase_op(op)
 
 
-def _needs(op: Operation, func: FuncOp) -> tuple[list[Operation], list[BlockArgument]]:
-    """The address computations below the operands of an op, in order, and the arguments below those."""
+def needs(ops: Sequence[Operation], func: FuncOp) -> tuple[list[Operation], list[BlockArgument]]:
+    """The address computations below the operands of ops, in order, and the arguments below those."""
     addresses: dict[Operation, None] = {}
     arguments: dict[BlockArgument, None] = {}
 
-    def visit(value: SSAValue) -> None:
+    def visit(value: SSAValue, op: Operation) -> None:
         owner = value.owner
         if op.is_ancestor(owner):
             return
         if isinstance(owner, _ADDRESSES):
             for operand in owner.operands:
-                visit(operand)
+                visit(operand, op)
             addresses[owner] = None
         elif isinstance(value, BlockArgument) and owner is func.body.first_block:
             arguments[value] = None
@@ -216,13 +216,14 @@ def _needs(op: Operation, func: FuncOp) -> tuple[list[Operation], list[BlockArgu
                 "and no piece of one: tile it for one thread"
             )
 
-    for inner in op.walk():
-        for operand in inner.operands:
-            visit(operand)
+    for op in ops:
+        for inner in op.walk():
+            for operand in inner.operands:
+                visit(operand, op)
     return list(addresses), sorted(arguments, key=lambda one: one.index)
 
 
-def _function(name: str, block: Block, func: FuncOp, module: ModuleOp) -> FuncOp:
+def add_function(name: str, block: Block, func: FuncOp, module: ModuleOp) -> FuncOp:
     """A new function before `func`."""
     if SymbolTable.lookup_symbol(module, name) is not None:
         raise PassFailedException(

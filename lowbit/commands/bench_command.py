@@ -4,29 +4,81 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from autotune.machine import machine_facts, measure_hand_over, pin_core
 from autotune.rates import Rates
-from lowbit import peers
-from lowbit.benchmark import Question, Result, geometric_means, measure
+from lowbit.benchmark import Question, Result, measure
 from lowbit.code import resolve
-from lowbit.commands.inputs import progress, read_schedule, write_json, write_text
+from lowbit.commands.bench_words import heading, layer_line, layers_head, profile_lines, summary
+from lowbit.commands.inputs import load_program, progress, read_schedule, write_json, write_text
 from lowbit.kernel import check_threads
+from lowbit.peers import versions
+from lowbit.profile import Profile, marked, profile_json
+from lowbit.profile_report import profile_page
 from lowbit.report import page
 from lowbit.suites import SUITES, ConvLayer, DenseLayer, Layer
+from lowbit.timing import Timer
 from microkernels.target import Target
+
+ELEMENT = "uint1"
+"""Of activations and of weights, unless asked for."""
 
 
 def run(given: Namespace) -> None:
-    """Measure layers and print times beside limits."""
-    if check_threads(given.threads) > 1 and given.peers:
+    """Measure layers, or a program by layers, and print times beside limits.
+
+    What is finished when the user interrupts is printed and written all the same.
+    """
+    check_threads(given.threads)
+    if given.processes is not None and given.processes < 0:
+        raise ValueError(f"--processes is 0, for none but this one, or more, not {given.processes}")
+    if given.report is not None:
+        Path(given.report).open("a").close()  # told before measuring if it cannot be written
+    if given.program is None:
+        _layers(given)
+    else:
+        _program(given)
+
+
+def _program(given: Namespace) -> None:
+    """Time a program as a whole and by layers."""
+    _refuse(given, "--activation", "--weight", "--output", "--layer", "--peers", "--no-check")
+    if given.threads > 1:
+        raise ValueError("a program is timed by layers on one thread: leave out --threads")
+    program, target = load_program(given.program), resolve(given.target)
+    rates = prepared(target)
+    with progress("compiling"):
+        ready = marked(program, str(target), read_schedule(given.schedule))
+    machine = describe_machine(target, rates, given.threads, peers=False)
+    profile: Profile | None = None
+    with interruptible() as was, Timer(target, given.processes) as timer:
+        for times in timer.each([ready.call], ready.rates):
+            profile = ready.profile(times)
+    if profile is None:
+        raise KeyboardInterrupt
+    if given.report is not None:
+        write_text(profile_page(machine, given.program, profile), given.report)
+    if given.json:
+        told = {"machine": machine, "program": given.program, **profile_json(profile)}
+        write_json(told | {"complete": not was})
+    else:
+        print("\n".join([*heading(machine), *profile_lines(profile)]))
+    if was:
+        raise was[0]
+
+
+def _layers(given: Namespace) -> None:
+    """Measure the layers asked for, each printed as it is finished."""
+    if given.threads > 1 and given.peers:
         raise ValueError("--peers run on one thread: leave out --threads")
     asked = Question(
-        given.activation,
-        given.weight,
+        given.activation or ELEMENT,
+        given.weight or ELEMENT,
         given.output,
         given.target,
         read_schedule(given.schedule),
@@ -34,25 +86,47 @@ def run(given: Namespace) -> None:
         threads=given.threads,
     )
     layers, target = chosen(given), resolve(given.target)
-    if given.report is not None:
-        Path(given.report).open("a").close()  # told before measuring if it cannot be written
-    rates, results = prepared(target), list[Result]()
+    rates, machine = prepared(target), dict[str, Any]()
     skipped: dict[str, str] | None = {} if given.peers else None
-    with progress("measuring") as advance:
-        for index, layer in enumerate(layers):
-            results.append(measure(layer, asked, rates, skipped))
-            advance(index + 1, len(layers))
+    results: list[Result] = []
+    with interruptible() as was, Timer(target, given.processes) as timer:
+        for layer in layers:
+            one = measure(layer, asked, timer, skipped)
+            machine = machine or describe_machine(target, rates, given.threads, peers=given.peers)
+            if not given.json:
+                above = [] if results else [*heading(machine), layers_head()]
+                print("\n".join([*above, layer_line(one)]), flush=True)
+            results.append(one)
+    if not results:
+        raise KeyboardInterrupt
     for sentence in (skipped or {}).values():
         print(sentence, file=sys.stderr)
-    machine = describe_machine(target, rates, with_peers=given.peers)
-    if any(one.threads > 1 for one in results):
-        machine["hand_over_us"] = round((measure_hand_over() or 0.0) * 1e6, 3)
     if given.report is not None:
         write_text(page(machine, results), given.report)
     if given.json:
-        write_json({"machine": machine, "results": [asdict(one) for one in results]})
+        rows = [asdict(one) for one in results]
+        write_json({"machine": machine, "results": rows, "complete": not was})
     else:
-        print("\n".join(in_words(machine, results)))
+        print("".join(f"{line}\n" for line in summary(results)), end="")
+    if was:
+        raise was[0]
+
+
+@contextmanager
+def interruptible() -> Generator[list[KeyboardInterrupt]]:
+    """Stop what is inside when the user interrupts, and go on; the list then holds the interrupt."""
+    held: list[KeyboardInterrupt] = []
+    try:
+        yield held
+    except KeyboardInterrupt as interrupt:
+        held.append(interrupt)
+
+
+def _refuse(given: Namespace, *options: str) -> None:
+    """Raise ValueError for an option that says nothing of a program."""
+    for option in options:
+        if getattr(given, option.removeprefix("--").replace("-", "_")):
+            raise ValueError(f"{option} is for layers: a program has its own, so leave it out")
 
 
 def chosen(given: Namespace) -> tuple[Layer, ...]:
@@ -81,7 +155,7 @@ def prepared(target: Target) -> Rates:
         raise ValueError(str(error)) from error
 
 
-def describe_machine(target: Target, rates: Rates, *, with_peers: bool) -> dict[str, Any]:
+def describe_machine(target: Target, rates: Rates, threads: int, *, peers: bool) -> dict[str, Any]:
     """What the numbers were measured on, and what a core of it does at best."""
     with pin_core():
         measured = {name: rates.median(name) / 1e9 for name in rates.names}
@@ -89,58 +163,8 @@ def describe_machine(target: Target, rates: Rates, *, with_peers: bool) -> dict[
     multiplied = {
         f"{name}_gmacs_per_s": round(rate, 2) for name, rate in measured.items() if " " not in name
     }
-    facts = machine_facts() | {"target": str(target)}
-    return (
-        facts
-        | multiplied
-        | {"gb_per_s": bandwidth, "peers": peers.versions() if with_peers else {}}
-    )
-
-
-def in_words(machine: dict[str, Any], results: list[Result]) -> list[str]:
-    """Tables for a person: the machine's rates, times over limits, peers, geometric means."""
-    rates = [f"{machine[f'{kind}_gmacs_per_s']} {kind}" for kind in ("binary", "i8", "i16", "f32")]
-    bandwidth = [f"{name} {rate:.0f}" for name, rate in machine["gb_per_s"].items()]
-    lines = [
-        f"{machine['cpu']}, {cores_in_words(machine, results)}, {machine['target']}",
-        f"GMAC/s: {', '.join(rates)}; GB/s: {', '.join(bandwidth)}",
-        f"{'layer':10}{'MMAC':>9}{'us':>10}{'+-':>8}{'packing us':>12}{'limit us':>10}{'/limit':>8}"
-        "  limited by",
-    ]
-    for one in results:
-        lines.append(
-            f"{one.layer:10}{one.macs / 1e6:9.1f}{one.time_us:10.1f}{one.spread_us:8.1f}"
-            f"{one.time_with_packing_us:12.1f}{one.limit_us:10.1f}{one.over_limit:8.2f}"
-            f"  {one.limited_by}"
-        )
-    lines += peers_in_words(results)
-    if len(results) > 1:
-        lines.append("geometric means of time")
-        lines += [f"  over {name}: {mean:.3g}" for name, mean in geometric_means(results).items()]
-    return lines
-
-
-def cores_in_words(machine: dict[str, Any], results: list[Result]) -> str:
-    """How many cores were used, and what handing work from one to another takes."""
-    used = max(one.threads for one in results)
-    return "one core" if used == 1 else f"{used} cores, hand-over {machine['hand_over_us']} us"
-
-
-def peers_in_words(results: list[Result]) -> list[str]:
-    """The fastest peer of each precision, its time, and ours over it."""
-    measured = {peer.precision for one in results for peer in one.peers}
-    names = [precision for precision in peers.PRECISIONS if precision in measured]
-    if not names:
-        return []
-    heads = [f"{f'fastest {name}':>16}{'us':>10}{'ours /':>9}" for name in names]
-    lines = [f"{'layer':10}{'us':>10}{''.join(heads)}"]
-    for one in results:
-        fastest = map(one.fastest_peer, names)
-        cells = [
-            f"{peer.system:>16}{peer.time_us:10.1f}{one.time_us / peer.time_us:9.3f}"
-            if peer is not None
-            else f"{'':35}"
-            for peer in fastest
-        ]
-        lines.append(f"{one.layer:10}{one.time_us:10.1f}{''.join(cells)}".rstrip())
-    return lines
+    facts = machine_facts() | {"target": str(target)} | multiplied
+    facts |= {"gb_per_s": bandwidth, "peers": versions() if peers else {}}
+    if threads > 1:
+        facts["hand_over_us"] = round((measure_hand_over() or 0.0) * 1e6, 3)
+    return facts

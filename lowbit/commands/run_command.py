@@ -13,9 +13,13 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from lowbit.checks import as_tuple, reference
+from lowbit.code import resolve
+from lowbit.commands.bench_words import profile_lines
 from lowbit.commands.inputs import load_program, progress, read_schedule, write_json
 from lowbit.kernel import compile
+from lowbit.profile import Profile, marked, profile_json
 from lowbit.program import Program
+from lowbit.timing import Timer
 from lowbit_dialect.layout import Array
 
 SHOWN = 8
@@ -32,11 +36,26 @@ def run(given: Namespace) -> None:
     if given.output is not None:
         save_arrays(given.output, dict(zip(names, results)))
     summary = [describe(name, one) for name, one in zip(names, results)]
+    profile = profiled(program, arrays, given) if given.profile else None
     if given.json:
-        write_json({"results": summary, "time_us": round(seconds * 1e6, 1)})
-    elif given.output is None:
+        told = {"results": summary, "time_us": round(seconds * 1e6, 1)}
+        write_json(told | ({"profile": profile_json(profile)} if profile else {}))
+        return
+    if given.output is None:
         for one in summary:
             print(f"{one['name']}: {one['shape']} {one['dtype']}, first {one['first']}")
+    if profile is not None:
+        print("\n".join(profile_lines(profile)))
+
+
+def profiled(program: Program, arrays: list[Array], given: Namespace) -> Profile:
+    """The program timed by layers on these arrays."""
+    if given.reference or given.threads > 1:
+        other = "--reference" if given.reference else "--threads"
+        raise ValueError(f"--profile times a kernel on one thread: leave out {other}")
+    with progress("timing"), Timer(resolve(given.target)) as timer:
+        ready = marked(program, given.target, read_schedule(given.schedule), arrays)
+        return ready.profile(timer([ready.call], ready.rates))
 
 
 def compute(

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from autotune.rates import Rates
 from lowbit import benchmark
 from lowbit.benchmark import Question, geometric_means, measure
 from lowbit.suites import SUITES, ConvLayer, DenseLayer, Layer, program_of
+from lowbit.timing import ALLOCATIONS, Timer
+from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import host_target
 
-RATES = Rates(host_target())
+TIMER = Timer(host_target(), 0)
 
 
 @pytest.mark.parametrize(
@@ -22,10 +23,13 @@ RATES = Rates(host_target())
     [("uint1", "odd1", None), ("i8", "i8", None), ("f32", "f32", None), ("uint2", "int2", "uint2")],
 )
 def test_a_layer_is_measured(layer: Layer, activation: str, weight: str, output: str | None):
-    got = measure(layer, Question(activation, weight, output), RATES)
+    got = measure(layer, Question(activation, weight, output), TIMER)
     assert got.output == (output or ("f32" if activation == "f32" else "i32"))
     assert math.isfinite(got.over_limit) and got.over_limit > 0
-    assert got.limited_by in got.work.rates
+    assert got.limited_by in got.work.rates and got.family in got.work.products
+    assert len(got.runs_us) == ALLOCATIONS and min(got.runs_us) <= got.time_us <= max(got.runs_us)
+    assert type(layer).parse(got.shape).shape == layer.shape
+    assert str(Schedule.parse(got.schedule)) == got.schedule
     assert got.peers == () and got.fastest_peer("f32") is None
 
 
@@ -48,7 +52,7 @@ def test_a_packed_output_is_what_a_next_layer_reads():
 def test_means_are_of_3x3_layers_and_of_all():
     asked, suite = Question("uint1", "uint1", check=False), SUITES["resnet18"]
     chosen = [layer for layer in suite if layer.name in ("C8", "C11", "C10")]
-    results = [measure(layer, asked, RATES) for layer in chosen]
+    results = [measure(layer, asked, TIMER) for layer in chosen]
     assert list(geometric_means(results)) == ["limit, 3x3 layers", "limit, all layers"]
     assert list(geometric_means(results[1:2])) == ["limit, all layers"]
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import lowbit
-from lowbit import peers
+from autotune.rates import Rates
+from lowbit import peers, timing
 from lowbit.command import main
 from lowbit.commands import inputs
 
@@ -45,7 +46,14 @@ def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return captured.out
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sample of each rate of the machine stands for its median, and few make a time."""
+    monkeypatch.setattr(Rates, "median", Rates.sample)
+    monkeypatch.setattr(timing, "ROUNDS", 2)
+
+
+@pytest.mark.usefixtures("folder", "quick")
 class TestResults:
     def test_compile(self, capsys: pytest.CaptureFixture[str]) -> None:
         text = output(capsys, "compile", "net.mlir", "--target", "x86-64-v2")
@@ -112,17 +120,21 @@ class TestResults:
 
     def test_bench(self, capsys: pytest.CaptureFixture[str]) -> None:
         layer = ("--conv2d", "6 6 8 8 3 1 1", "--activation", "uint2", "--weight", "ternary")
-        told = json.loads(output(capsys, "bench", *layer, "--json"))
+        told = json.loads(output(capsys, "bench", *layer, "--processes", "0", "--json"))
         (result,) = told["results"]
         assert list(result) == [
             "layer",
+            "op",
+            "shape",
             "activation",
             "weight",
+            "schedule",
             "threads",
             "macs",
             "time_us",
             "time_with_packing_us",
             "spread_us",
+            "runs_us",
             "limit_us",
             "output",
             "window",
@@ -134,14 +146,22 @@ class TestResults:
         assert result["macs"] == (6 * 3 - 2) ** 2 * 8 * 8
         assert {"cpu", "target", "binary_gmacs_per_s"} <= set(told["machine"])
         assert {"L1 read", "memory write"} <= set(told["machine"]["gb_per_s"])
-        table = output(
-            capsys, "bench", "--conv2d", "4 4 8 8 1 0 1", "--activation", "i8", "--weight", "i8"
-        )
+        layer = ("--conv2d", "4 4 8 8 1 0 1", "--activation", "i8", "--weight", "i8")
+        table = output(capsys, "bench", *layer, "--processes", "0")
         assert table.splitlines()[3].startswith("conv2d")
         assert "GMAC/s: " in table.splitlines()[1]
 
     def test_bench_writes_a_page(self, capsys: pytest.CaptureFixture[str]) -> None:
-        layer = ("--dense", "2 64 32", "--output", "uint2", "--report", "page.html")
+        layer = (
+            "--dense",
+            "2 64 32",
+            "--output",
+            "uint2",
+            "--report",
+            "page.html",
+            "--processes",
+            "0",
+        )
         output(capsys, "bench", *layer)
         assert "uint1 x uint1 to uint2" in Path("page.html").read_text()
 
@@ -161,7 +181,7 @@ class TestResults:
             peers.System("broken", "numpy", "i8", lambda task: 1 // 0),  # type: ignore[arg-type]
         ]
         monkeypatch.setattr(peers, "SYSTEMS", tuple(systems))
-        assert main(["bench", "--dense", "2 64 32", "--peers"]) == 0
+        assert main(["bench", "--dense", "2 64 32", "--peers", "--processes", "0"]) == 0
         captured = capsys.readouterr()
         assert captured.err.splitlines() == [
             "abacus is skipped: abacus is not installed",
@@ -204,6 +224,12 @@ class TestErrors:
             ("bench --dense 1,0,2", "a shape of 1x0: every extent is at least 1"),
             ("bench --dense 1,2,3 --layer C2", "--layer picks layers of a --suite"),
             ("bench --dense 1,2,3 --output i8", "an output is a code such as uint1, not i8"),
+            (
+                "bench net.mlir --weight i8",
+                "--weight is for layers: a program has its own, so leave",
+            ),
+            ("bench net.mlir --threads 2", "a program is timed by layers on one thread: leave out"),
+            ("bench net.mlir --processes -1", "--processes is 0, for none but this one, or more"),
             ("bench --dense 1,2,3 --report /none/x", "/none/x: No such file or directory"),
             (
                 "bench --dense 1,2,3 --activation f32 --weight f32 --output uint1",
@@ -255,7 +281,7 @@ class TestErrors:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("lowbit.benchmark.reference", lambda program, *arrays: np.int32([[0]]))
-        assert main(["bench", "--conv2d", "4 4 8 8 1 0 1"]) == 1
+        assert main(["bench", "--conv2d", "4 4 8 8 1 0 1", "--processes", "0"]) == 1
         assert "layer conv2d (uint1 x uint1): its shape is" in capsys.readouterr().err
 
     def test_an_empty_layer_is_none(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,7 +291,7 @@ class TestErrors:
     def test_too_little_memory_is_no_defect(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(path: str) -> None:
+        def fail(*_: object) -> None:
             raise MemoryError
 
         monkeypatch.setattr("lowbit.commands.compile_command.load_program", fail)
@@ -302,7 +328,7 @@ class TestErrors:
     def test_a_defect_of_ours_is_one_line_too(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(path: str) -> None:
+        def fail(*_: object) -> None:
             raise KeyError("lost")
 
         monkeypatch.setattr("lowbit.commands.compile_command.load_program", fail)

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
+from pages import MACHINE, read
 
 from lowbit.benchmark import PeerTime, Result
 from lowbit.limits import Work
 from lowbit.report import page
 
-MACHINE = {
-    "cpu": "Abacus <9000> & sons",
-    "target": "x86-64-v3",
-    "caches": [32768, 524288],
-    "binary_gmacs_per_s": 540.0,
-    "gb_per_s": {"L1 read": 200.0, "L1 write": 100.0, "memory read": 20.0, "memory write": 15.0},
-    "peers": {"torch": "2.13.0"},
-}
-VOID = {"meta"}
-
 
 def result(name: str, time: float, window: int, *peers: PeerTime) -> Result:
     return Result(
         layer=name,
+        op="conv2d",
+        shape="4 4 8 8 3 1 1",
         activation="uint1",
         weight="odd1",
+        schedule="pixels = 1",
         threads=1,
         macs=1_000_000,
         time_us=time,
         time_with_packing_us=time + 1,
         spread_us=0.1,
+        runs_us=(time, time),
         limit_us=2.0,
         output="i32",
         window=window,
@@ -46,36 +40,6 @@ RESULTS = [
     result("B2", 3.0, 1, PeerTime("torch", "f32", 2.0, 1.0)),
     result("B2 again", 3.0, 1),
 ]
-
-
-class Reader(HTMLParser):
-    """Elements as they open and close, texts, and everything that could be fetched."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.seen: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        assert not {"src", "href", "style"} & {name for name, _ in attrs}
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
-def read(text: str) -> Reader:
-    reader = Reader()
-    reader.feed(text)
-    reader.close()
-    assert reader.open == []
-    return reader
 
 
 def test_a_page_is_well_formed_and_alone():
