@@ -9,45 +9,50 @@ its epilogue, where their operands are constants or arguments. A chain of float 
     ->  %q = lowbit.conv2d ... epilogue { ^bb0(%a: i32):
               %c = lowbit.threshold %a, %thresholds ...  lowbit.yield %c } ... -> tensor<..x!lowbit.uint<2>>
 
-The thresholds are found by evaluating the chain in `reference.py`: where it is monotone over the
-accumulator's range, rounding included, a bisection for each channel and step finds the integer at which the
-code changes. Ties come out as the source has them, since nothing is rearranged. A chain that is neither
-proved monotone (`lowbit_dialect.monotone`) nor, over a small range, seen to be stays as it is.
+A chain of seven steps or more becomes one `lowbit.requantize` instead, where a scale and a bias in f32 give
+every accumulator the same code: it costs the same whatever the number of steps, and has two tables to hold
+in registers. `lowering.steps` finds the steps; a chain that is not monotone stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, i32
+from xdsl.dialects.builtin import ModuleOp, f32, i32
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Array, layout_of
-from lowbit_dialect.monotone import Interval, NotMonotone
+from lowbit_dialect.layout import Array, layout_of, storage_dtype
 from lowbit_dialect.ops.common import shape_of, shaped
-from lowbit_dialect.ops.elementwise import AddOp, ElementwiseOp, MulOp, QuantizeOp, ThresholdOp
+from lowbit_dialect.ops.elementwise import (
+    AddOp,
+    ElementwiseOp,
+    MulOp,
+    QuantizeOp,
+    RequantizeOp,
+    ThresholdOp,
+)
 from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.ranges import accumulator_range
 from lowbit_dialect.reference import evaluate_elementwise
 from lowering.inputs import block_of
+from lowering.lines import line_through
 from lowering.rebuild import rebuild
+from lowering.steps import INT32, Steps, steps_of
 
 MOST_STEPS = 15
 """Steps of a code up to which comparing beats evaluating the chain: 4 bits."""
 
-MOST_SEEN = 1 << 20
-"""Accumulators of all channels together whose codes are looked at one by one."""
-
-INT32 = np.iinfo(np.int32)
+LEAST_OF_A_LINE = 7
+"""Steps from which on a line beats comparing, where it can be drawn: 7 operations against 2 a step."""
 
 
 def sole_user(value: SSAValue) -> Operation | None:
@@ -91,97 +96,66 @@ def _scalar_ok(value: SSAValue) -> bool:
     return isinstance(element, CodeType) or element.name == "f32" or element == i32
 
 
-# Thresholds
+# Codes
 
 
-def to_thresholds(
+def to_code(
     chain: Sequence[ElementwiseOp], bounds: tuple[Array, Array], axis: int
 ) -> list[Operation] | None:
-    """Ops that replace a chain from an i32 accumulator to a code by one threshold.
+    """Ops of which the last replaces a chain from an i32 accumulator to a code.
 
     `bounds` are the smallest and largest accumulator of each channel; channels are `axis` of the
-    accumulators. None if the chain does not end in a code of few steps, or depends on more than the
-    accumulator and constants.
+    accumulators. None if the chain depends on more than the accumulator and constants, is not monotone, or
+    has too many steps to count and no line through them.
     """
     code = chain[-1].output_element
-    if len(chain) < 2 and isinstance(chain[0], ThresholdOp):
-        return None
-    if not isinstance(code, CodeType) or code.steps > MOST_STEPS:
-        return None
+    assert isinstance(code, CodeType)
     if not all(isinstance(v.owner, ConstantOp) for op in chain for v in op.operands[1:]):
         return None
     if any(op.others for op in chain):
         return None
-    low, high = (np.clip(b.astype(np.int64), INT32.min + 1, INT32.max) for b in bounds)
-
-    def codes(accumulators: Array) -> Array:
-        value: Array = accumulators.astype(np.int32)
-        for op in chain:
-            value = evaluate_elementwise(op, value)
-        return (value.astype(np.int64) - code.minimum) // code.scale
-
-    if not _proved_monotone(chain, low, high) and not _seen_monotone(codes, low, high):
+    if code.is_odd and code.steps > MOST_STEPS:
         return None
-    descending = codes(low) > codes(high)
-    flip = np.where(descending, -1, 0)
-    # ~x ascends where x descends; the bounds swap with it.
-    bottom, top = np.where(descending, ~high, low), np.where(descending, ~low, high)
-    steps = [
-        _first(lambda x, k=k: codes(x ^ flip) >= k, bottom, top) for k in range(1, code.steps + 1)
-    ]
-    return _threshold_ops(chain[0].input, code, np.stack(steps, axis=1), flip, axis)
+    steps = steps_of(chain, bounds)
+    if steps is None:
+        return None
+    value = chain[0].input
+    return _line_ops(value, code, steps, axis) or _threshold_ops(value, code, steps, axis)
 
 
-def _proved_monotone(chain: Sequence[ElementwiseOp], low: Array, high: Array) -> bool:
-    """Whether no op of a chain turns round between two accumulators of each channel."""
-    ends: Array = Interval.of(low.astype(np.int32), high.astype(np.int32))
-    try:
-        for op in chain:
-            ends = evaluate_elementwise(op, ends)
-    except NotMonotone:
-        return False
-    return True
-
-
-def _seen_monotone(codes: Callable[[Array], Array], low: Array, high: Array) -> bool:
-    """Whether the codes of all accumulators of each channel, if they are few, never turn round."""
-    reach = int((high - low).max()) + 1
-    if reach * low.size > MOST_SEEN:
-        return False
-    change = np.diff(codes(np.minimum(low + np.arange(reach)[:, None], high)), axis=0)
-    return bool(np.all((change >= 0).all(axis=0) | (change <= 0).all(axis=0)))
-
-
-def _first(reached: Callable[[Array], Array], bottom: Array, top: Array) -> Array:
-    """For each channel the least integer in `bottom..top` where a monotone test holds, else `top + 1`.
-
-    Where it holds everywhere the threshold is the least i32, so that it does not depend on the range.
-    """
-    low, high = bottom.copy(), top + 1
-    while np.any(low < high):
-        middle = (low + high) // 2
-        holds = reached(np.minimum(middle, top)) & (middle <= top)
-        active = low < high
-        high = np.where(active & holds, middle, high)
-        low = np.where(active & ~holds, middle + 1, low)
-    always = low == bottom
-    never = low > top
-    return np.where(never, INT32.max, np.where(always, INT32.min, low))
+def _line_ops(value: SSAValue, code: CodeType, steps: Steps, axis: int) -> list[Operation] | None:
+    """A `lowbit.requantize` with the same code for every accumulator, if there is one."""
+    if code.is_odd or code.steps < LEAST_OF_A_LINE:
+        return None
+    scale, bias = line_through(steps)
+    scale = _table(scale.astype(np.float32), f32, "scale")
+    bias = _table((bias + code.minimum).astype(np.float32), f32, "bias")
+    op = RequantizeOp(value, scale, code, bias=bias, axis=axis)
+    got = evaluate_elementwise(op, steps.sides.astype(np.int32)).astype(np.int64)
+    if not np.array_equal(got - code.minimum, steps.counts(steps.sides)):
+        op.erase()
+        return None
+    return [scale, bias, op]
 
 
 def _threshold_ops(
-    value: SSAValue, code: CodeType, steps: Array, flip: Array, axis: int
-) -> list[Operation]:
-    table = ConstantOp.of(steps.astype(np.int32), i32)
-    table.result.name_hint = "thresholds"
-    ops: list[Operation] = [table]
-    mask: ConstantOp | None = None
-    if flip.any():
-        mask = ConstantOp.of(flip.astype(np.int32), i32)
-        mask.result.name_hint = "flip"
-        ops.append(mask)
-    ops.append(ThresholdOp(value, table, code, flip=mask, axis=axis))
-    return ops
+    value: SSAValue, code: CodeType, steps: Steps, axis: int
+) -> list[Operation] | None:
+    rows = steps.thresholds if code.steps <= MOST_STEPS else None
+    if rows is None:
+        return None
+    ops: list[Operation] = [_table(rows, i32, "thresholds")]
+    flip: ConstantOp | None = None
+    if steps.flip.any():
+        flip = _table(steps.flip, i32, "flip")
+        ops.append(flip)
+    return [*ops, ThresholdOp(value, ops[0], code, flip=flip, axis=axis)]
+
+
+def _table(values: Array, element: Attribute, hint: str) -> ConstantOp:
+    table = ConstantOp.of(values.astype(storage_dtype(element)), element)
+    table.result.name_hint = hint
+    return table
 
 
 def quantising(chain: Sequence[ElementwiseOp]) -> int:
@@ -192,13 +166,13 @@ def quantising(chain: Sequence[ElementwiseOp]) -> int:
     return 0
 
 
-def replace_by_thresholds(producer: LinearOp, bounds: tuple[Array, Array]) -> None:
-    """Turn the float ops after an integer producer into thresholds where they end in a code."""
+def replace_by_code(producer: LinearOp, bounds: tuple[Array, Array]) -> None:
+    """Turn the float ops after an integer producer into one op where they end in a code."""
     chain = chain_after(producer)
     length = quantising(chain)
     if not length:
         return
-    new = to_thresholds(chain[:length], bounds, producer.contraction.input_axes[-1])
+    new = to_code(chain[:length], bounds, producer.contraction.input_axes[-1])
     if new is None:
         return
     old = chain[length - 1].results[0]
@@ -273,7 +247,7 @@ class LowbitFusePass(ModulePass):
             for inner in list(block.ops):
                 if isinstance(inner, LinearOp) and inner.results:
                     if inner.accumulator == i32 and not inner.epilogue.blocks:
-                        replace_by_thresholds(inner, bounds_of(inner))
+                        replace_by_code(inner, bounds_of(inner))
                     fuse(inner)
             for inner in reversed(list(block.ops)):
                 if isinstance(inner, ConstantOp) and not inner.result.uses.get_length():

@@ -37,19 +37,36 @@ func.func @flip(%x: tensor<2x8x!lowbit.uint<2>>, %w: tensor<8x2x!lowbit.odd<1>>)
 
 // -----
 
-// More than 15 steps are cheaper to evaluate than to compare.
+// Seven steps or more are one line, where a scale and a bias give the same codes.
 
 // CHECK-LABEL: @eight_bits
 // CHECK:         epilogue {
 // CHECK-NEXT:    ^bb0(%accumulator: i32):
-// CHECK-NEXT:      [[R:%.*]] = lowbit.requantize %accumulator
-// CHECK-NEXT:      lowbit.quantize [[R]]
+// CHECK-NEXT:      [[R:%.*]] = lowbit.requantize %accumulator, %scale bias(%bias : tensor<1xf32>) {{.*}} -> !lowbit.uint<8>
+// CHECK-NEXT:      lowbit.yield [[R]]
 func.func @eight_bits(%x: tensor<2x8x!lowbit.uint<2>>, %w: tensor<8x1x!lowbit.odd<1>>) -> tensor<2x1x!lowbit.uint<8>> {
   %s = lowbit.constant dense<0.5> : tensor<1xf32> -> tensor<1xf32>
   %y = lowbit.dense %x, %w : tensor<2x8x!lowbit.uint<2>>, tensor<8x1x!lowbit.odd<1>> -> tensor<2x1xi32>
   %r = lowbit.requantize %y, %s : tensor<2x1xi32>, tensor<1xf32> -> tensor<2x1xf32>
   %q = lowbit.quantize %r, %s : tensor<2x1xf32>, tensor<1xf32> -> tensor<2x1x!lowbit.uint<8>>
   func.return %q : tensor<2x1x!lowbit.uint<8>>
+}
+
+// -----
+
+// More than 15 steps that are no line are cheaper to evaluate than to compare.
+
+// CHECK-LABEL: @eight_odd_bits
+// CHECK:         epilogue {
+// CHECK-NEXT:    ^bb0(%accumulator: i32):
+// CHECK-NEXT:      [[R:%.*]] = lowbit.requantize %accumulator
+// CHECK-NEXT:      lowbit.quantize [[R]]
+func.func @eight_odd_bits(%x: tensor<2x8x!lowbit.uint<2>>, %w: tensor<8x1x!lowbit.odd<1>>) -> tensor<2x1x!lowbit.odd<8>> {
+  %s = lowbit.constant dense<0.5> : tensor<1xf32> -> tensor<1xf32>
+  %y = lowbit.dense %x, %w : tensor<2x8x!lowbit.uint<2>>, tensor<8x1x!lowbit.odd<1>> -> tensor<2x1xi32>
+  %r = lowbit.requantize %y, %s : tensor<2x1xi32>, tensor<1xf32> -> tensor<2x1xf32>
+  %q = lowbit.quantize %r, %s : tensor<2x1xf32>, tensor<1xf32> -> tensor<2x1x!lowbit.odd<8>>
+  func.return %q : tensor<2x1x!lowbit.odd<8>>
 }
 
 // -----
