@@ -25,10 +25,12 @@ from lowbit_dialect.importers import (
     onnx_elementwise,
     onnx_functions,
     onnx_linear,
+    onnx_norms,
     onnx_pads,
     onnx_pools,
     onnx_qcdq,
     onnx_quantisers,
+    onnx_rows,
     onnx_shapes,
     onnx_thresholds,
 )
@@ -61,9 +63,11 @@ CORE_OPS: dict[str, Handler] = {
     **onnx_elementwise.OPS,
     **onnx_functions.OPS,
     **onnx_linear.OPS,
+    **onnx_norms.OPS,
     **onnx_pads.OPS,
     **onnx_pools.OPS,
     **onnx_qcdq.OPS,
+    **onnx_rows.OPS,
     **onnx_shapes.OPS,
 }
 QONNX_OPS: dict[str, Handler] = {**onnx_quantisers.QONNX_OPS, **onnx_thresholds.QONNX_OPS}

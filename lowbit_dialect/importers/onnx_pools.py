@@ -1,4 +1,4 @@
-"""MaxPool, AveragePool, GlobalAveragePool, and ReduceMean where it is one."""
+"""MaxPool, AveragePool and GlobalAveragePool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
-from lowbit_dialect.importers.onnx_shapes import integers, to_shape
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor
 from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
@@ -62,26 +61,13 @@ def average_pool(b: Builder, node: Node) -> Tensor:
 
 def global_average_pool(b: Builder, node: Node) -> Tensor:
     """Mean of each channel."""
-    x = image(b, node)
+    return mean_of_image(b, node, image(b, node))
+
+
+def mean_of_image(b: Builder, node: Node, x: Tensor) -> Tensor:
+    """Mean over height and width, which become 1."""
     window = OnnxWindow(x.shape[2:], (1, 1), (1, 1), (0, 0, 0, 0))
     return average(b, node, x, window, (*x.shape[:2], 1, 1))
-
-
-def reduce_mean(b: Builder, node: Node) -> Tensor:
-    """Mean over height and width, as PyTorch exports a global average."""
-    x = image(b, node)
-    if node.has(1):
-        axes = integers(b, node, 1)
-    else:
-        axes = list(node.integers("axes", (2, 3)) if "axes" in node.attributes else ())
-    if sorted(axis % 4 for axis in axes) != [2, 3]:
-        raise node.fail(
-            f"takes the mean over axes {axes}: over height and width, [2, 3], is imported"
-        )
-    mean = global_average_pool(b, node)
-    if node.integer("keepdims", 1):
-        return mean
-    return to_shape(b, node, mean, x.shape[:2])
 
 
 def average(
@@ -110,5 +96,4 @@ OPS = {
     "MaxPool": max_pool,
     "AveragePool": average_pool,
     "GlobalAveragePool": global_average_pool,
-    "ReduceMean": reduce_mean,
 }

@@ -105,9 +105,6 @@ def test_auto_pad(auto_pad):
             (1, 1, 4, 4),
             "count_include_pad",
         ),
-        (node("ReduceMean"), (1, 1, 4, 4), "the mean over axes"),
-        (node("ReduceMean", axes=[1, 2]), (1, 1, 4, 4), "the mean over axes"),
-        (node("ReduceMean", axes=[1]), (1, 1, 4, 4), "list of 2 integers"),
         (node("AveragePool", kernel_shape=[2, 2], dilations=[2, 2]), (1, 1, 4, 4), "has dilations"),
     ],
 )
