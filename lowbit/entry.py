@@ -7,6 +7,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit.errors import place_of
+from lowbit_dialect.attributes import check_function
 from lowbit_dialect.names import check_names
 from lowbit_dialect.ops.common import check_layout, expect
 
@@ -41,6 +42,7 @@ def _verify_function(func: FuncOp) -> None:
     blocks = len(func.body.blocks)
     expect(blocks > 0, "is declared without a body: give it one, or leave it out")
     expect(blocks == 1, f"has {blocks} blocks: expected one, which ends in func.return")
+    check_function(func)
     check_names(func)
     attributes = func.arg_attrs.data if func.arg_attrs else ()
     for index, argument in enumerate(func.body.block.args):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 from xdsl.dialects.builtin import FileLineColLoc
 from xdsl.ir import Operation
@@ -15,6 +17,8 @@ from xdsl.utils.exceptions import (
     ParseError,
     UnregisteredConstructException,
 )
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 USER_ERRORS = (
     ArgSpecParseError,
@@ -34,16 +38,17 @@ USER_ERRORS = (
 
 
 def one_line(text: str, limit: int = 400) -> str:
-    """Put a message on one line and cut what is too long to read."""
+    """Put a message on one line, without control characters, and cut what is too long to read."""
     joined = "; ".join(part for line in text.splitlines() if (part := " ".join(line.split())))
+    joined = "".join(c if c.isprintable() else "?" for c in joined[:limit]) + joined[limit:]
     return joined if len(joined) <= limit else f"{joined[: limit - 3]}..."
 
 
 def place_of(op: Operation) -> str:
-    """Where an op stands: `file:line: 'lowbit.conv2d'`, or `'lowbit.conv2d' %y` if built in Python."""
+    """Where an op stands: `file:line:column: 'lowbit.conv2d'`, or `'lowbit.conv2d' %y` if built in Python."""
     where = op.location
     if isinstance(where, FileLineColLoc):
-        return f"{where.filename.data}:{where.line.data}: '{op.name}'"
+        return f"{where.filename.data}:{where.line.data}:{where.column.data}: '{op.name}'"
     hint = op.results[0].name_hint if op.results else None
     return f"'{op.name}' %{hint}" if hint else f"'{op.name}'"
 
@@ -53,7 +58,7 @@ def describe(error: BaseException) -> str:
     match error:
         case ParseError():
             where = error.span.get_location()
-            text = f"{where.file}:{where.line}: {error.msg}"
+            text = f"{where.file}:{where.line}:{where.col}: {error.msg}"
         case ArgSpecParseError():
             text = _pipeline_error(str(error))
         case OSError() if error.filename is not None:
@@ -69,6 +74,28 @@ def describe(error: BaseException) -> str:
     return one_line(text)
 
 
+class Excerpt(str):
+    """A line of a program above a caret: a note on an error."""
+
+
+def pointing(error: ErrorT, name: str, text: str | bytes) -> ErrorT:
+    """Return an error that begins with a place in the text `name`, with an excerpt as a note."""
+    if place := re.match(rf"{re.escape(name)}:(\d+):(\d+): ", describe(error)):
+        line, column = int(place[1]), int(place[2])
+        plain = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        error.add_note(excerpt(plain.split("\n")[line - 1], column - 1))
+    return error
+
+
+def excerpt(line: str, at: int) -> Excerpt:
+    """A line, or what is near to the column of a long one, above a caret."""
+    start = max(0, at - 60) if len(line) > 100 else 0
+    near = line[start : start + 100]
+    shown = "".join(c if c.isprintable() or c == "\t" else " " for c in near)
+    indent = re.sub(r"[^\t]", " ", shown[: at - start])
+    return Excerpt(f"{shown.rstrip()}\n{indent}^")
+
+
 def _pipeline_error(text: str) -> str:
     """Keep the message of a pipeline syntax error, not the drawing round it."""
     lines = [line.strip() for line in text.splitlines() if line.strip().strip("^")]
@@ -82,7 +109,8 @@ def report(tool: str, body: Callable[[], int | None]) -> int:
     except BrokenPipeError:
         return 1
     except USER_ERRORS as error:
-        print(f"{tool}: error: {describe(error)}", file=sys.stderr)
+        notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, Excerpt)]
+        print(f"{tool}: error: {describe(error)}", *notes, sep="\n", file=sys.stderr)
         return 1
     except Exception as error:  # a defect of ours, which the user shall not read as Python
         name = type(error).__name__

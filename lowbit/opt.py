@@ -7,7 +7,6 @@ registered here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import IO
 
 from xdsl.dialects.builtin import ModuleOp
@@ -15,16 +14,27 @@ from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import DiagnosticException, VerifyException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from lowbit.errors import place_of, report
+from lowbit.errors import USER_ERRORS, place_of, pointing, report
 from lowbit.registry import LOWBIT_UNIVERSE
 from lowbit.source import SourceParser, find_culprit
 from lowbit.streams import flushed
+from lowbit_dialect.spelling import did_you_mean
 
 
 class LowbitOptMain(xDSLOptMain):
     """xDSL's driver with lowbit registered."""
 
     version_format = "lowbit-opt built from xdsl version {xdsl_version}"
+    text: str | bytes = ""
+    """What was read last."""
+
+    def run(self) -> None:
+        """Parse, apply passes and print; an error about a line shows it."""
+        try:
+            super().run()
+        except USER_ERRORS as error:
+            pointing(error, self.get_input_name(), self.text)
+            raise
 
     def register_all_dialects(self) -> None:
         super().register_all_dialects()
@@ -41,7 +51,8 @@ class LowbitOptMain(xDSLOptMain):
         super().register_all_frontends()
 
         def parse(stream: IO[bytes]) -> ModuleOp:
-            source = SourceParser(self.ctx, stream.read(), self.get_input_name())
+            self.text = stream.read()
+            source = SourceParser(self.ctx, self.text, self.get_input_name())
             return source.parse_module(not self.args.no_implicit_module)
 
         self.available_frontends["mlir"] = parse
@@ -50,8 +61,7 @@ class LowbitOptMain(xDSLOptMain):
         """Read the pipeline; raises ValueError naming a pass or option that there is not."""
         for one in parse_pipeline(self.args.passes):
             if one.name not in self.available_passes:
-                close = get_close_matches(one.name, self.available_passes, n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
+                hint = did_you_mean(one.name, self.available_passes)
                 raise ValueError(f"unknown pass '{one.name}'{hint}")
             try:
                 self.available_passes[one.name]().from_spec(one)

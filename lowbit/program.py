@@ -22,7 +22,7 @@ from xdsl.utils.exceptions import VerifyException
 from lowbit.builder import Builder
 from lowbit.elements import parse_element
 from lowbit.entry import verify_functions
-from lowbit.errors import USER_ERRORS, describe
+from lowbit.errors import USER_ERRORS, describe, pointing
 from lowbit.given import instance, integers
 from lowbit.registry import context
 from lowbit.source import parse_source, verify
@@ -222,16 +222,18 @@ def _extents(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def parse_module(source: str | Path) -> ModuleOp:
-    """Read a module from text, or from a file if `source` is a path; raises ValueError with the line."""
+    """Read a module from text, or from a file if `source` is a path.
+
+    Raises ValueError that begins with the place, with the line and a caret as a note.
+    """
     instance("source", source, str, Path)
     is_path = isinstance(source, Path) or ("\n" not in source and source.endswith(".mlir"))
     text = Path(source).read_bytes() if is_path else str(source)
     name = str(source) if is_path else "<text>"
     try:
         module = parse_source(text, name, context())
+        verify(module)
+        verify_functions(module)
     except USER_ERRORS as error:
-        if isinstance(error, OSError | ValueError):
-            raise
-        raise ValueError(describe(error)) from error
-    verify(module)
+        raise pointing(ValueError(describe(error)), name, text) from error
     return module

@@ -7,12 +7,15 @@ from typing import cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, IntAttr, LocationAttr, ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span
 
 from lowbit.errors import place_of
 from lowbit.literals import LiteralParser
+from lowbit.suggestions import explained
+from lowbit_dialect.attributes import check_function
 from lowbit_dialect.ranges import admit
 
 # Groups that never give back what they matched: linear in the length of the text.
@@ -20,6 +23,9 @@ _TRAPS = re.compile(
     r'//[^\n]*+|"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"|(?P<open>")'
     r"|(?:(?<![\w%@#!^$.-])|(?<=[\d?]x))[su]?i(?P<bits>\d{6,})"
 )
+
+
+_RESULTS = re.compile(r"%[^=\n]*+=\s*+")
 
 
 class SourceParser(LiteralParser):
@@ -43,8 +49,15 @@ class SourceParser(LiteralParser):
         super().__init__(context, source, name)
 
     def parse_operation(self) -> Operation:
-        where = self._current_token.span.get_location()
+        start = self._current_token.span
+        named = _RESULTS.match(start.input.content, start.start)
+        where = Span(named.end() if named else start.start, start.end, start.input).get_location()
         op = super().parse_operation()
+        if isinstance(op, FuncOp):
+            try:
+                check_function(op)
+            except VerifyException as error:
+                self.raise_error(str(error), start)
         if not isinstance(op.location, FileLineColLoc):
             place = FileLineColLoc(StringAttr(where.file), IntAttr(where.line), IntAttr(where.col))
             op.location = cast(LocationAttr, place)
@@ -54,8 +67,8 @@ class SourceParser(LiteralParser):
         """Parse the whole input; what an attribute or type refuses is an error at its line."""
         try:
             module = super().parse_module(allow_implicit_module)
-        except ParseError:
-            raise
+        except ParseError as error:
+            raise explained(error, self.ctx) from error
         except KeyError as error:  # all that xDSL says of a label that stands twice
             self.raise_error(f"block ^{error.args[0]} is declared twice")
         except (VerifyException, ValueError, NotImplementedError) as error:

@@ -1,7 +1,7 @@
 """Names that a user gave, as data: `lowbit.name` on arguments, results and ops.
 
     func.func @main(%x1: tensor<1x4xf32> {lowbit.name = "x.1"}) -> (tensor<1x4xf32> {lowbit.name = "7"})
-    %y = lowbit.clip %x1 {min = 0.0 : f32, lowbit.name = "/relu/Relu"} : tensor<1x4xf32> -> ...
+    %y = lowbit.clip %x1 {minimum = 0.0 : f32, lowbit.name = "/relu/Relu"} : tensor<1x4xf32> -> ...
 
 An SSA name is a hint, which text and passes change; it stands in only where there is no such attribute.
 On an op the name is that of the layer it belongs to.

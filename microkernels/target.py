@@ -15,13 +15,13 @@ differs from the table entry, so `Target.parse(str(target)) == target`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from lowbit_dialect.spelling import did_you_mean
 from microkernels import x86
 
 Caches = tuple[int, int, int]
@@ -198,9 +198,7 @@ def _of_cpu(name: str) -> Target:
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     name = name[:40]
-    close = difflib.get_close_matches(name, list(known), n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"unknown {kind} {name!r}{hint}"
+    return f"unknown {kind} {name!r}{did_you_mean(name, known, most=3)}"
 
 
 def _read_field(field: str, value: str) -> str | int | Caches:

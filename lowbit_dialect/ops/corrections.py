@@ -11,7 +11,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
-    IRDLOperation,
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
@@ -22,6 +21,7 @@ from xdsl.irdl import (
 )
 
 from lowbit_dialect.geometry import Window
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     FORMATS,
     array,
@@ -45,7 +45,7 @@ from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 
 
 @irdl_op_definition
-class CorrectionsOp(IRDLOperation):
+class CorrectionsOp(LowbitOp):
     """The rank-one terms of a bitserial product, from its weights alone.
 
     With planes `b_i` of the activation and `w_j` of the weight, the raw sum of a pair of codes is

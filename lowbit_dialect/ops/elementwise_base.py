@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
-    IRDLOperation,
     operand_def,
     opt_operand_def,
     opt_result_def,
@@ -24,6 +22,7 @@ from xdsl.irdl import (
 )
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     check_layout,
     element_of,
@@ -42,7 +41,7 @@ LAST = IntegerAttr(-1, i64)
 KINDS = {CodeType: "codes", IntegerType: "integers", Float32Type: "f32"}
 
 
-class ElementwiseOp(IRDLOperation, ABC):
+class ElementwiseOp(LowbitOp):
     """What elementwise ops share: `input`, tables, an optional `outs`, `axis`."""
 
     input = operand_def()

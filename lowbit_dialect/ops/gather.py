@@ -17,7 +17,6 @@ A window of a single tap that skips pixels needs no lines:
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -25,7 +24,6 @@ from xdsl.dialects.builtin import IntegerAttr, StringAttr, TensorType, i64
 from xdsl.ir import Operation, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
@@ -37,6 +35,7 @@ from xdsl.irdl import (
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import LIMIT
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     FORMATS,
     array,
@@ -54,7 +53,7 @@ from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 
 
-class GatherOp(IRDLOperation, ABC):
+class GatherOp(LowbitOp):
     """What they share."""
 
     FORM: ClassVar[str] = (

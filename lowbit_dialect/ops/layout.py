@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Sequence
 from math import prod
 from typing import Any, ClassVar
@@ -24,7 +23,6 @@ from xdsl.dialects.builtin import (
 from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
-    IRDLOperation,
     irdl_op_definition,
     operand_def,
     opt_operand_def,
@@ -38,6 +36,7 @@ from xdsl.traits import Pure
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, layout_of, storage_bytes, storage_dtype, with_layout
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     array,
     check_layout,
@@ -60,7 +59,7 @@ MAX_CONSTANT_BYTES = 2**30
 
 
 @irdl_op_definition
-class ConstantOp(IRDLOperation):
+class ConstantOp(LowbitOp):
     """A tensor of known values, `lowbit.constant dense<[1, -1]> : tensor<2xi8> -> tensor<2x!lowbit.odd<1>>`.
 
     The attribute holds decoded values whatever the layout of the result: `dense` cannot have a code type.
@@ -120,7 +119,7 @@ class ConstantOp(IRDLOperation):
         expect(held == element, f"a constant of {element} holds {element}, not {held}")
 
 
-class ConversionOp(IRDLOperation, HasCanonicalizationPatternsInterface, ABC):
+class ConversionOp(LowbitOp, HasCanonicalizationPatternsInterface):
     """An op that changes how a tensor is stored and not what it means."""
 
     input = operand_def()
@@ -220,7 +219,7 @@ def convert_layout(value: SSAValue, layout: Any) -> Operation | None:
 
 
 @irdl_op_definition
-class ReshapeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
+class ReshapeOp(LowbitOp, HasCanonicalizationPatternsInterface):
     """Give the same elements, in row-major order, another shape. Costs nothing."""
 
     name = "lowbit.reshape"
@@ -256,7 +255,7 @@ class ReshapeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
 
 
 @irdl_op_definition
-class TransposeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
+class TransposeOp(LowbitOp, HasCanonicalizationPatternsInterface):
     """Permute the axes: axis `i` of the result is axis `permutation[i]` of the input."""
 
     name = "lowbit.transpose"
@@ -298,7 +297,7 @@ class TransposeOp(IRDLOperation, HasCanonicalizationPatternsInterface):
 
 
 @irdl_op_definition
-class SliceOp(IRDLOperation):
+class SliceOp(LowbitOp):
     """Part of a buffer of bytes, at a static offset, as a memref: how the arena is shared out."""
 
     name = "lowbit.slice"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -18,7 +17,6 @@ from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
@@ -33,6 +31,7 @@ from xdsl.pattern_rewriter import RewritePattern
 from xdsl.traits import NoTerminator
 
 from lowbit_dialect.geometry import Window
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     FORMATS,
     array,
@@ -64,7 +63,7 @@ from lowbit_dialect.ops.properties import RESULT, Fits, integer, integers, one_o
 from lowbit_dialect.schedule import ScheduleAttr
 
 
-class LinearOp(IRDLOperation, HasCanonicalizationPatternsInterface, ABC):
+class LinearOp(LowbitOp, HasCanonicalizationPatternsInterface):
     """What `conv2d` and `dense` share: operands, epilogue, the range of the accumulator.
 
     Every sum of some of the products of an output lies in `range`, which canonicalisation proves from

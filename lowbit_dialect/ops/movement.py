@@ -17,7 +17,6 @@ from xdsl.interfaces import HasCanonicalizationPatternsInterface
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
@@ -31,6 +30,7 @@ from xdsl.pattern_rewriter import RewritePattern
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     array,
     element_of,
@@ -47,7 +47,7 @@ from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import RESULT, Fits, integer, integers
 
 
-class MoveOp(IRDLOperation, HasCanonicalizationPatternsInterface, ABC):
+class MoveOp(LowbitOp, HasCanonicalizationPatternsInterface):
     """What they share: inputs without a layout, and the shape that a result has."""
 
     outs = opt_operand_def()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -18,7 +17,6 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Operation, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
@@ -31,6 +29,7 @@ from xdsl.irdl import (
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import Window
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     FORMATS,
     I32_MAX,
@@ -50,7 +49,7 @@ from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import RESULT, integer, integers, one_of
 
 
-class PoolOp(IRDLOperation, ABC):
+class PoolOp(LowbitOp):
     """What the pools share: a window that slides over every channel alone."""
 
     FORM: ClassVar[str] = (

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from typing import ClassVar
 
 from xdsl.dialects.builtin import StringAttr, TensorType, UnitAttr, f32, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
@@ -25,6 +23,7 @@ from xdsl.irdl import (
 )
 
 from lowbit_dialect.layout import layout_of
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import (
     element_of,
     expect,
@@ -42,7 +41,7 @@ LANES = 16
 """Numbers of a row that are reduced side by side."""
 
 
-class RowOp(IRDLOperation, ABC):
+class RowOp(LowbitOp):
     """What they share: an input of f32 whose last axis is reduced."""
 
     FORM: ClassVar[str] = (

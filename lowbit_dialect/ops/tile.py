@@ -14,7 +14,6 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Operation, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
@@ -26,6 +25,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import IsTerminator, NoTerminator, Pure
 
+from lowbit_dialect.ops.base import LowbitOp
 from lowbit_dialect.ops.common import array, check_layout, expect, ints, shape_of, shaped
 from lowbit_dialect.ops.effects import WritesOuts
 from lowbit_dialect.ops.properties import integer, integers, memref, one_of, string
@@ -33,7 +33,7 @@ from lowbit_dialect.schedule import CHOICES
 
 
 @irdl_op_definition
-class YieldOp(IRDLOperation):
+class YieldOp(LowbitOp):
     """Ends an epilogue with the element to store."""
 
     name = "lowbit.yield"
@@ -46,7 +46,7 @@ class YieldOp(IRDLOperation):
 
 
 @irdl_op_definition
-class TileOp(IRDLOperation):
+class TileOp(LowbitOp):
     """Compute `pixels` neighbouring outputs of one row times `channels` output channels.
 
     At `batch, group, channel, row, column` (channel is the first of the block within the group); kernel

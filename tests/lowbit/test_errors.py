@@ -99,18 +99,18 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
         ],
         "there is an input 'x' already: give this one another name",
     ),
-    (lambda: lowbit.parse("func.func @f(\n"), "<text>:2: Expected argument or type"),
+    (lambda: lowbit.parse("func.func @f(\n"), "<text>:2:1: Expected argument or type"),
     (
         lambda: lowbit.parse(f'func.func @f() {{\n  lowbit.constant dense<"0x{"0" * 100}'),
-        "<text>:2: a string literal starts here and does not end on its line",
+        "<text>:2:25: a string literal starts here and does not end on its line",
     ),
     (
         lambda: lowbit.parse("func.func @f(%x: tensor<2xi4294967296>) {func.return}"),
-        "<text>:1: no integer has 4294967296 bits",
+        "<text>:1:27: no integer has 4294967296 bits",
     ),
     (
         lambda: lowbit.parse("func.func @f() {\n  %0 = nothing.at_all()\n}"),
-        "<text>:2: Operation nothing.at_all is not registered",
+        "<text>:2:8: there is no 'nothing.at_all'",
     ),
     (
         lambda: lowbit.parse("builtin.module {}"),
@@ -118,21 +118,22 @@ PROGRAMS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: lowbit.parse("func.func @f(%x: tensor<2x!lowbit.uint<9>>) {\n  func.return\n}"),
-        "<text>:1: lowbit.uint has 1 to 8 bits, not 9",
+        "<text>:1:42: lowbit.uint has 1 to 8 bits, not 9",
     ),
     (
         lambda: lowbit.parse(
             "func.func @f(%x: tensor<2x!lowbit.uint<1>, #lowbit.layout<[d0 by 8], i9>>) {func.return}"
         ),
-        "<text>:1: a word is i8, i16, i32, i64 or f32, not i9",
+        "<text>:1:72: a word is i8, i16, i32, i64 or f32, not i9",
     ),
 ]
 
 
 @pytest.mark.parametrize(("make", "message"), PROGRAMS, ids=[m[:40] for _, m in PROGRAMS])
 def test_programs(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ValueError) as caught:
         make()
+    assert str(caught.value) == message
 
 
 BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
@@ -402,3 +403,9 @@ def test_integers_of_numpy_are_integers() -> None:
     assert str(given) == str(conv(strides=2, padding=1, dilation=1, groups=1, pad_value=3))
     assert str(conv(padding=np.arange(4))) == str(conv(padding=(0, 1, 2, 3)))
     assert str(conv(constant="w")) == str(conv(constant=("w",)))
+
+
+def test_a_message_moves_no_cursor() -> None:
+    with pytest.raises(ValueError) as caught:
+        lowbit.parse('func.func @f() {\n"test.\x1b[31m"() : () -> ()\n}')
+    assert str(caught.value) == "<text>:2:2: there is no 'test.?[31m'"

@@ -94,7 +94,8 @@ def test_what_are_no_elements(text: str) -> None:
     type = text.partition(" : ")[2]
     with pytest.raises(ValueError) as caught:
         lowbit.parse(constant(text.partition(" : ")[0], type))
-    assert str(caught.value) == f"<text>:2: {REFUSED[text]}"
+    place = "2:43" if "rows" in REFUSED[text] else "2:30"
+    assert str(caught.value) == f"<text>:{place}: {REFUSED[text]}"
 
 
 def test_a_splat_is_read_at_once() -> None:

@@ -95,6 +95,6 @@ def test_an_op_that_a_pass_leaves_wrong_is_named(
     monkeypatch.setattr(LowbitFusePass, "apply", break_it)
     assert main([str(program), "-p", "lowbit-fuse"]) == 1
     assert capsys.readouterr().err == (
-        f"lowbit-opt: error: {program}:4: 'lowbit.dense': an input of 33 columns does not fit weights "
-        "of 2 rows\n"
+        f"lowbit-opt: error: {program}:4:8: 'lowbit.dense': an input of 33 columns does not fit weights "
+        "of 2 rows\n  %y = lowbit.dense %x, %w\n       ^\n"
     )

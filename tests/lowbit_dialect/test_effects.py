@@ -12,6 +12,7 @@ from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.transforms.common_subexpression_elimination import CommonSubexpressionElimination
 from xdsl.transforms.dead_code_elimination import DeadCodeElimination
 
+from lowbit_dialect.attributes import HasKnownAttributes
 from lowbit_dialect.dialect import Lowbit
 
 MODULES = [parse(text) for text in programs("ops.mlir")]
@@ -77,3 +78,9 @@ def test_an_op_in_place_reads_what_it_writes():
     effects = get_effects(clip)
     assert effects is not None
     assert {e.kind for e in effects} == {MemoryEffectKind.READ, MemoryEffectKind.WRITE}
+
+
+@pytest.mark.parametrize("op", [*Lowbit.operations], ids=lambda op: op.name)
+def test_every_op_refuses_attributes_that_it_does_not_know(op: type[Operation]) -> None:
+    """Not only those derived from `LowbitOp`, which a new op may forget."""
+    assert any(isinstance(trait, HasKnownAttributes) for trait in op.traits)

@@ -679,6 +679,38 @@ func.func @range_of_floats(%x: tensor<1x4xf32>, %w: tensor<4x1xf32>) {
 
 // -----
 
+// ERROR: has no attribute 'pad_values'; did you mean pad_value?
+func.func @misspelt_attribute(%x: tensor<1x4x4x8x!lowbit.uint<2>>, %w: tensor<3x3x8x4x!lowbit.odd<1>>) {
+  %0 = lowbit.conv2d %x, %w {pad_values = 1 : i64} : tensor<1x4x4x8x!lowbit.uint<2>>, tensor<3x3x8x4x!lowbit.odd<1>> -> tensor<1x2x2x4xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: has no attribute 'schedul'; did you mean schedule?
+func.func @misspelt_schedule(%x: tensor<2x3x!lowbit.uint<1>>, %w: tensor<3x4x!lowbit.odd<1>>) {
+  %0 = lowbit.dense %x, %w {schedul = #lowbit.schedule<pixels = 2>} : tensor<2x3x!lowbit.uint<1>>, tensor<3x4x!lowbit.odd<1>> -> tensor<2x4xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: has no attribute 'lowbit.nam'; did you mean lowbit.name?
+func.func @misspelt_name(%x: tensor<4xf32>) {
+  %0 = lowbit.clip %x {minimum = 0.0 : f32, tool.note, lowbit.nam = "relu"} : tensor<4xf32> -> tensor<4xf32>
+  func.return
+}
+
+// -----
+
+// ERROR: has no attribute 'value'
+func.func @attribute_of_nothing(%x: tensor<4xi32>) {
+  %0 = lowbit.reshape %x {value = 1 : i64} : tensor<4xi32> -> tensor<2x2xi32>
+  func.return
+}
+
+// -----
+
 // ERROR: an epilogue has one argument, the accumulator
 func.func @epilogue_without_argument(%x: tensor<3x70x!lowbit.uint<4>>, %w: tensor<70x10x!lowbit.int<4>>) {
   %0 = lowbit.dense %x, %w epilogue {

@@ -1,0 +1,57 @@
+"""Which attributes ops, functions, arguments and results may have: a misspelt one would do nothing.
+
+Attributes with the prefix of another dialect (`tool.note`) are that dialect's: they are kept, and mean
+nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Operation
+from xdsl.irdl import IRDLOperation
+from xdsl.traits import OpTrait
+from xdsl.utils.exceptions import VerifyException
+
+from lowbit_dialect.names import NAME
+from lowbit_dialect.spelling import did_you_mean
+
+OF_FUNCTIONS = ("lowbit.extent",)
+OF_ARGUMENTS = ("lowbit.constant", NAME, "lowbit.packed", "lowbit.out", "lowbit.arena")
+OF_RESULTS = (NAME,)
+
+
+class HasKnownAttributes(OpTrait):
+    """An op of ours, whose attributes are those of its definition, a name, and other dialects'."""
+
+    def verify(self, op: Operation) -> None:
+        if op.attributes:
+            assert isinstance(op, IRDLOperation)
+            definition = op.get_irdl_definition()
+            own = [name for name in definition.properties if name != "operandSegmentSizes"]
+            check(op.attributes, (*own, *definition.attributes, NAME))
+
+
+def check_function(func: FuncOp) -> None:
+    """Raise VerifyException naming an attribute of ours on a function, argument or result that is none."""
+    check((name for name in func.attributes if "." in name), OF_FUNCTIONS, "the function ")
+    for kind, entries, known in (
+        ("argument", func.arg_attrs, OF_ARGUMENTS),
+        ("result", func.res_attrs, OF_RESULTS),
+    ):
+        for index, names in enumerate(_entries(entries)):
+            check(names.data, known, f"{kind} {index} ")
+
+
+def check(names: Iterable[str], known: Sequence[str], owner: str = "") -> None:
+    """Raise VerifyException for a name that is neither known nor another dialect's."""
+    for name in names:
+        foreign = "." in name and not name.startswith("lowbit.")
+        if name not in known and not foreign:
+            raise VerifyException(f"{owner}has no attribute '{name}'{did_you_mean(name, known)}")
+
+
+def _entries(attrs: ArrayAttr[DictionaryAttr] | None) -> Iterable[DictionaryAttr]:
+    return () if attrs is None else attrs
