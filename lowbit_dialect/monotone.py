@@ -51,7 +51,7 @@ class Interval(np.ndarray[Any, np.dtype[Any]]):
     @property
     def ends(self) -> Array:
         """Both ends, as a plain array."""
-        return self.view(np.ndarray)
+        return super().view(np.ndarray)
 
     def holds_zero(self) -> Array:
         """Where 0 lies between the ends."""
@@ -63,14 +63,32 @@ class Interval(np.ndarray[Any, np.dtype[Any]]):
         if np.dtype(dtype).kind in "iu":
             held = np.iinfo(dtype)
             _expect((self.ends >= held.min) & (self.ends <= held.max))
-        return self.ends.astype(dtype).view(Interval)
+        return _interval(self.ends.astype(dtype))
+
+    @override
+    def view(self, *_: Any, **__: Any) -> Any:
+        """Other bits of the same words have another order."""
+        raise NotMonotone
+
+    @override
+    def __repr__(self) -> str:
+        return f"Interval({self.ends!r})"
+
+    @override
+    def __getitem__(self, key: Any) -> Any:
+        raise NotMonotone
+
+    @override
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        _expect(func is np.round and len(args) == 1)
+        return np.rint(args[0])
 
     @override
     def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **_: Any) -> Any:
         _expect(method == "__call__")
-        plain = [np.asarray(one) for one in inputs]
+        plain = [one.ends if isinstance(one, Interval) else np.asarray(one) for one in inputs]
         _expect(_keeps_order(ufunc, inputs, plain))
-        return _proved(ufunc, plain).view(Interval)
+        return _interval(_proved(ufunc, plain))
 
 
 def monotone(
@@ -91,11 +109,15 @@ def monotone(
             _expect(when is None or when(x.ends, *args, **kwargs))
             result = function(x.ends, *args, **kwargs)
             _expect(~np.isnan(result))
-            return result.view(Interval)
+            return _interval(result)
 
         return call
 
     return promise
+
+
+def _interval(ends: Array) -> Interval:
+    return ends.view(Interval)
 
 
 def _expect(holds: Array | bool) -> None:
