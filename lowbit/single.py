@@ -125,5 +125,6 @@ def import_model(
     try:
         return Program(import_onnx(model, extents))
     except ImportFailed as error:
-        origin = f"{model!s:.200}" if isinstance(model, str | Path) else "the model"
+        path = str(model) if isinstance(model, str | Path) else "the model"
+        origin = path if len(path) < 200 and path.isprintable() else f"{path!r:.60}..."
         raise ValueError(f"{origin}: {error}") from error

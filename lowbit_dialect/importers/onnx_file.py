@@ -80,7 +80,7 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, ImportFailed):
             raise
-        raise ImportFailed(f"cannot read {str(path)!r}: {shown(str(error))}") from error
+        raise ImportFailed(f"cannot read {shown(str(path))}: {shown(str(error))}") from error
 
 
 def static_shape(
@@ -96,6 +96,8 @@ def static_shape(
         given = [batch, *dims[1:]]
     shape = dims if given is None else list(given)
     assert shape is not None
+    if not shape:
+        raise ImportFailed(f"{owner} is one number without axes: give it the shape [1]")
     if dims is not None and (
         len(shape) != len(dims) or any(a not in (0, b) for a, b in zip(dims, shape))
     ):

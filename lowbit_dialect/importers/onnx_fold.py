@@ -77,6 +77,9 @@ class Folder:
 
         try:
             proto, version = to_proto(node), min(self.opset, onnx.defs.onnx_opset_version())
+            known = onnx.defs.get_schema(node.op, version).attributes
+            if unknown := [name for name in node.attributes if name not in known]:
+                raise node.fail(f"has no attribute {shown(unknown[0])} in opset {version}")
             named = {name: one for name, one in zip(proto.input, inputs) if one is not None}
             self.spend(node, named, inferred(proto, named, version))
             with warnings.catch_warnings():
@@ -86,7 +89,7 @@ class Folder:
         except ImportFailed:
             raise
         except Exception as error:
-            reason = str(error).rsplit("] ", maxsplit=1)[-1].strip()
+            reason = str(error).rsplit("Error] ", maxsplit=1)[-1].strip()
             raise node.fail(f"cannot be computed ahead: {shown(reason)}") from error
         arrays = [np.asarray(result) for result in results]
         if any(one.dtype.kind not in "fiub" or one.ndim > MAX_RANK for one in arrays):

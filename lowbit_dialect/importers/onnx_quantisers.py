@@ -68,7 +68,7 @@ def scale_row(node: Node, scale: Array, shape: tuple[int, ...]) -> tuple[Array, 
 def whole(node: Node, values: Array, what: str) -> int:
     """The one integer that all `values` are."""
     first = float(values.ravel()[0]) if values.size else 0.5
-    if not np.all(values == first) or first != round(first) or abs(first) > 2**20:
+    if not np.all(values == first) or abs(first) > 2**20 or first != round(first):
         raise node.fail(
             f"its {what} is not one integer: per-channel and fractional ones are not taken"
         )

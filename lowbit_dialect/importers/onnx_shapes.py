@@ -56,6 +56,8 @@ def squeeze(b: Builder, node: Node) -> Value:
     if any(x.shape[axis] != 1 for axis in axes):
         raise node.fail(f"axes {axes} of {list(x.shape)} are not all of extent 1")
     kept = [extent for axis, extent in enumerate(x.shape) if axis not in axes]
+    if not kept:
+        raise node.fail("gives one number without axes: keep one axis of extent 1")
     return to_shape(b, node, x, tuple(kept))
 
 
