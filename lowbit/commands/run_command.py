@@ -6,12 +6,12 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from tokenize import TokenError
-from typing import Any, cast
-from zipfile import BadZipFile, ZipFile
+from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
+from lowbit.array_files import load_arrays
 from lowbit.checks import as_tuple, reference
 from lowbit.code import resolve
 from lowbit.commands.bench_words import profile_lines
@@ -119,14 +119,3 @@ def read_inputs(specs: list[str], program: Program) -> list[Array]:
             f"{', '.join(names)}"
         )
     return [found[name] for name in names]
-
-
-def load_arrays(path: str) -> Array | dict[str, Array]:
-    """Read an .npy file, or an .npz file by name; nothing is unpickled."""
-    try:
-        loaded: Any = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return cast(Array, loaded)
-        return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, BadZipFile, MemoryError, TokenError) as error:
-        raise ValueError(f"{path}: no readable .npy or .npz file: {error}") from error

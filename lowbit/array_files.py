@@ -1,0 +1,52 @@
+"""Arrays in .npy and .npz files, which may be torn, encrypted, or no such files at all."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from lzma import LZMAError
+from tokenize import TokenError
+from typing import Any, cast
+from zipfile import BadZipFile
+
+import numpy as np
+
+from lowbit.errors import one_line
+from lowbit_dialect.layout import Array
+
+_UNREADABLE = (
+    BadZipFile,
+    EOFError,
+    LZMAError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What NumPy and its unpackers raise at bytes that others wrote, an encrypted file's among them."""
+
+
+def load_arrays(path: str) -> Array | dict[str, Array]:
+    """Read an .npy file, or an .npz file by name; nothing is unpickled.
+
+    Raises OSError, or ValueError naming the file and what is wrong with it.
+    """
+    try:
+        with open(path, "rb") as file:
+            loaded: Any = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return cast(Array, loaded)
+            arrays = {name: loaded[name] for name in loaded.files}
+    except _UNREADABLE as error:
+        reason = one_line(str(error) or type(error).__name__, 200)
+        raise ValueError(f"{path}: no readable .npy or .npz file: {reason}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{path}: '{name}' in it is no array")
+    return arrays
