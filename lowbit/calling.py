@@ -11,6 +11,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 
 from lowbit.arrays import Intake, aligned_copy, as_array
+from lowbit.shown import counted
 from lowbit.signature import Signature
 from lowbit_dialect.layout import Array, Layout, ShapedValue, layout_of, storage_of
 
@@ -31,7 +32,7 @@ class Packed:
 
     def __repr__(self) -> str:
         size = sum(array.nbytes for array in (*self.arrays, *self.plain.values()))
-        return f"<Packed: {len(self.arrays) + len(self.plain)} arrays, {size} bytes>"
+        return f"<Packed: {counted(len(self.arrays) + len(self.plain), 'array')}, {size} bytes>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _packed, (self.arrays, dict(self.plain), self.form)
@@ -60,7 +61,7 @@ class Bound(partial[None]):
 
     def __repr__(self) -> str:
         results = ", ".join(f"{'x'.join(map(str, y.shape))} of {y.dtype}" for y in self.results)
-        return f"<Bound: {len(self.arrays)} arrays, writes {results}>"
+        return f"<Bound: {counted(len(self.arrays), 'array')}, writes {results}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a bound call is about memory of this process: copy the kernel and bind it")
@@ -143,9 +144,9 @@ def in_place(intake: Intake, values: Any) -> Array:
     name, type = intake.name, intake.type
     layout = layout_of(type)
     if isinstance(values, np.ndarray) or hasattr(values, "__dlpack__"):
-        array = as_array(name, values)
-        if misfit(array, type) is None and not (layout and _looks_decoded(layout, type)):
-            return array
+        values = as_array(name, values)
+        if misfit(values, type) is None and not (layout and _looks_decoded(layout, type)):
+            return values
     if layout is not None:
         return intake.stored(values)
     raise ValueError(

@@ -11,12 +11,13 @@ from xdsl.dialects.builtin import Float32Type
 
 from lowbit.arrays import checked
 from lowbit.data import examples as make_examples
-from lowbit.given import integer
+from lowbit.elements import typed
+from lowbit.given import instance, integer
 from lowbit.kernel import compile
 from lowbit.program import Program
 from lowbit.signature import inputs_of
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.common import element_of
+from lowbit_dialect.ops.common import element_of, shaped
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp
 from lowbit_dialect.schedule import Schedule
@@ -66,14 +67,18 @@ def check(
     examples: int | Sequence[Sequence[Array]] = 8,
     seed: int = 0,
     *,
+    against: Program | None = None,
     target: str | Target = "host",
     schedule: str | Schedule = "default",
 ) -> CheckReport:
     """Compile a program and compare it with the reference on extreme and random data.
 
     `examples` is how many, or the arrays themselves. Results must be equal; only where f32 is summed are
-    they compared within rounding. Raises CheckFailed naming the first difference.
+    they compared within rounding. With `against`, which takes and returns the same, as a program does before
+    a pass, the program means the same as that one, too. Raises CheckFailed naming the first difference.
     """
+    if against is not None:
+        _require_alike(program, against)
     kernel = compile(program, target, schedule, verify_each=True)
     kinds: list[str] = []
     values = 0
@@ -84,15 +89,41 @@ def check(
         runs = list(make_examples(inputs_of(program), count, np.random.default_rng(seed)))
     if not runs:
         raise ValueError(f"examples are one or more, not {examples!r}: nothing would be compared")
+    exact = is_exact(program) and (against is None or is_exact(against))
     for kind, arrays in runs:
-        got, expected = as_tuple(kernel(*arrays)), as_tuple(reference(program, *arrays))
-        for index, (one, other) in enumerate(zip(got, expected)):
-            difference = first_difference(one, other, is_exact(program))
-            if difference is not None:
-                raise CheckFailed(f"result {index} on {kind} data (seed {seed}): {difference}")
-            values += one.size
+        where = f"on {kind} data (seed {seed})"
+        meaning = as_tuple(reference(program, *arrays))
+        if against is not None:
+            other = as_tuple(reference(against, *arrays))
+            _require_equal(meaning, other, exact, f"{where}, before any compilation")
+        values += _require_equal(as_tuple(kernel(*arrays)), meaning, exact, where)
         kinds.append(kind)
     return CheckReport(tuple(kinds), values, kernel.target.name)
+
+
+def _require_equal(got: Sequence[Array], expected: Sequence[Array], exact: bool, where: str) -> int:
+    """How many values were compared; raises CheckFailed naming the first difference."""
+    for index, (one, other) in enumerate(zip(got, expected)):
+        difference = first_difference(one, other, exact)
+        if difference is not None:
+            raise CheckFailed(f"result {index} {where}: {difference}")
+    return sum(one.size for one in got)
+
+
+def _require_alike(program: Program, against: Program) -> None:
+    """Raise ValueError unless both take and return the same types."""
+    instance("against", against, Program)
+    for what, one, other in (
+        ("input", program.arguments, against.arguments),
+        ("result", program.outputs, against.outputs),
+    ):
+        if len(one) != len(other):
+            raise ValueError(f"the program has {len(one)} {what}s, but `against` has {len(other)}")
+        for index, (a, b) in enumerate(zip(one, other)):
+            if a.type != b.type:
+                raise ValueError(
+                    f"{what} {index} is {typed(shaped(a))}, but in `against` {typed(shaped(b))}"
+                )
 
 
 def is_exact(program: Program) -> bool:

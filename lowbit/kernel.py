@@ -20,6 +20,7 @@ from lowbit.given import instance
 from lowbit.pipeline import check_stage, lower, read_schedule
 from lowbit.program import Program, parse_module
 from lowbit.saved import Saved, from_bytes, read_own, to_bytes, write_at_once
+from lowbit.shown import html_table
 from lowbit.signature import Function, Signature
 from lowbit_dialect.layout import Array, layout_of, storage_of
 from lowbit_dialect.schedule import Schedule
@@ -116,6 +117,8 @@ class Kernel:
         self._program, self._request, self.code = program, request, code
         self._image = image
         self._team: Team | None = None
+        self.threads_reason = ""
+        """Why fewer threads take part than were asked for; nothing if as many do."""
         self._scratch = threading.local()
         self._arguments = Arguments(code.signature)
         self._results = [storage_of(type) for type in code.signature.main.results]
@@ -127,7 +130,7 @@ class Kernel:
     def _load(self) -> None:
         from lowering.backend.jit import Jit
         from lowering.backend.machine import BackendError
-        from lowering.backend.pool import make_team
+        from lowering.backend.pool import make_team, team_size
 
         code, image = self.code, self._image
         try:
@@ -136,6 +139,7 @@ class Kernel:
             self._main = _callable(jit, code.signature.main)
             self._pack = _callable(jit, code.signature.pack) if code.signature.pack else None
             if self._request.threads > 1:
+                _, self.threads_reason = team_size(code.tasks, self._request.threads)
                 self._team = make_team(jit, code.tasks, self._request.threads)
         except BackendError as error:
             raise ValueError(str(error)) from error
@@ -174,7 +178,22 @@ class Kernel:
         return self.code.schedules
 
     def __repr__(self) -> str:
-        return f"<Kernel {self.signature}, for {self.target.name}, threads: {self.threads}>"
+        return (
+            f"<Kernel {self.signature} for {self.target.name}, threads: {self._threads_in_words()}>"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("target", str(self.target)),
+            ("threads", self._threads_in_words()),
+            *self.signature.in_words(),
+            *((f"schedule of {name}", str(schedule)) for name, schedule in self.schedules),
+        ]
+        return html_table(("kernel", self.signature.main.symbol), facts)
+
+    def _threads_in_words(self) -> str:
+        asked = f"{self._request.threads} were asked for, but {self.threads_reason}"
+        return f"{self.threads} ({asked})" if self.threads_reason else str(self.threads)
 
     def ir(self, stage: str) -> str:
         """The program after a stage, as text that `lowbit-opt` reads; ValueError names the stages."""

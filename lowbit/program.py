@@ -20,11 +20,12 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit.builder import Builder
-from lowbit.elements import parse_element
+from lowbit.elements import parse_element, typed
 from lowbit.entry import verify_functions
 from lowbit.errors import USER_ERRORS, describe, pointing
 from lowbit.given import instance, integers
 from lowbit.registry import context
+from lowbit.shown import counted, html_table, listed
 from lowbit.source import parse_source, verify
 from lowbit_dialect.layout import Array, Layout, with_layout
 from lowbit_dialect.names import (
@@ -33,8 +34,9 @@ from lowbit_dialect.names import (
     identifier,
     name_attribute,
     result_names,
+    title,
 )
-from lowbit_dialect.ops.common import check_layout
+from lowbit_dialect.ops.common import check_layout, shaped
 from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ranges import admit
 
@@ -88,6 +90,27 @@ class Program(Builder):
 
     def __str__(self) -> str:
         return str(self.module)
+
+    def __repr__(self) -> str:
+        inputs, outputs = (
+            listed([f"{name}: {typed(shaped(value))}" for name, value in zip(names, values)])
+            for names, values in (
+                (self.argument_names, self.arguments),
+                (self.result_names, self.outputs),
+            )
+        )
+        ops = counted(len(self.func.body.block.ops) - 1, "op")
+        return f"<Program {self.name}({inputs}) -> ({outputs}), {ops}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"input {name}", typed(shaped(value)))
+            for name, value in zip(self.argument_names, self.arguments)
+        ]
+        for op in self.func.body.block.ops:
+            rows += [(title(op), typed(shaped(value))) for value in op.results]
+        rows += [(f"output {name}", "") for name in self.result_names]
+        return html_table(("program", self.name), rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reparsed, (str(self),)
@@ -143,6 +166,8 @@ class Program(Builder):
         last = self.func.body.block.last_op
         assert isinstance(last, ReturnOp)
         added = [instance("an output", value, SSAValue) for value in values]
+        for value in added:
+            self._require_own("an output", value)
         last.operands = [*last.operands, *added]
         if self.func.res_attrs is not None:
             marks = [*self.func.res_attrs, *[DictionaryAttr({})] * len(added)]
@@ -161,6 +186,8 @@ class Program(Builder):
             for index, operand in enumerate(operands):
                 instance(f"operand {index}", operand, SSAValue)
             op = make()
+            for index, operand in enumerate(op.operands):
+                self._require_own(f"operand {index}", operand)
             admit(op)
             op.verify()
         except (
@@ -176,6 +203,14 @@ class Program(Builder):
             raise ValueError(f"'{name}': {describe(error)}") from error
         block.insert_op_before(op, block.last_op)
         return op.results[0]
+
+    def _require_own(self, name: str, value: SSAValue) -> None:
+        """Raise ValueError for a value that this program does not compute."""
+        owner = value.owner
+        home = owner if isinstance(owner, Block) else owner.parent
+        if home is not self.func.body.block:
+            hint = f" %{value.name_hint}" if value.name_hint else ""
+            raise ValueError(f"{name}{hint} is a value of another program: build it in this one")
 
     def _retype(self) -> None:
         """Make the type of the function agree with its block."""

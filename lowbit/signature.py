@@ -10,9 +10,11 @@ from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
+from lowbit.elements import typed
 from lowbit.entry import ARENA, PACKED
 from lowbit.given import instance
 from lowbit.program import Program, argument_attributes
+from lowbit.shown import listed
 from lowbit_dialect.layout import ShapedValue, storage_bytes
 from lowbit_dialect.names import argument_names, result_names
 
@@ -55,7 +57,7 @@ class Function:
         return len(self.parameters) + len(self.results) + bool(self.arena)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Signature:
     """Everything about calling a kernel."""
 
@@ -70,6 +72,34 @@ class Signature:
     def constants(self) -> tuple[Input, ...]:
         """The inputs that are packed ahead."""
         return tuple(one for one in self.inputs if one.constant)
+
+    def __str__(self) -> str:
+        inputs = [
+            f"{one.name}: {typed(one.type)}{' packed ahead' * one.constant}" for one in self.inputs
+        ]
+        results = zip(self.main.result_names, self.main.results)
+        outputs = [f"{name}: {typed(type)}" for name, type in results]
+        return f"{self.main.symbol}({listed(inputs)}) -> ({listed(outputs)})"
+
+    def __repr__(self) -> str:
+        return f"<Signature {self}>"
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """What a table about a kernel says of its inputs, outputs and memory."""
+        return [
+            *(
+                (f"input {one.name}", typed(one.type) + " packed ahead" * one.constant)
+                for one in self.inputs
+            ),
+            *(
+                (f"output {name}", typed(type))
+                for name, type in zip(self.main.result_names, self.main.results)
+            ),
+            (
+                "memory",
+                f"{self.main.arena} bytes to work in, {self.packed_bytes} bytes packed ahead",
+            ),
+        ]
 
     def with_arenas(self, arenas: dict[str, int]) -> Signature:
         """The same with the scratch memory of each function by symbol."""

@@ -8,10 +8,9 @@ from argparse import Namespace
 from typing import Any
 
 from lowbit.commands.inputs import load_program, progress, read_schedule, write_text
-from lowbit.elements import spelling_of
+from lowbit.elements import typed
 from lowbit.kernel import Kernel, check_threads, compile
 from lowbit.pipeline import lower
-from lowbit_dialect.layout import ShapedValue, layout_of
 
 
 def run(given: Namespace) -> None:
@@ -50,6 +49,7 @@ def summarise(kernel: Kernel) -> dict[str, Any]:
     return {
         "target": str(kernel.target),
         "threads": kernel.threads,
+        "threads_reason": kernel.threads_reason,
         "inputs": [
             {"name": one.name, "type": typed(one.type), "constant": one.constant}
             for one in signature.inputs
@@ -66,16 +66,11 @@ def summarise(kernel: Kernel) -> dict[str, Any]:
     }
 
 
-def typed(type: ShapedValue) -> str:
-    """A type in short: `1x8x8x64 of uint2`."""
-    layout = layout_of(type)
-    text = f"{'x'.join(map(str, type.get_shape()))} of {spelling_of(type.element_type)}"
-    return f"{text} as {layout}" if layout else text
-
-
 def in_words(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     lines = [f"target    {summary['target']}", f"threads   {summary['threads']}"]
+    if summary["threads_reason"]:
+        lines[-1] += f", since {summary['threads_reason']}"
     for one in summary["inputs"]:
         note = ", packed ahead" if one["constant"] else ""
         lines.append(f"input     {one['name']}: {one['type']}{note}")

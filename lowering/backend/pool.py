@@ -196,8 +196,23 @@ class Team:
         return (ctypes.c_void_p * len(addresses))(*addresses)
 
 
+def team_size(tasks: Sequence[tuple[str, int]], threads: int) -> tuple[int, str]:
+    """How many of `threads` take part, at most one a usable core and one a unit, and why no more do."""
+    cores, units = usable_cores(), max((extent for _, extent in tasks), default=1)
+    limits = {
+        MOST_THREADS: f"{MOST_THREADS} take part at most",
+        units: f"no task has more than {units} parts",
+        cores: f"this process may use {cores} cores",
+    }
+    if units == 1:
+        limits[1] = "nothing in the program is worth sharing out"
+    if cores == 1:
+        limits[1] = "this process may use 1 core"
+    most = min(limits)
+    return (most, limits[most]) if threads > most else (threads, "")
+
+
 def make_team(jit: Jit, tasks: Sequence[tuple[str, int]], threads: int) -> Team | None:
-    """A team of `threads`, at most one a usable core and one a unit; None if the caller is all of it."""
-    most = max((extent for _, extent in tasks), default=1)
-    threads = min(threads, usable_cores(), MOST_THREADS, most)
+    """A team of as many as `team_size` says; None if the caller is all of it."""
+    threads, _ = team_size(tasks, threads)
     return Team(pool(), jit, tasks, threads) if threads > 1 else None

@@ -63,6 +63,30 @@ def test_check_fails_with_the_first_difference(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+def clipped(low: int, high: int, shape: tuple[int, ...] = (2, 9)) -> lowbit.Program:
+    program = lowbit.Program()
+    x = program.input(shape, "int4", name="x")
+    y = program.dense(x, program.constant(np.eye(shape[1], dtype=np.int8), "int2"))
+    program.output(program.clip(program.clip(y, minimum=low), maximum=high))
+    return program
+
+
+def test_two_programs_that_mean_the_same() -> None:
+    assert "equal the reference" in str(lowbit.check(clipped(-20, 3), against=clipped(-9, 3)))
+    with pytest.raises(lowbit.CheckFailed) as caught:
+        lowbit.check(clipped(-20, 3), against=clipped(-20, 4))
+    assert str(caught.value) == (
+        "result 0 on largest data (seed 0), before any compilation: 18 of 18 values differ; the first, at "
+        "[0, 0], is 3 and should be 4"
+    )
+    with pytest.raises(ValueError, match="input 0 is 2x9 of int4, but in `against` 3x9 of int4"):
+        lowbit.check(clipped(0, 1), against=clipped(0, 1, (3, 9)))
+    other = clipped(0, 1)
+    other.output(other.arguments[0])
+    with pytest.raises(ValueError, match="the program has 1 results, but `against` has 2"):
+        lowbit.check(clipped(0, 1), against=other)
+
+
 def test_only_sums_of_floats_may_round() -> None:
     one = np.float32([1.0, np.nan])
     near, far = one + np.float32(1e-6), one + np.float32(0.1)

@@ -226,6 +226,22 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.dense': operand 1 is None: expected SSAValue",
     ),
     (
+        lambda p: p.add(p.input((2, 4), "i32"), lowbit.Program().input((2, 4), "i32", name="far")),
+        "'lowbit.add': operand 1 %far is a value of another program: build it in this one",
+    ),
+    (
+        lambda p: p.requantize(
+            p.input((2, 4), "i32"),
+            p.input((4,), "f32"),
+            bias=lowbit.dense((1, 4), (4, 4), "f32", "f32").outputs[0],
+        ),
+        "'lowbit.requantize': operand 2 %y is a value of another program: build it in this one",
+    ),
+    (
+        lambda p: p.output(lowbit.Program().input((2, 4), "i32")),
+        "an output %x is a value of another program: build it in this one",
+    ),
+    (
         lambda p: p.clip(p.input((2, 4), "i32"), "0"),  # type: ignore[arg-type]
         "'lowbit.clip': minimum is a number that f32 can hold, not '0'",
     ),

@@ -70,6 +70,49 @@ def test_a_bound_call_keeps_its_arrays_alive(conv) -> None:
     assert np.array_equal(bound.results[0], expected)
 
 
+class Far:
+    """Memory that gives access by DLPack alone, as a tensor of another library does."""
+
+    def __init__(self, array: np.ndarray):
+        self._array = array
+
+    def __dlpack__(self, **options: object) -> object:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+
+def test_tensors_of_other_libraries_are_used_where_they_lie(conv) -> None:
+    program, kernel = conv
+    x, w = arrays_of(program)
+    expected, out = lowbit.reference(program, x, w), np.empty((1, 6, 5, 9), np.int32)
+    assert np.array_equal(kernel(Far(x), Far(w)), expected)
+    assert np.array_equal(kernel(Far(x.astype(np.int64)), w), expected)
+    bound = kernel.bind(Far(x), w, out=Far(out))
+    bound()
+    assert np.array_equal(out, expected)
+    x[...] = 3
+    bound()
+    assert np.array_equal(out, lowbit.reference(program, x, w))
+    with pytest.raises(
+        ValueError, match=r"of uint8 of shape 1x6x5x33: it holds int64, and a bound"
+    ):
+        kernel.bind(Far(x.astype(np.int64)), w)
+    with pytest.raises(ValueError, match=r"argument 'x' is no array: "):
+        kernel(Far(x.astype("U")), w)
+
+
+def test_arrays_that_may_not_be_written_are_read(conv) -> None:
+    program, kernel = conv
+    x, w = arrays_of(program)
+    x.flags.writeable = w.flags.writeable = False
+    kernel.bind(x, kernel.pack(w))()
+    assert np.array_equal(kernel(x, w), lowbit.reference(program, x, w))
+    transposed = np.ascontiguousarray(x.T).T
+    assert np.array_equal(kernel(transposed, w), lowbit.reference(program, x, w))
+
+
 def test_results_lie_apart_from_inputs_and_each_other() -> None:
     program = lowbit.Program()
     x = program.input((3, 3), "i32", name="x")

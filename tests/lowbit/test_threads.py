@@ -93,8 +93,19 @@ def test_one_usable_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "usable_cores", lambda: 1)
     program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
     kernel, arrays = lowbit.compile(program, threads=4), arrays_of(program)
-    assert kernel.threads == 1
+    assert kernel.threads == 1 and kernel.threads_reason == "this process may use 1 core"
     assert np.array_equal(kernel(*arrays), lowbit.reference(program, *arrays))
+
+
+def test_why_fewer_threads_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "usable_cores", lambda: 80)
+    tasks = [("a", 3), ("b", 1000)]
+    assert pools.team_size(tasks, 64) == (64, "")
+    assert pools.team_size(tasks, 100) == (64, "64 take part at most")
+    assert pools.team_size(tasks[:1], 9) == (3, "no task has more than 3 parts")
+    assert pools.team_size([("a", 1)], 9) == (1, "nothing in the program is worth sharing out")
+    monkeypatch.setattr(pools, "usable_cores", lambda: 2)
+    assert pools.team_size(tasks, 9) == (2, "this process may use 2 cores")
 
 
 def test_what_is_too_small_to_share() -> None:
