@@ -156,6 +156,7 @@ def _add_bench(commands: Commands) -> None:
     what.add_argument("--suite", choices=("resnet18", "dense"), help="a list of layers")
     what.add_argument("--conv2d", metavar="'H W IC OC K PAD STRIDE'", help="one convolution")
     what.add_argument("--dense", metavar="'M K N'", help="one product of [M, K] by [K, N]")
+    _extents(parser)
     parser.add_argument("--activation", help="element of activations (uint1)")
     parser.add_argument("--weight", help="element of weights (uint1)")
     parser.add_argument(

@@ -50,7 +50,7 @@ def _program(given: Namespace) -> None:
     _refuse(given, "--activation", "--weight", "--output", "--layer", "--peers", "--no-check")
     if given.threads > 1:
         raise ValueError("a program is timed by layers on one thread: leave out --threads")
-    program, target = load_program(given.program), resolve(given.target)
+    program, target = load_program(given.program, given.shape, given.batch), resolve(given.target)
     rates = prepared(target)
     with progress("compiling"):
         ready = marked(program, str(target), read_schedule(given.schedule))
@@ -85,6 +85,8 @@ def _layers(given: Namespace) -> None:
         not given.no_check,
         threads=given.threads,
     )
+    if given.shape or given.batch is not None:
+        raise ValueError("--shape and --batch are for models: a layer has its own shape")
     layers, target = chosen(given), resolve(given.target)
     rates, machine = prepared(target), dict[str, Any]()
     skipped: dict[str, str] | None = {} if given.peers else None

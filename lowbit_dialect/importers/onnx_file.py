@@ -129,15 +129,14 @@ class _Reader:
         opset = min((e.version for e in proto.opset_import if e.domain in CORE), default=MIN_OPSET)
         if opset < MIN_OPSET:
             raise ImportFailed(
-                f"the model is of ONNX opset {opset}; {MIN_OPSET} or later is imported"
+                f"the model is of ONNX opset {opset}: convert it to {MIN_OPSET} or later by "
+                "onnx.version_converter"
             )
         graph = proto.graph
-        for what, count in (
-            ("functions", len(proto.functions)),
-            ("sparse initializers", len(graph.sparse_initializer)),
-        ):
-            if count:
-                raise ImportFailed(f"the model has {what}, which are not imported: inline them")
+        if proto.functions:
+            raise ImportFailed("the model has functions: inline them by onnx.inliner")
+        if graph.sparse_initializer:
+            raise ImportFailed("the model has sparse initializers: store them as dense ones")
         if not graph.node or not graph.output:
             raise ImportFailed("the file holds no graph with nodes and outputs")
         if len(graph.node) > MAX_NODES:
@@ -220,6 +219,8 @@ class _Reader:
             case kinds.TENSOR:
                 return self.tensor(proto.t, owner)
             case _:
+                if proto.type in (kinds.GRAPH, kinds.GRAPHS):
+                    raise ImportFailed(f"{owner} is a graph: control flow is not imported")
                 raise ImportFailed(f"{owner} is no number, string or tensor")
 
     def annotate(self, graph: Any, constants: dict[str, Constant]) -> None:

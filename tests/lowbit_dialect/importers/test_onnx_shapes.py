@@ -87,6 +87,67 @@ def test_pad_before_quant_and_conv():
     check(model(nodes, (1, 3, 4, 5), constants), integers(11, 1, 3, 4, 5))
 
 
+def test_pad_of_each_opset():
+    """The value and the pads are attributes up to opset 10; from 18 on there are axes."""
+    w = {"w": integers(8, 2, 3, 3, 3)}
+    conv, pads = node("Conv", "p", "w"), [0, 0, 1, 2, 0, 0, 0, 1]
+    old = helper.make_node("Pad", ["x"], ["p"], pads=pads, value=0.0)
+    x = integers(9, 1, 3, 4, 5)
+    text = str(check(model([old, conv], (1, 3, 4, 5), w, opset=10), x))
+    assert "padding = array<i64: 1, 2, 0, 1>" in text
+    axes = helper.make_node("Pad", ["x", "some", "", "axes"], ["p"])
+    w |= {"some": np.array([2, 1, 1, 0]), "axes": np.array([-1, 2])}
+    assert str(check(model([axes, conv], (1, 3, 4, 5), w), x)) == text
+
+
+@pytest.mark.parametrize("pads", [[0, 0, 1, 0, 0, 0, 0, 3], [0, 0, 0, 0, 0, 0, 1, 1]])
+@pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_auto_pad_is_of_the_padded_image(pads, auto, stride):
+    nodes = [
+        helper.make_node("Pad", ["x", "a"], ["half"]),
+        helper.make_node("Pad", ["half", "pads"], ["p"]),
+        node("Conv", "p", "w", auto_pad=auto, strides=[stride, stride]),
+    ]
+    constants = {"a": np.array([0, 0, 0, 1, 0, 0, 0, 0]), "pads": np.array(pads)}
+    constants["w"] = integers(10, 1, 1, 3, 3)
+    check(model(nodes, (1, 1, 5, 5), constants, opset=13), integers(11, 1, 1, 5, 5))
+
+
+@pytest.mark.parametrize("axes", [[1], [-4, 0], None])
+def test_squeeze_and_unsqueeze(axes):
+    nodes = [
+        quant("x", "q"),
+        helper.make_node("Unsqueeze", ["q", "new"], ["u"]),
+        node("Squeeze", "u", *([] if axes is None else ["axes"])),
+    ]
+    constants = {"new": np.array([0, -4]), "zero": 0.0, "bits": 4.0, "axes": np.array(axes or [])}
+    constants["scale"] = np.array([1, 2, 4], np.float32).reshape(3, 1, 1)
+    module = check(model(nodes, (3, 4, 5), constants), integers(12, 3, 4, 5, low=-20, high=20))
+    assert op_names(module)[:1] + op_names(module)[-1:] == ["quantize", "requantize"]
+
+
+@pytest.mark.parametrize(
+    "op,opset,attributes", [("Squeeze", 11, {"axes": [0, 2]}), ("Unsqueeze", 11, {"axes": [3, 0]})]
+)
+def test_axes_as_an_attribute(op, opset, attributes):
+    check(model([node(op, "x", **attributes)], (1, 3, 1), opset=opset), integers(13, 1, 3, 1))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"start": 1}, {"start": -3, "end": -1}, {"end": 9}])
+def test_shape_and_size(attributes):
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], **attributes),
+        helper.make_node("Size", ["x"], ["n"]),
+        helper.make_node("Cast", ["s"], ["f"], to=1),
+        helper.make_node("Cast", ["n"], ["g"], to=1),
+        helper.make_node("ReduceSum", ["f"], ["h"], keepdims=0),
+        helper.make_node("Mul", ["g", "h"], ["k"]),
+        node("Mul", "x", "k"),
+    ]
+    check(model(nodes, (2, 3, 4)), integers(14, 2, 3, 4))
+
+
 def test_constants_and_identities():
     value = numpy_helper.from_array(np.array([1, 2, 3], np.float32))
     nodes = [
@@ -118,6 +179,15 @@ def test_constants_and_identities():
         (node("Pad", "x", "negative"), "not negative"),
         (node("Pad", "x", "sides", "real"), "with zeros"),
         (node("Pad", "x", "zeros", mode="edge"), "mode is constant"),
+        (
+            node("Pad", "x", "zeros", mode="reflect"),
+            "mode is constant, not reflect: pad with zeros",
+        ),
+        (node("Pad", "x", "wrong"), "has 2 pads: one before and one after each of 4 axes"),
+        (node("Squeeze", "x", "wrong"), r"axes \[2, 7\] are not different ones of 4"),
+        (node("Squeeze", "x", "two"), r"axes \[2\] of \[2, 3, 4, 5\] are not all of extent 1"),
+        (node("Unsqueeze", "x"), "its axes are missing"),
+        (node("Unsqueeze", "x", "zeros"), "gives rank 12; up to 6"),
         (node("Dropout", "x", "", "yes"), "training form"),
         (node("Constant"), "holds no tensor"),
     ],
