@@ -24,6 +24,8 @@ SIZE = 2**31 - 1
 INFINITY, SMALLEST_NORMAL, SQRT_HALF = 0x7F800000, 0x00800000, 0x3F3504F3
 ROUNDER = 1.5 * 2**23
 """Added to a number below 2^22, it leaves its integer in the lowest bits."""
+WHOLE = 2.0**23
+"""Every f32 from here on is an integer."""
 LOG2_E = 1.44269504
 SQRT_HALF_REAL, SQRT_2_OVER_PI = 0.70710678, 0.79788456
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
@@ -191,6 +193,23 @@ def root(x: L) -> L:
     return x.sqrt()
 
 
+def nearest(x: L) -> L:
+    """The nearest integer, of two the even one."""
+    size = absolute(x)
+    return larger(x, WHOLE).where(x, signed(size + WHOLE - WHOLE, x))
+
+
+def floor(x: L) -> L:
+    """The greatest integer that is not above."""
+    whole = nearest(x)
+    return below_zero(x - whole).where(whole - 1.0, whole)
+
+
+def ceiling(x: L) -> L:
+    """The smallest integer that is not below."""
+    return negative(floor(negative(x)))
+
+
 def prelu(x: L, slope: L) -> L:
     """`x`, below 0 `x slope`."""
     return below_zero(x).where(x * slope, x)
@@ -278,9 +297,11 @@ class Function:
 
 FUNCTIONS: Mapping[str, Function] = {
     "abs": Function(absolute, steady=on_one_side),
+    "ceil": Function(ceiling, steady=everywhere),
     "elu": Function(elu, ("alpha",), with_rising_exponential),
     "erf": Function(erf),
     "exp": Function(exponential, steady=everywhere),
+    "floor": Function(floor, steady=everywhere),
     "gelu": Function(gelu),
     "gelu_tanh": Function(gelu_tanh),
     "hard_sigmoid": Function(hard_sigmoid, ("alpha", "beta"), everywhere),
@@ -289,6 +310,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "mish": Function(mish),
     "neg": Function(negative, steady=everywhere),
     "reciprocal": Function(reciprocal, steady=on_one_side),
+    "round": Function(nearest, steady=everywhere),
     "selu": Function(selu, ("alpha", "beta"), with_rising_exponential),
     "sigmoid": Function(sigmoid, steady=everywhere),
     "sign": Function(sign, steady=everywhere),

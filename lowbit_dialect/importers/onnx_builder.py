@@ -90,6 +90,17 @@ class Builder:
             )
         return values
 
+    def reading(self, node: Node, *values: Value) -> Node:
+        """`node` with these inputs, under names of their own."""
+        names: list[str] = []
+        for value in values:
+            name = f"input {len(names)} of {node.outputs[0]}"
+            while name in self.values:
+                name += "'"
+            names.append(name)
+            self.values[name] = value
+        return replace(node, inputs=tuple(names))
+
     # What a node writes
 
     def emit(self, node: Node, op: Operation, name: str | None = None) -> SSAValue:

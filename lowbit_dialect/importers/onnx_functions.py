@@ -20,15 +20,18 @@ Handler = Callable[[Builder, Node], Value]
 
 NAMES: Mapping[str, tuple[str, Mapping[str, tuple[str, float]]]] = {
     "Abs": ("abs", {}),
+    "Ceil": ("ceil", {}),
     "Elu": ("elu", {"alpha": ("alpha", 1.0)}),
     "Erf": ("erf", {}),
     "Exp": ("exp", {}),
+    "Floor": ("floor", {}),
     "HardSigmoid": ("hard_sigmoid", {"alpha": ("alpha", 0.2), "beta": ("beta", 0.5)}),
     "HardSwish": ("hard_swish", {}),
     "Log": ("log", {}),
     "Mish": ("mish", {}),
     "Neg": ("neg", {}),
     "Reciprocal": ("reciprocal", {}),
+    "Round": ("round", {}),
     "Selu": (
         "selu",
         {

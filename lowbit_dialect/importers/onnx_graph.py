@@ -29,10 +29,12 @@ from lowbit_dialect.importers import (
     onnx_pads,
     onnx_pools,
     onnx_qcdq,
+    onnx_qlinear,
     onnx_quantisers,
     onnx_rows,
     onnx_shapes,
     onnx_thresholds,
+    onnx_trunc,
 )
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_file import ANY, CORE, read_model
@@ -46,7 +48,8 @@ from lowbit_dialect.importers.onnx_model import (
     Node,
     shown,
 )
-from lowbit_dialect.importers.onnx_tensor import Tensor, Value
+from lowbit_dialect.importers.onnx_qcdq import integers
+from lowbit_dialect.importers.onnx_tensor import Quantised, Tensor, Value
 from lowbit_dialect.names import NAME, identifier, name_attribute
 
 Handler = Callable[[Builder, Node], Value | tuple[Value, ...]]
@@ -67,16 +70,25 @@ CORE_OPS: dict[str, Handler] = {
     **onnx_pads.OPS,
     **onnx_pools.OPS,
     **onnx_qcdq.OPS,
+    **onnx_qlinear.OPS,
     **onnx_rows.OPS,
     **onnx_shapes.OPS,
 }
-QONNX_OPS: dict[str, Handler] = {**onnx_quantisers.QONNX_OPS, **onnx_thresholds.QONNX_OPS}
+QONNX_OPS: dict[str, Handler] = {
+    **onnx_quantisers.QONNX_OPS,
+    **onnx_thresholds.QONNX_OPS,
+    **onnx_trunc.QONNX_OPS,
+}
+MICROSOFT_OPS = {**onnx_qcdq.OPS, **onnx_qlinear.microsoft_ops(CORE_OPS)}
 QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 OPS: dict[str, dict[str, Handler]] = {
     **dict.fromkeys(CORE, CORE_OPS),
     **dict.fromkeys(QONNX, QONNX_OPS),
+    "com.microsoft": MICROSOFT_OPS,
 }
 
+TAKE_QUANTISED = {"Clip", *onnx_qcdq.OPS, *onnx_qlinear.OPS, *MICROSOFT_OPS}
+"""Ops that read a QuantizeLinear before its integers are settled."""
 TAKE_PADDING = ("Conv", "Pad", "Quant", "IntQuant", "QuantizeLinear")
 """Ops that a Pad may stand before."""
 
@@ -139,6 +151,8 @@ def computed(b: Builder, node: Node) -> tuple[Value, ...]:
         raise node.fail(f"is not imported from domain {shown(node.domain)}{nearest(node)}")
     for name in node.inputs:
         source = b.values.get(name)
+        if isinstance(source, Quantised) and node.op not in TAKE_QUANTISED:
+            b.values[name] = source = integers(b, node, source)
         if isinstance(source, Tensor) and any(source.pads) and node.op not in TAKE_PADDING:
             raise node.fail("stands after a Pad; only Conv, or a Quant before one, does")
     results = handler(b, node)
@@ -162,7 +176,8 @@ def finish(b: Builder, model: Model) -> ModuleOp:
         raise ImportFailed("all results are known without running the model: nothing to compile")
     for name in model.outputs:
         end = Node("output", "", name, (name,), (name,), {})
-        x = b.tensor(end)
+        x = b.operand(end, 0)
+        x = integers(b, end, x) if isinstance(x, Quantised) else b.tensor(end)
         if any(x.pads):
             raise end.fail("is the result of a Pad; only Conv, or a Quant before one, follows it")
         x = x if x.is_integers else b.to_float(end, x)

@@ -10,7 +10,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node, shown
-from lowbit_dialect.importers.onnx_quantisers import broadcast_scale
+from lowbit_dialect.importers.onnx_quantisers import filled, positive
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code
 from lowbit_dialect.importers.onnx_window import read_window, slide
 from lowbit_dialect.layout import Array
@@ -19,7 +19,7 @@ from lowbit_dialect.ops.elementwise import AddOp
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp, LinearOp
 from lowbit_dialect.ranges import accumulator_range
 
-Make = Callable[[SSAValue, SSAValue, Attribute], LinearOp]
+Make = Callable[[Tensor, SSAValue, Attribute], LinearOp]
 """Builds the op from its input, its weights and the element type of its result."""
 
 
@@ -48,9 +48,9 @@ def conv(b: Builder, node: Node) -> Tensor:
     x = b.arranged(node, x, NHWC)
     shape = [result[axis] for axis in NHWC]
 
-    def make(value: SSAValue, weights: SSAValue, element: Attribute) -> LinearOp:
+    def make(x: Tensor, weights: SSAValue, element: Attribute) -> LinearOp:
         return Conv2dOp(
-            value,
+            x.value,
             weights,
             TensorType(element, shape),
             strides=window.strides,
@@ -61,7 +61,7 @@ def conv(b: Builder, node: Node) -> Tensor:
         )
 
     bias = b.vector(node, 2, outputs) if node.has(2) else None
-    return contract(b, node, x, w, (2, 3, 1, 0), make, (result, NHWC), bias)
+    return contract(b, node, x, w, (2, 3, 1, 0), make, (result, NHWC), bias, groups)
 
 
 def gemm(b: Builder, node: Node) -> Tensor:
@@ -101,8 +101,8 @@ def product(b: Builder, node: Node, axes: tuple[int, int], bias: Array | None) -
         x = b.row_major(node, x)
     shape = (x.shape[0], outputs)
 
-    def make(value: SSAValue, weights: SSAValue, element: Attribute) -> LinearOp:
-        return DenseOp(value, weights, TensorType(element, shape))
+    def make(x: Tensor, weights: SSAValue, element: Attribute) -> LinearOp:
+        return DenseOp(x.value, weights, TensorType(element, shape))
 
     if bias is not None:
         bias = np.broadcast_to(bias, (outputs,)).copy()
@@ -126,47 +126,57 @@ def contract(
     make: Make,
     result: tuple[tuple[int, ...], tuple[int, ...]],
     bias: Array | None,
+    groups: int = 1,
 ) -> Tensor:
     """The product itself; `axes` puts the weights in order, `result` is the ONNX shape and axes."""
     shape, order = result
-    if x.is_codes and w.scale is not None:
-        value, scale = integer_sum(b, node, x, w, axes, make)
+    scale = sum_scale(node, x, w, axes[-1], groups)
+    if scale is not None:
+        value = integer_sum(b, node, x, w, axes, make)
         return Tensor(value, shape, order, shape, scale, bias)
     x = b.to_float(node, x)
     weights = w.real
     if weights.dtype != np.float32 or not np.isfinite(weights).all():
         raise node.fail(f"weights {shown(node.inputs[1])} are not finite float32")
     table = b.known(node, weights.transpose(axes), f32, node.inputs[1])
-    y = Tensor(b.emit(node, make(x.value, table, f32)), shape, order, shape)
+    y = Tensor(b.emit(node, make(x, table, f32)), shape, order, shape)
     if bias is None:
         return y
     row, axis = b.row(node, y, bias, f"{node.outputs[0]}_bias")
     return y.holding(b.emit(node, AddOp(y.value, row, axis=axis)))
 
 
+def sum_scale(node: Node, x: Tensor, w: Constant, outputs: int, groups: int) -> Array | None:
+    """What sums of integers are scaled by; None if no number of each output is it, or no integers hold them.
+
+    `outputs` is the axis of the weights that counts outputs.
+    """
+    if not x.is_codes or x.scale is None or w.scale is None:
+        return None
+    if any(extent != 1 for axis, extent in enumerate(w.scale.shape) if axis != outputs):
+        return None
+    limits = np.iinfo(np.int16)
+    if not np.all((w.values >= limits.min) & (w.values <= limits.max)):
+        return None
+    scale = x.scale.astype(np.float64)
+    if scale.size > 1:
+        each = scale.reshape(groups, -1) if x.axis == 1 else scale.reshape(1, -1)
+        if np.any(each != each[:, :1]):
+            return None
+        scale = np.repeat(each[:, 0], w.shape[outputs] // groups)
+    scale = scale * w.scale.ravel().astype(np.float64)
+    return filled(positive(node, scale.astype(np.float32)), 1)
+
+
 def integer_sum(
     b: Builder, node: Node, x: Tensor, w: Constant, axes: tuple[int, ...], make: Make
-) -> tuple[SSAValue, Array]:
-    """The i32 sums, free of the zero point, and what they are scaled by."""
-    assert x.scale is not None and w.scale is not None
-    if x.scale.size != 1:
-        raise node.fail(
-            f"sums over axis {x.axis} of its input, along which the scale varies: quantise per tensor"
-        )
-    outputs = axes[-1]
-    if any(extent != 1 for axis, extent in enumerate(w.scale.shape) if axis != outputs):
-        raise node.fail(
-            f"the scale of the weights, {list(w.scale.shape)}, varies along an axis that it sums over: "
-            f"scales are per tensor or along axis {outputs}"
-        )
+) -> SSAValue:
+    """The i32 sums, free of the zero point."""
     code: Attribute = constant_code(w) or i16
     values = w.values.astype(np.int32).transpose(axes)
     weights = b.known(node, values, code, node.inputs[1])
-    value = b.emit(node, make(x.value, weights, i32))
-    if x.zero:
-        value = subtract_zero(b, node, x.zero, value, values)
-    scale = float(x.scale[0]) * w.scale.ravel().astype(np.float64)
-    return value, broadcast_scale(node, scale.astype(np.float32), 1)
+    value = b.emit(node, make(x, weights, i32))
+    return subtract_zero(b, node, x.zero, value, values) if x.zero else value
 
 
 def subtract_zero(b: Builder, node: Node, zero: int, value: SSAValue, weights: Array) -> SSAValue:

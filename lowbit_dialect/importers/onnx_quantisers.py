@@ -1,4 +1,7 @@
-"""Quant, IntQuant and BipolarQuant: known values to integers, computed ones to `lowbit.quantize`."""
+"""Quant, IntQuant and BipolarQuant: known values to integers, computed ones to `lowbit.quantize`.
+
+What no code holds (more than 8 bits, zero points by channel) is rounded in f32, step for step as QONNX does.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from xdsl.dialects.builtin import f32
+from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.importers.onnx_binary import table, with_known
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node
+from lowbit_dialect.importers.onnx_shapes import to_shape
 from lowbit_dialect.importers.onnx_tensor import BIPOLAR, ONE, Tensor, code_for
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.elementwise import AddOp, DivOp, QuantizeOp
+from lowbit_dialect.ops.elementwise import AddOp, ApplyOp, ClipOp, DivOp, MulOp, QuantizeOp
 from lowbit_dialect.reference import round_to
 
 ROUNDINGS = {"ROUND": "half_even"} | {
     mode.upper(): mode
     for mode in ("half_even", "ceil", "floor", "up", "down", "half_up", "half_down")
 }
-MAX_CONSTANT_BITS = 24
-"""Known integers stay exact in f32 up to here; biases are wider than codes."""
+MAX_BITS = 32
+EXACT_BITS = 24
+"""Integers stay exact in f32 up to here."""
 
 
 @dataclass(frozen=True)
@@ -28,80 +35,93 @@ class Grid:
     """What values are rounded to: `round(clamp(x / scale + zero)) - zero`, times `scale`."""
 
     scale: Array
-    """f32 with as many axes as the tensor."""
-    zero: int
+    """f32 with as many axes as the tensor; one number if all are the same."""
+    zero: Array
+    """f32 likewise."""
     bounds: tuple[int, int]
     rounding: str = "half_even"
 
     @property
-    def centred(self) -> tuple[int, int]:
-        """The bounds less the zero point."""
+    def offset(self) -> int | None:
+        """The zero point, if it is one integer within the bounds."""
+        first, (low, high) = float(self.zero.ravel()[0]), self.bounds
+        return (
+            int(first) if self.zero.size == 1 and low <= first <= high and first % 1 == 0 else None
+        )
+
+    @property
+    def exact(self) -> bool:
+        """Whether its integers and their distances from the zero points are exact in f32."""
         low, high = self.bounds
-        return low - self.zero, high - self.zero
+        ends = np.array([low, high]) - self.zero.reshape(-1, 1).astype(np.float64)
+        return bool(np.all(self.zero % 1 == 0) and np.abs(ends).max() <= 1 << EXACT_BITS)
 
 
-def broadcast_scale(node: Node, scale: Array, rank: int) -> Array:
-    """`scale` with `rank` axes, checked to be positive; equal numbers become one number."""
+def filled(values: Array, rank: int) -> Array:
+    """`values` with `rank` axes; equal numbers become one number."""
+    if np.all(values == values.ravel()[0]):
+        return values.ravel()[:1].reshape((1,) * rank)
+    return values.reshape((1,) * (rank - values.ndim) + values.shape)
+
+
+def positive(node: Node, scale: Array) -> Array:
+    """A scale, checked."""
     if not np.all((scale > 0) & np.isfinite(scale)):
         raise node.fail("a scale is not positive and finite")
-    if np.all(scale == scale.ravel()[0]):
-        return scale.ravel()[:1].reshape((1,) * rank)
-    if scale.ndim > rank:
-        raise node.fail(f"its scale has rank {scale.ndim}, more than the rank {rank} of its input")
-    return scale.reshape((1,) * (rank - scale.ndim) + scale.shape)
+    return scale
 
 
-def scale_row(node: Node, scale: Array, shape: tuple[int, ...]) -> tuple[Array, int]:
-    """A broadcast scale as one row and the ONNX axis that it runs along."""
-    varying = [axis for axis, extent in enumerate(scale.shape) if extent != 1]
-    if not varying:
-        return scale.reshape(1), 1
-    axis = varying[0]
-    if len(varying) > 1 or scale.shape[axis] != shape[axis]:
-        raise node.fail(
-            f"its scale of shape {list(scale.shape)} does not run along one axis of {list(shape)}: "
-            "scales are per tensor or per channel"
-        )
-    return scale.reshape(-1), axis
+def numbers(b: Builder, node: Node, index: int) -> Array:
+    """Input `index`, known finite numbers of any type, as f32."""
+    values = b.constant(node, index).real
+    if values.size == 0 or not np.isfinite(values).all():
+        raise node.fail(f"its input {index} is empty or not finite")
+    return values.astype(np.float32)
 
 
 def whole(node: Node, values: Array, what: str) -> int:
     """The one integer that all `values` are."""
     first = float(values.ravel()[0]) if values.size else 0.5
     if not np.all(values == first) or abs(first) > 2**20 or first != round(first):
-        raise node.fail(
-            f"its {what} is not one integer: per-channel and fractional ones are not taken"
-        )
+        raise node.fail(f"its {what} is not one integer")
     return int(first)
 
 
-def tensor_or_constant(b: Builder, node: Node) -> Tensor | Constant:
-    """Input 0, computed or known."""
+def operand(b: Builder, node: Node, rank: int) -> Tensor | Constant:
+    """Input 0, computed or known, with at least as many axes as what it is broadcast with."""
     x = b.operand(node, 0)
-    return x if isinstance(x, Constant) else b.tensor(node)
+    if not isinstance(x, Constant):
+        x = b.tensor(node)
+        missing = rank - len(x.shape)
+        return to_shape(b, node, x, (1,) * missing + x.shape) if missing > 0 else x
+    real = b.reals(node, 0)
+    return Constant(real.reshape((1,) * (rank - real.ndim) + real.shape))
 
 
 def quant(b: Builder, node: Node) -> Tensor | Constant:
     """QONNX `Quant(x, scale, zero point, bits)`: clamp, then round."""
-    x = tensor_or_constant(b, node)
-    scale = broadcast_scale(node, b.reals(node, 1), len(x.shape))
-    zero = whole(node, b.constant(node, 2).real, "zero point")
-    bits = whole(node, b.constant(node, 3).real, "bit width")
+    scale, zero = positive(node, b.reals(node, 1)), numbers(b, node, 2)
+    x = operand(b, node, max(scale.ndim, zero.ndim))
+    bits = whole(node, numbers(b, node, 3), "bit width")
     signed, narrow = bool(node.integer("signed", 1)), bool(node.integer("narrow", 1))
-    mode = ROUNDINGS.get(node.text("rounding_mode", "ROUND").upper())
-    if mode is None:
-        raise node.fail(f"rounding_mode is one of {', '.join(ROUNDINGS)}")
+    if not 1 <= bits <= MAX_BITS:
+        raise node.fail(f"has {bits} bits: 1 to {MAX_BITS} are imported")
     if signed and bits == 1:
-        if zero:
+        if np.any(zero):
             raise node.fail("one signed bit is bipolar, which has no zero point")
         return bipolar(b, node, x, scale)
-    limit = MAX_CONSTANT_BITS if isinstance(x, Constant) else 8
-    if not 1 <= bits <= limit:
-        raise node.fail(f"has {bits} bits: 1 to {limit} are imported here")
-    grid = Grid(scale, zero, quant_bounds(bits, signed, narrow), mode)
-    if isinstance(x, Constant):
-        return quantise_constant(b, node, grid)
-    return quantise(b, node, x, grid)
+    rank = len(x.shape)
+    bounds = quant_bounds(bits, signed, narrow)
+    grid = Grid(filled(scale, rank), filled(zero, rank), bounds, rounding_mode(node, "ROUND"))
+    return quantise_constant(x, grid) if isinstance(x, Constant) else quantise(b, node, x, grid)
+
+
+def rounding_mode(node: Node, default: str) -> str:
+    """How a node rounds."""
+    mode = ROUNDINGS.get(node.text("rounding_mode", default).upper())
+    if mode is None:
+        raise node.fail(f"rounding_mode is one of {', '.join(ROUNDINGS)}")
+    return mode
 
 
 def quant_bounds(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
@@ -112,75 +132,99 @@ def quant_bounds(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
     return 0, (1 << bits) - 1 - narrow
 
 
-def quantise_constant(b: Builder, node: Node, grid: Grid) -> Constant:
-    """Known integers, decoded step for step as QONNX does in f32."""
-    real = b.reals(node, 0)
-    if grid.scale.size > 1:
-        scale_row(node, grid.scale, real.shape)
+def quantise_constant(x: Constant, grid: Grid) -> Constant:
+    """Known integers, decoded step for step as QONNX does in f32; f32 where that does not hold them."""
     low, high = (np.float32(bound) for bound in grid.bounds)
-    shifted = np.asarray(real / grid.scale + np.float32(grid.zero))
-    integers = round_to(np.clip(shifted, low, high), grid.rounding).astype(np.int32)
-    return Constant(integers - grid.zero, grid.centred, grid.scale)
+    shifted = np.asarray(x.values / grid.scale + grid.zero)
+    rounded = round_to(np.clip(shifted, low, high), grid.rounding)
+    if not grid.exact:
+        return Constant(np.asarray((rounded - grid.zero) * grid.scale))
+    bounds = (grid.bounds[0] - int(grid.zero.max()), grid.bounds[1] - int(grid.zero.min()))
+    return Constant((rounded - grid.zero).astype(np.int32), bounds, grid.scale)
 
 
 def bipolar_quant(b: Builder, node: Node) -> Tensor | Constant:
     """QONNX `BipolarQuant(x, scale)`."""
-    x = tensor_or_constant(b, node)
-    return bipolar(b, node, x, broadcast_scale(node, b.reals(node, 1), len(x.shape)))
+    scale = positive(node, b.reals(node, 1))
+    return bipolar(b, node, operand(b, node, scale.ndim), scale)
 
 
 def bipolar(b: Builder, node: Node, x: Tensor | Constant, scale: Array) -> Tensor | Constant:
     """+1 where x >= 0, else -1."""
-    row, axis = scale_row(node, scale, x.shape)
+    scale = filled(scale, len(x.shape))
     if isinstance(x, Constant):
-        values = np.where(b.reals(node, 0) >= 0, 1, -1).astype(np.int8)
-        return Constant(values, (-1, 1), scale)
+        return Constant(np.where(x.values >= 0, 1, -1).astype(np.int8), (-1, 1), scale)
     if any(x.pads):
         raise node.fail("is bipolar after a Pad: no code of it means 0")
     x = b.to_float(node, x)
     # Dividing by a positive scale changes no sign, and by one no bit.
     one = b.known(node, ONE, f32, "one")
-    return x.holding(b.emit(node, QuantizeOp(x.value, one, BIPOLAR)), scale=row, axis=axis)
+    signs = x.holding(b.emit(node, QuantizeOp(x.value, one, BIPOLAR)), scale=ONE)
+    if (row := table(node, x, scale)) is None:
+        return with_known(b, node, signs, scale, MulOp)
+    return replace(signs, scale=row[0], axis=row[1])
 
 
 def quantise(b: Builder, node: Node, x: Tensor, grid: Grid) -> Tensor:
     """Codes of computed values, less their zero point if that needs no further plane."""
-    low, high = grid.bounds
-    if not low <= grid.zero <= high:
-        raise node.fail(f"its zero point {grid.zero} lies outside {low}..{high}")
-    pads, x = x.pads, b.to_float(node, replace(x, pads=(0, 0, 0, 0)))
-    numbers, axis = scale_row(node, grid.scale, x.shape)
-    stored, centred = code_for(low, high), code_for(*grid.centred)
-    if stored is None:
-        raise node.fail(f"the range {low}..{high} is more than 8 bits hold")
+    row, zero, (low, high) = table(node, x, grid.scale), grid.offset, grid.bounds
+    stored = code_for(low, high)
+    if stored is None or row is None or zero is None:
+        return round_real(b, node, x, grid)
+    x = b.to_float(node, x)
+    kept = {"scale": row[0], "axis": row[1]}
+    scale, axis = b.row(node, x, row[0], "scale", row[1])
+    centred = code_for(low - zero, high - zero)
     if centred is None or centred.planes > stored.planes:
-        y = keep_zero(b, node, x, grid, stored)
-        return replace(y, scale=numbers, axis=axis, pads=pads)
-    row, at = b.row(node, x, numbers, "scale", axis)
-    bounds = None if grid.centred == span(centred) else grid.bounds
+        scaled = b.emit(node, DivOp(x.value, scale, axis=axis), "scaled")
+        offset = b.known(node, np.array([zero], np.float32), f32, "zero_point")
+        shifted = b.emit(node, AddOp(scaled, offset), "shifted")
+        return x.holding(nearest(b, node, shifted, stored, grid), **kept, zero=zero)
+    bounds = None if (low - zero, high - zero) == span(centred) else grid.bounds
+    rounding = grid.rounding
     op = QuantizeOp(
-        x.value,
-        row,
-        centred,
-        zero_point=grid.zero,
-        rounding=grid.rounding,
-        bounds=bounds,
-        axis=at,
+        x.value, scale, centred, zero_point=zero, rounding=rounding, bounds=bounds, axis=axis
     )
-    return x.holding(b.emit(node, op), scale=numbers, axis=axis, pads=pads)
+    return x.holding(b.emit(node, op), **kept)
 
 
-def keep_zero(b: Builder, node: Node, x: Tensor, grid: Grid, code: CodeType) -> Tensor:
-    """Codes that keep their zero point, in the same f32 steps as `lowbit.quantize`."""
-    numbers, axis = scale_row(node, grid.scale, x.shape)
-    row, at = b.row(node, x, numbers, "scale", axis)
-    scaled = b.emit(node, DivOp(x.value, row, axis=at), "scaled")
-    offset = b.known(node, np.array([grid.zero], np.float32), f32, "zero_point")
-    shifted = b.emit(node, AddOp(scaled, offset), "shifted")
+def nearest(b: Builder, node: Node, value: SSAValue, code: CodeType, grid: Grid) -> SSAValue:
+    """Integers in f32 as codes."""
     one = b.known(node, ONE, f32, "one")
     bounds = None if grid.bounds == span(code) else grid.bounds
-    op = QuantizeOp(shifted, one, code, rounding=grid.rounding, bounds=bounds)
-    return x.holding(b.emit(node, op), zero=grid.zero)
+    return b.emit(node, QuantizeOp(value, one, code, rounding=grid.rounding, bounds=bounds))
+
+
+def round_real(b: Builder, node: Node, x: Tensor, grid: Grid) -> Tensor:
+    """Values on the grid in f32, for what no code holds."""
+    if any(x.pads) and grid.offset is None:
+        raise node.fail("stands after a Pad, whose zeros it changes")
+    x = with_known(b, node, x, grid.scale, DivOp)
+    x = moved(b, node, x, grid.zero)
+    low, high = (float(np.float32(bound)) for bound in grid.bounds)
+    x = x.holding(b.emit(node, ClipOp(x.value, low, high), "clipped"))
+    x = moved(b, node, rounded(b, node, x, grid.rounding), -grid.zero)
+    return with_known(b, node, x, grid.scale, MulOp)
+
+
+def moved(b: Builder, node: Node, x: Tensor, offset: Array) -> Tensor:
+    """`x + offset`."""
+    return with_known(b, node, x, offset, AddOp) if np.any(offset) else x
+
+
+def rounded(b: Builder, node: Node, x: Tensor, mode: str) -> Tensor:
+    """`x` rounded in f32, by QONNX's formulas."""
+    direct = {"half_even": "round", "floor": "floor", "ceil": "ceil"}
+    if mode in direct:
+        return x.holding(b.emit(node, ApplyOp(direct[mode], x.value), "rounded"))
+    sign = b.emit(node, ApplyOp("sign", x.value), "sign")
+    size = b.emit(node, ApplyOp("abs", x.value), "size")
+    if mode in ("half_up", "half_down"):
+        half = np.array([0.5 if mode == "half_up" else -0.5], np.float32)
+        size = b.emit(node, AddOp(size, b.known(node, half, f32, "half")), "size")
+    towards = "floor" if mode in ("down", "half_up") else "ceil"
+    size = b.emit(node, ApplyOp(towards, size), "size")
+    return x.holding(b.emit(node, MulOp(size, sign), "rounded"))
 
 
 def span(code: CodeType) -> tuple[int, int]:

@@ -84,14 +84,21 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Quantised:
-    """What QuantizeLinear gives: integers that only a DequantizeLinear turns into numbers."""
+    """The integers of a QuantizeLinear, `saturate(round(x / steps) + zero)`, not yet computed: a Clip may
+    follow, and most become codes less their zero point."""
 
-    x: Tensor | Constant
+    x: Tensor
     scale: Array
-    zero: int
+    """What one step means; with as many axes as `x`, like `zero` and `steps`, or one number."""
+    zero: Array
     bounds: tuple[int, int]
-    name: str
-    """ONNX name of `x`."""
+    steps: Array
+    """What `x` is divided by: the scale, or 1 where `x` counts steps already."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """ONNX shape."""
+        return self.x.shape
 
 
 Value = Tensor | Constant | Quantised

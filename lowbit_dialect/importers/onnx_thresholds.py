@@ -11,7 +11,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, parse_code
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node, shown
-from lowbit_dialect.importers.onnx_quantisers import scale_row
+from lowbit_dialect.importers.onnx_quantisers import filled
 from lowbit_dialect.importers.onnx_tensor import BIPOLAR, ONE, Tensor
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import I32_MAX
@@ -24,11 +24,12 @@ LAYOUTS = {2: "NC", 3: "NWC", 4: "NCHW"}
 
 @dataclass(frozen=True)
 class Steps:
-    """How a count is stored: codes that mean `(code - zero) * scale`."""
+    """How a count is stored: codes that mean `(code - zero) * scale + bias`."""
 
     code: CodeType
     scale: Array
-    zero: int
+    zero: int = 0
+    bias: Array | None = None
 
 
 def multi_threshold(b: Builder, node: Node) -> Tensor:
@@ -47,27 +48,37 @@ def multi_threshold(b: Builder, node: Node) -> Tensor:
     if not 1 <= count <= MAX_STEPS:
         raise node.fail(f"has {count} thresholds a channel; 1 to {MAX_STEPS} make a code")
     steps = steps_for(node, count)
-    if x.scale is not None and x.axis != axis and max(x.scale.size, thresholds.shape[0]) > 1:
-        x = b.to_float(node, x)
+    if x.scale is not None:
+        if thresholds.shape[0] == 1:
+            axis = x.axis
+        elif x.axis != axis and any(row is not None and row.size > 1 for row in (x.scale, x.bias)):
+            x = b.to_float(node, x)
     if x.scale is None:
         value = compare_floats(b, node, x, thresholds, axis, steps.code)
     else:
         value = compare_integers(b, node, x, thresholds, axis, steps.code)
-    return x.holding(value, scale=steps.scale, zero=steps.zero)
+    return x.holding(value, scale=steps.scale, zero=steps.zero, bias=steps.bias)
 
 
 def steps_for(node: Node, count: int) -> Steps:
-    """The code type for `count` thresholds whose offset is that of the node."""
-    scale, bias = np.float32(node.number("out_scale", 1.0)), node.number("out_bias", 0.0)
+    """The code type for `count` thresholds whose offset is that of the node.
+
+    The offset is f32 like the scale, so that a multiple of it is one to within an f32 step.
+    """
+    scale = np.float32(node.number("out_scale", 1.0))
+    bias = np.float32(node.number("out_bias", 0.0))
     if not scale > 0:
         raise node.fail("out_scale is greater than 0")
-    start = bias / float(scale)
+    start = round(2 * float(bias) / float(scale)) / 2
+    counted = parse_code(f"uint{count.bit_length()}")
+    if abs(start * float(scale) - float(bias)) > np.spacing(np.abs(bias)) or abs(start) > 2**20:
+        return Steps(counted, ONE * scale, bias=ONE * bias)
     for code in sorted(map(parse_code, CODE_SPELLINGS), key=lambda code: code.planes):
         if code.steps >= count and code.minimum / code.scale == start:
-            return Steps(code, ONE * scale / np.float32(code.scale), 0)
-    if start != round(start) or abs(start) > 2**20:
-        raise node.fail(f"out_bias {bias} is no multiple of out_scale {scale}")
-    return Steps(parse_code(f"uint{count.bit_length()}"), ONE * scale, -int(start))
+            return Steps(code, ONE * scale / np.float32(code.scale))
+    if start % 1:
+        return Steps(counted, ONE * scale, bias=ONE * bias)
+    return Steps(counted, ONE * scale, zero=-int(start))
 
 
 def compare_integers(
@@ -124,7 +135,7 @@ def compare_floats(
     one = b.known(node, ONE, f32, "one")
     signs: list[SSAValue] = []
     for step in thresholds.T:
-        values, _ = scale_row(node, step.reshape(-1), (x.shape[axis],))
+        values = filled(step, 1)
         row, at = b.row(node, x, -values, "step", axis)
         above = b.emit(node, AddOp(x.value, row, axis=at), "above")
         signs.append(b.emit(node, QuantizeOp(above, one, BIPOLAR), "sign"))

@@ -35,6 +35,9 @@ NEAR: dict[str, tuple[Real, float, tuple[float, ...]]] = {
     "abs": (np.abs, 0, ()),
     "neg": (np.negative, 0, ()),
     "sign": (np.sign, 0, ()),
+    "round": (np.round, 0, ()),
+    "floor": (np.floor, 0, ()),
+    "ceil": (np.ceil, 0, ()),
 }
 """In f64, how many ulps f32 is off, and the parameters."""
 SCALED: dict[str, tuple[Real, tuple[float, ...]]] = {
@@ -97,6 +100,9 @@ WANTED: dict[str, list[float]] = {
     "abs": [NAN, INF, INF, 0.0, 0.0, 1e-45, 1e-45, 1e-40],
     "neg": [NAN, -INF, INF, -0.0, 0.0, -1e-45, 1e-45, -1e-40],
     "sign": [NAN, 1, -1, 0.0, -0.0, 1, -1, 1],
+    "round": [NAN, INF, -INF, 0.0, -0.0, 0.0, -0.0, 0.0],
+    "floor": [NAN, INF, -INF, 0.0, -0.0, 0.0, -1, 0.0],
+    "ceil": [NAN, INF, -INF, 0.0, -0.0, 1, -0.0, 1],
     "hard_swish": [NAN, INF, NAN, 0.0, -0.0, 0, -0.0, 5e-41],
     "gelu": [NAN, INF, NAN, 0.0, -0.0, 0, -0.0, 5e-41],
     "mish": [NAN, INF, NAN, 0.0, -0.0, 1e-45, -1e-45, 6e-41],
@@ -121,6 +127,9 @@ RISING: dict[str, tuple[float, ...]] = {
     "sign": (),
     "sqrt": (),
     "tanh": (),
+    "round": (),
+    "floor": (),
+    "ceil": (),
 }
 """Functions that never fall where they are no NaN; the others that are steady are so by one operation."""
 FALLING = {"abs", "neg", "reciprocal"}

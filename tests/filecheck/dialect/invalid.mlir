@@ -1276,7 +1276,7 @@ func.func @div_shapes(%x: tensor<4x8xf32>, %t: tensor<4x1xf32>) {
 
 // -----
 
-// ERROR: function is abs, elu, erf, exp, gelu, gelu_tanh, hard_sigmoid, hard_swish, log, mish, neg, reciprocal, selu, sigmoid, sign, softplus, sqrt, swish or tanh, not sine
+// ERROR: function is abs, ceil, elu, erf, exp, floor, gelu, gelu_tanh, hard_sigmoid, hard_swish, log, mish, neg, reciprocal, round, selu, sigmoid, sign, softplus, sqrt, swish or tanh, not sine
 func.func @apply_unknown(%x: tensor<4x8xf32>) {
   %0 = lowbit.apply "sine" %x : tensor<4x8xf32> -> tensor<4x8xf32>
   func.return

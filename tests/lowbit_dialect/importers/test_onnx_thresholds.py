@@ -30,6 +30,8 @@ STORED = [
     (3, 1.0, -1.5, "odd<2>"),
     (5, 1.0, 0.0, "uint<3>"),
     (7, 0.5, 1.0, "uint<3>"),
+    (3, 1.0, 0.3, "uint<2>"),
+    (3, 1.0, -2.5, "uint<2>"),
 ]
 
 
@@ -62,6 +64,22 @@ def test_layouts(layout, channels):
     check(proto, integers(5, 1, 3, 4, 5))
 
 
+def test_an_offset_of_whole_steps_to_within_an_f32_step_makes_codes():
+    node = multi_threshold("x", out_dtype="INT4", out_scale=0.1, out_bias=-0.7)
+    proto = model([node], (1, 40), {"t": [list(range(14))]})
+    module = check(proto, np.arange(-20, 20, dtype=np.float32).reshape(1, -1), 1e-7)
+    assert op_names(module)[-2:] == ["add", "requantize"] and "!lowbit.uint<4>" in str(module)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_channels_on_another_axis_of_the_same_extent(rows):
+    nodes = [quant("x", "q"), quant("w", "wq"), helper.make_node("Conv", ["q", "wq", "b"], ["c"])]
+    nodes.append(multi_threshold("c", data_layout="NHWC"))
+    constants = QUANT | {"scale": 1.0, "w": integers(2, 3, 2, 1, 1), "b": [0.5, -9.0, 7.0]}
+    constants |= {"t": np.sort(integers(1, rows, 3, low=-9, high=9), axis=1)}
+    check(model(nodes, (1, 2, 3, 3), constants), integers(3, 1, 2, 3, 3, low=-9, high=9))
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     scale=st.floats(2.0**-20, 2.0**10, width=32),
@@ -90,7 +108,6 @@ def test_thresholds_out_of_reach():
     "attributes,shape,message",
     [
         ({"out_scale": -1.0}, (1, 3), "out_scale is greater than 0"),
-        ({"out_bias": 0.3}, (1, 3), "out_bias 0.3.* is no multiple of out_scale 1"),
         ({}, (2, 3), r"thresholds of shape \[2, 3\] are not \[1 or 4, steps\]"),
         ({}, (1, 256), "has 256 thresholds a channel"),
         ({"data_layout": "NDHWC"}, (1, 3), "data_layout 'NDHWC' has no channels"),
