@@ -15,6 +15,9 @@ PACKED, ARENA = "lowbit.packed", "lowbit.arena"
 WRITTEN = (PACKED, ARENA, "lowbit.out")
 """Attributes by which passes tell each other what an argument is."""
 
+LONGEST = 200
+"""Characters of a function's name, of which symbols and files are made."""
+
 
 def verify_functions(module: ModuleOp) -> FuncOp:
     """Verify the functions of a module and return the first, the one that runs.
@@ -42,6 +45,12 @@ def _verify_function(func: FuncOp) -> None:
     blocks = len(func.body.blocks)
     expect(blocks > 0, "is declared without a body: give it one, or leave it out")
     expect(blocks == 1, f"has {blocks} blocks: expected one, which ends in func.return")
+    name = func.sym_name.data
+    symbol = 0 < len(name) <= LONGEST and name.isprintable() and not name.startswith("llvm.")
+    expect(
+        symbol,
+        f"a function is called by 1 to {LONGEST} printable characters, and not llvm.something",
+    )
     check_function(func)
     check_names(func)
     attributes = func.arg_attrs.data if func.arg_attrs else ()

@@ -43,6 +43,7 @@ from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.quantizers import FURTHEST
 from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.schedule import ScheduleAttr
+from lowering.collapsing import collapse, has_channels_within
 from lowering.elements import row_major
 from lowering.gathering import gather
 from lowering.inputs import block_of, return_of, target_of
@@ -153,16 +154,11 @@ class Packer(Storage):
 
     def elementwise(self, op: ElementwiseOp) -> None:
         """Standalone elementwise ops read and write unpacked elements, their channels innermost."""
+        if has_channels_within(op):
+            op = collapse(op, self)
         rank, axis = len(shape_of(op.input)), op.channel_axis
         tables = any(shape_of(table)[0] != 1 for table in op.tables)
-        axes = tuple(range(rank))
-        if tables and axis != rank - 1:
-            if (rank, axis) != (4, 1):
-                raise PassFailedException(
-                    f"'{op.name}' has channels on axis {axis} of {op.input.type}: expected the last, or "
-                    "axis 1 of 4"
-                )
-            axes = CHANNELS_LAST
+        axes = CHANNELS_LAST if tables and axis != rank - 1 else tuple(range(rank))
         for value in (op.input, *op.others):
             layout = self.channels_last(shaped(value), axes)
             _replace(op, value, self.stored(value, layout))

@@ -61,6 +61,20 @@ FUNCTIONS += [
         ),
     )
 ]
+FUNCTIONS += [
+    (
+        f"func.func @{written}() {{func.return}}",
+        f"<text>:2:1: 'func.func' @{shown}: a function is called by 1 to 200 printable characters, and "
+        "not llvm.something",
+    )
+    for written, shown in (
+        ('""', ""),
+        ('"a\\0Ab"', "a; b"),
+        ('"a\\00b"', "a?b"),
+        ("llvm.trap", "llvm.trap"),
+        ("n" * 201, "n" * 201),
+    )
+]
 MISSPELT = {
     "%0 = lowbit.conv2 %x": "6: there is no 'lowbit.conv2'; did you mean lowbit.conv2d?",
     '%0 = "lowbt.dense"() : () -> ()': "7: there is no 'lowbt.dense'; did you mean lowbit.dense?",

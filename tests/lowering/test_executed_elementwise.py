@@ -58,10 +58,10 @@ class Case:
         self.draw, self.net, self.arrays = draw, Net(), list[Array]()
         self.random = np.random.default_rng(draw(seeds()))
         self.channels = draw(st.sampled_from(CHANNELS))
-        self.axis, leading = -1, draw(st.sampled_from(((), (2,), (5,), (1, 3), (2, 3, 2))))
-        self.shape = (*leading, self.channels)
-        if len(leading) == 3 and draw(st.booleans()):
-            self.axis, self.shape = 1, (2, self.channels, 2, 3)
+        others = draw(st.sampled_from(((), (2,), (5,), (1, 3), (2, 3, 2), (2, 1, 3, 2))))
+        at = draw(st.integers(0, len(others)))
+        self.shape = (*others[:at], self.channels, *others[at:])
+        self.axis = at - draw(st.sampled_from((0, len(self.shape))))
         self.kind = draw(st.sampled_from(kinds))
         self.x = self.argument(self.values(self.kind, self.shape), self.kind)
 

@@ -38,14 +38,6 @@ func.func @memrefs(%x: memref<2xi32>) {
 
 // -----
 
-// CHECK: 'lowbit.add' has channels on axis 1 of tensor<2x5x3xi32>: expected the last, or axis 1 of 4
-func.func @channel_axis(%x: tensor<2x5x3xi32>, %b: tensor<5xi32>) -> tensor<2x5x3xi32> {
-  %y = lowbit.add %x, %b {axis = 1 : i64} : tensor<2x5x3xi32>, tensor<5xi32> -> tensor<2x5x3xi32>
-  func.return %y : tensor<2x5x3xi32>
-}
-
-// -----
-
 // CHECK: @taken needs @taken_pack for its packing, but there is one: rename it
 func.func @taken(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<1>> {lowbit.constant}) -> tensor<3x16xi32> {
   %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>

@@ -172,6 +172,21 @@ func.func @promises(%x: tensor<4x8xi32>, %t: tensor<1x3xi32>) -> (tensor<4x8x!lo
 
 // -----
 
+// Channels within other axes are those of an image.
+
+// CHECK-LABEL: @channel_axis
+// CHECK:         %[[IMAGE:.*]] = lowbit.reshape %x : tensor<2x5x3xi32> -> tensor<2x5x1x3xi32>
+// CHECK-NEXT:    %[[TURNED:.*]] = lowbit.relayout %[[IMAGE]] : {{.*}}[d0, d2, d3, d1], i32
+// CHECK-NEXT:    %[[SUM:.*]] = lowbit.add %[[TURNED]], {{.*}} {axis = 1 : i64}
+// CHECK-NEXT:    %[[BACK:.*]] = lowbit.relayout %[[SUM]] :
+// CHECK-NEXT:    lowbit.reshape %[[BACK]] : tensor<2x5x1x3xi32> -> tensor<2x5x3xi32>
+func.func @channel_axis(%x: tensor<2x5x3xi32>, %b: tensor<5xi32>) -> tensor<2x5x3xi32> {
+  %y = lowbit.add %x, %b {axis = 1 : i64} : tensor<2x5x3xi32>, tensor<5xi32> -> tensor<2x5x3xi32>
+  func.return %y : tensor<2x5x3xi32>
+}
+
+// -----
+
 // Sums are bounded by their products, unless corrections are given that may be anything.
 
 // CHECK-LABEL: @sums
