@@ -199,6 +199,7 @@ def test_refusals(made, message):
         "long": [1] * 8,
         "sides": [0, 0, 1, 1] * 2,
         "batch": [1] + [0] * 7,
+        "two": [2],
     }
     constants = {name: np.array(value) for name, value in lists.items()}
     constants |= {
