@@ -71,7 +71,7 @@ class Schedule:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in ("", *choices):
-                raise ValueError(f"{name} is one of {', '.join(choices)}, not '{value}'")
+                raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r:.60}")
         if type(self.microkernel) is not str:
             raise ValueError(f"microkernel is a name, not {self.microkernel!r}")
         for name in NUMBERS:
@@ -96,7 +96,7 @@ class Schedule:
         values: dict[str, Any] = {}
         for name, value in pairs:
             if name not in known:
-                raise ValueError(f"a schedule has no '{name}': it has {', '.join(known)}")
+                raise ValueError(f"a schedule has no {name!r:.60}: it has {', '.join(known)}")
             if name in values:
                 raise ValueError(f"a schedule has {name} once, not twice")
             if not value:
@@ -109,7 +109,7 @@ class Schedule:
         """Read the printed form."""
         pairs = [item.split("=") for item in text.split(",") if item.strip()]
         if any(len(pair) != 2 for pair in pairs):
-            raise ValueError(f"'{text}' is no schedule: expected 'name = value, ...'")
+            raise ValueError(f"{text!r:.60} is no schedule: expected 'name = value, ...'")
         written = [(name.strip(), value.strip()) for name, value in pairs]
         return cls.of((n, int(v) if re.fullmatch("-?[0-9]{1,9}", v) else v) for n, v in written)
 

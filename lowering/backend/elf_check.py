@@ -95,11 +95,11 @@ def _check_symbols(image: bytes, table: _Section, sections: list[_Section]) -> N
         _expect(info >> 4 <= _WEAK and info & 15 <= _FILE, f"{where} is of unknown kind {info}")
         if 0 < home < len(sections):
             _expect(value + size <= sections[home].size, f"{where} reaches beyond its section")
-        if index and info >> 4 != _LOCAL:
-            text = _name(image, names, name)
-            _expect(bool(text) and text.isascii(), f"{where} has no name of ASCII")
-            _expect(text not in seen, f"{where} is there twice")
-            seen.add(text)
+        text = _name(image, names, name)
+        named = (text and text.isascii()) or info >> 4 == _LOCAL
+        _expect(bool(named), f"{where} has no name of ASCII")
+        _expect(not text or text not in seen, f"{where} is there twice")
+        seen.add(text)
 
 
 def _check_relocations(image: bytes, table: _Section, sections: list[_Section]) -> None:

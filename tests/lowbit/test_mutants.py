@@ -1,4 +1,4 @@
-"""Damaged array files, schedules and saved kernels, in a process of their own: a crash is a failure, no end."""
+"""Damaged array files, schedules and saved kernels, in a process of their own, whose crash is a failure."""
 
 import os
 import subprocess

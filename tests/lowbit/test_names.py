@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import lowbit
 
@@ -52,3 +54,10 @@ def test_help_loads_neither_compiler_nor_arrays() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_editable_install_is_a_path() -> None:
+    """With finders instead, a clone called `lowbit` hides the package from who stands beside it."""
+    settings = tomllib.loads((Path(lowbit.__file__).parents[1] / "pyproject.toml").read_text())
+    assert settings["tool"]["setuptools"]["package-dir"] == {"": "."}
+    assert "version" in settings["project"]["dynamic"]
