@@ -92,7 +92,7 @@ class Builder(FloatBuilder, ABC):
         flip: SSAValue | None = None,
         axis: int = -1,
     ) -> SSAValue:
-        """Count the thresholds, `[C, steps]` of i32, that each i32 reaches."""
+        """Count the thresholds, `[C, steps]`, that each element reaches: i32, or f32."""
         return self.add_op(
             "lowbit.threshold",
             lambda: ThresholdOp(

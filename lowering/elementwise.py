@@ -16,7 +16,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.functions import prelu
 from lowbit_dialect.lanes import Lanes
-from lowbit_dialect.ops.common import shape_of
+from lowbit_dialect.ops.common import element_of, shape_of
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     ApplyOp,
@@ -35,6 +35,7 @@ from lowbit_dialect.reference import clamp_bounds
 from lowering.emitted_lanes import EmittedLanes
 from lowering.epilogue import Epilogue, Place, is_float
 from lowering.rounding import floor, round_to, to_integer
+from lowering.thresholds import ordered
 from microkernels.address import move
 from microkernels.llvm_ops import vector
 
@@ -53,8 +54,7 @@ def threshold(at: Epilogue, op: ThresholdOp, x: SSAValue, place: Place) -> SSAVa
     """Count thresholds that are not above `x`."""
     emit, code = at.emit, op.output_element
     assert isinstance(code, CodeType)
-    if op.flip:
-        x = emit.binary("xor", x, at.row(op.flip, place))
+    x = at.compared(op, x, place)
     count = emit.constant(0, x.type)
 
     def compare(total: SSAValue, limit: SSAValue) -> SSAValue:
@@ -63,7 +63,7 @@ def threshold(at: Epilogue, op: ThresholdOp, x: SSAValue, place: Place) -> SSAVa
 
     if code.steps <= UNROLLED_STEPS:
         for step in range(code.steps):
-            count = compare(count, at.row(op.thresholds, place, step))
+            count = compare(count, at.limit(op, place, step))
     else:
         count = _count_in_loop(at, op, count, compare, place)
     if code.scale == 2:
@@ -80,6 +80,7 @@ def _count_in_loop(
 ) -> SSAValue:
     emit, table = at.emit, op.thresholds
     stride, single = at.operand(table).stride(1), shape_of(table)[0] == 1
+    element = element_of(table.type)
     if single:
         base = at.operand(table).pointer
     else:
@@ -88,10 +89,10 @@ def _count_in_loop(
     def body(step: SSAValue, carried: list[SSAValue]) -> list[SSAValue]:
         pointer = move(emit, base, [(step, stride)])
         if single:
-            limit = emit.splat(emit.load(pointer, i32, 4), at.lanes)
+            limit = emit.splat(emit.load(pointer, element, 4), at.lanes)
         else:
-            limit = emit.load(pointer, vector(at.lanes, i32), 4)
-        return [compare(carried[0], limit)]
+            limit = emit.load(pointer, vector(at.lanes, element), 4)
+        return [compare(carried[0], ordered(emit, limit, last=True) if is_float(limit) else limit)]
 
     high = emit.index(shape_of(table)[1])
     return emit.loop(emit.index(0), high, 1, [count], body)[0]

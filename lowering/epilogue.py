@@ -26,6 +26,7 @@ from lowering.thresholds import (
     fold,
     largest,
     narrowed,
+    ordered,
     planes,
     stores_planes,
 )
@@ -65,6 +66,7 @@ class Epilogue:
         self._rows: dict[tuple[SSAValue, int, int], SSAValue] = {}
         self._pointers: dict[SSAValue, SSAValue] = {}
         self._limits: dict[tuple[SSAValue, int, int, int], SSAValue] = {}
+        self._ordered: dict[SSAValue, SSAValue] = {}
 
     def finish(self, raw: SSAValue, place: Place) -> None:
         """Correct one vector of raw sums, run the epilogue on it, store it."""
@@ -127,10 +129,22 @@ class Epilogue:
     def _planes_of(self, op: ThresholdOp, x: SSAValue, place: Place) -> list[SSAValue]:
         emit, code = self.emit, op.output_element
         assert isinstance(code, CodeType)
-        if op.flip:
-            x = emit.binary("xor", x, self.row(op.flip, place))
-        limits = [self.row(op.thresholds, place, step) for step in range(code.steps)]
+        x = self.compared(op, x, place)
+        limits = [self.limit(op, place, step) for step in range(code.steps)]
         return planes(emit, op, limits, lambda limit: emit.compare("sge", x, limit))
+
+    def compared(self, op: ThresholdOp, x: SSAValue, place: Place) -> SSAValue:
+        """What integers `limit` is compared with in place of `x`."""
+        if op.flip:
+            return self.emit.binary("xor", x, self.row(op.flip, place))
+        return ordered(self.emit, x, last=False) if is_float(x) else x
+
+    def limit(self, op: ThresholdOp, place: Place, step: int) -> SSAValue:
+        """A threshold of the channels of a place, as integers."""
+        row = self.row(op.thresholds, place, step)
+        if is_float(row) and row not in self._ordered:
+            self._ordered[row] = ordered(self.emit, row, last=True)
+        return self._ordered.get(row, row)
 
     def _planes_of_raw(
         self, op: ThresholdOp, raw: SSAValue, added: list[SSAValue], place: Place

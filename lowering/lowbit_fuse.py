@@ -159,9 +159,10 @@ def _table(values: Array, element: Attribute, hint: str) -> ConstantOp:
 
 
 def quantising(chain: Sequence[ElementwiseOp]) -> int:
-    """Length of the longest start of a chain that ends in a `lowbit.quantize`; 0 if none does."""
+    """Length of the longest start of a chain that ends in codes, and is no threshold already; else 0."""
     for length in range(len(chain), 0, -1):
-        if isinstance(chain[length - 1], QuantizeOp):
+        last = chain[length - 1]
+        if isinstance(last, QuantizeOp) or (isinstance(last, ThresholdOp) and length > 1):
             return length
     return 0
 

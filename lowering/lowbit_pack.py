@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, f32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, f32, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -26,7 +26,14 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.layout import Layout, layout_of, with_layout
-from lowbit_dialect.ops.common import check_layout, shape_of, shaped, spatial_axes, tensor_of
+from lowbit_dialect.ops.common import (
+    check_layout,
+    element_of,
+    shape_of,
+    shaped,
+    spatial_axes,
+    tensor_of,
+)
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import ElementwiseOp, ThresholdOp
@@ -40,7 +47,7 @@ from lowbit_dialect.ops.layout import (
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
-from lowbit_dialect.ops.quantizers import FURTHEST
+from lowbit_dialect.ops.quantizers import FURTHEST, ascends
 from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.collapsing import collapse, has_channels_within
@@ -179,7 +186,7 @@ def _bound(op: LinearOp) -> None:
     """Move thresholds that no sum comes near to where differences with them cannot wrap."""
     steps = list(op.epilogue.block.ops) if op.epilogue.blocks else []
     final = next((one for one in steps if isinstance(one, ThresholdOp)), None)
-    if final is None or final.flip:
+    if final is None or final.flip or element_of(final.input.type) != i32:
         return
     added = addends(steps[: steps.index(final)], op.epilogue.block.args[0])
     if added is None:
@@ -198,7 +205,7 @@ def _bound(op: LinearOp) -> None:
 def _ascends(table: SSAValue) -> bool:
     """Whether the rows of a table are known to ascend."""
     owner = table.owner
-    return isinstance(owner, ConstantOp) and bool((np.diff(owner.array(), axis=1) >= 0).all())
+    return isinstance(owner, ConstantOp) and ascends(owner.array())
 
 
 def _needs_corrections(work: Contraction, products: str) -> bool:

@@ -13,20 +13,22 @@ Codes of other tensors that are added join the raw sum, with the sign of the fac
 before. Nothing wraps: bounded thresholds have |t| <= 2^30, and with |raw| < 2^28 and the sums that small too,
 |correction| < 3 * 2^28.
 Sums that are wider than a register and small enough are compared in lanes of i16.
-Before AVX-512 only `>` is an instruction.
+Before AVX-512 only `>` is an instruction. f32 is compared as integers of the same order, on every target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from xdsl.dialects.builtin import i16
+from xdsl.dialects.builtin import i16, i32
 from xdsl.ir import Operation, SSAValue
 
 from lowbit_dialect.codes import CodeType, TernaryType
+from lowbit_dialect.functions import INFINITY
 from lowbit_dialect.ops.common import element_of, value_range
 from lowbit_dialect.ops.elementwise import AddOp, ThresholdOp
 from microkernels.emit import Emitter
+from microkernels.llvm_ops import lanes_of, vector
 
 LARGEST_RAW = 2**28
 """What raw sums stay below, with what is added to them, that are compared with thresholds themselves."""
@@ -80,6 +82,20 @@ def planes(
         # The lowest code is 10..0: counts start there.
         bits[-1] = emit.binary("xor", bits[-1], emit.constant(1, bits[-1].type))
     return bits
+
+
+def ordered(emit: Emitter, x: SSAValue, *, last: bool) -> SSAValue:
+    """f32 as i32 of the same order, both zeros alike; NaN comes before all of them, or with `last` after."""
+    lanes = vector(lanes_of(x.type), i32)
+    bits = emit.bitcast(emit.binary("fadd", x, emit.constant(0.0, x.type)), lanes)
+    size = emit.binary("and", bits, emit.constant(2**31 - 1, lanes))
+    nan = emit.widen(emit.compare("sgt", size, emit.constant(INFINITY, lanes)), i32, signed=True)
+    bits = emit.binary("or", bits, nan)
+    if last:
+        bits = emit.binary("xor", bits, emit.binary("and", nan, emit.constant(-(2**31), lanes)))
+    # Of negative numbers the larger has the smaller bits.
+    negative = emit.binary("ashr", bits, emit.constant(31, lanes))
+    return emit.binary("xor", bits, emit.binary("lshr", negative, emit.constant(1, lanes)))
 
 
 def fold(emit: Emitter, limit: SSAValue, correction: SSAValue, factor: int) -> SSAValue:

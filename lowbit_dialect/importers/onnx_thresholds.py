@@ -11,11 +11,10 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, parse_code
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node, shown
-from lowbit_dialect.importers.onnx_quantisers import filled
-from lowbit_dialect.importers.onnx_tensor import BIPOLAR, ONE, Tensor
+from lowbit_dialect.importers.onnx_tensor import ONE, Tensor
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import I32_MAX
-from lowbit_dialect.ops.elementwise import AddOp, QuantizeOp, ThresholdOp
+from lowbit_dialect.ops.elementwise import AddOp, ThresholdOp
 
 MAX_STEPS = 255
 MAX_TABLE = 1 << 22
@@ -100,13 +99,14 @@ def compare_integers(
 def apply_thresholds(
     b: Builder, node: Node, x: Tensor, value: SSAValue, rows: Array, axis: int, code: CodeType
 ) -> SSAValue:
-    """`lowbit.threshold` of i32; steps that the code has beyond the rows are never reached."""
+    """`lowbit.threshold` of i32 or f32; steps that the code has beyond the rows are never reached."""
     # No accumulator reaches I32_MAX: the verifier of the op before bounds it, and 2^31 - 1 is prime.
-    spare = np.full((rows.shape[0], code.steps - rows.shape[1]), I32_MAX)
+    element, never = (f32, np.nan) if rows.dtype == np.float32 else (i32, I32_MAX)
+    spare = np.full((rows.shape[0], code.steps - rows.shape[1]), never, rows.dtype)
     rows = np.concatenate([rows, spare], axis=1)
     if rows.shape[0] > 1 and x.flattened and axis == 1:
         rows = rows[x.columns]
-    table = b.known(node, rows, i32, "thresholds")
+    table = b.known(node, rows, element, "thresholds")
     return b.emit(node, ThresholdOp(value, table, code, axis=x.stored_axis(axis)))
 
 
@@ -131,22 +131,8 @@ def smallest_reaching(scale: Array, bias: Array, thresholds: Array) -> Array:
 def compare_floats(
     b: Builder, node: Node, x: Tensor, thresholds: Array, axis: int, code: CodeType
 ) -> SSAValue:
-    """The sign of `x - threshold` for each step, which f32 subtraction keeps; their sum is counted."""
-    one = b.known(node, ONE, f32, "one")
-    signs: list[SSAValue] = []
-    for step in thresholds.T:
-        values = filled(step, 1)
-        row, at = b.row(node, x, -values, "step", axis)
-        above = b.emit(node, AddOp(x.value, row, axis=at), "above")
-        signs.append(b.emit(node, QuantizeOp(above, one, BIPOLAR), "sign"))
-    if len(signs) == 1 and code == BIPOLAR:
-        return signs[0]
-    total = b.emit(node, AddOp(signs[0], b.known(node, np.zeros(1), i32, "zero")), "total")
-    for sign in signs[1:]:
-        total = b.emit(node, AddOp(total, sign), "total")
-    # A count of k makes a total of 2 k - n.
-    rows = 2 * np.arange(1, len(signs) + 1) - len(signs)
-    return apply_thresholds(b, node, x, total, rows.reshape(1, -1), axis, code)
+    """`lowbit.threshold` of f32 with the thresholds themselves, in ascending order."""
+    return apply_thresholds(b, node, x, x.value, np.sort(thresholds, axis=1), axis, code)
 
 
 QONNX_OPS = {"MultiThreshold": multi_threshold}

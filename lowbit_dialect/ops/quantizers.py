@@ -44,10 +44,11 @@ FURTHEST = 2**30
 class ThresholdOp(ElementwiseOp):
     """Count thresholds: `code = minimum + step * #{i : (x ^ flip[c]) >= thresholds[c, i]}`.
 
-    `x` is i32; a row of thresholds has as many entries as the code type has steps. `flip` (0 or -1 for
-    each channel) makes a channel descend, since `~x >= t` is `x <= ~t`. `ascending` says that no threshold
-    is below the one before it, `bounded` that none is further from 0 than 2^30: `lowbit-pack` writes both
-    where it knows that they hold, whatever stood there.
+    `x` and the thresholds are i32, or f32; a row has as many as the code type has steps. NaN reaches none,
+    and none that is NaN is reached. `flip` (0 or -1 for each channel of i32) makes a channel descend, since
+    `~x >= t` is `x <= ~t`. `ascending` says that no threshold is below the one before it, `bounded` that
+    none is further from 0 than 2^30: `lowbit-pack` writes both where it knows that they hold, whatever stood
+    there.
     """
 
     name = "lowbit.threshold"
@@ -82,26 +83,33 @@ class ThresholdOp(ElementwiseOp):
         )
 
     def verify_(self) -> None:
-        self._verify_elementwise([self.thresholds], i32, 2)
-        self._verify_elementwise([self.flip] if self.flip else [], i32)
-        self._expect_elements(IntegerType, CodeType)
         got = element_of(self.input.type)
-        expect(got == i32, f"compares i32, not {got}")
+        expect(got in (i32, f32), f"compares i32 or f32, not {got}")
+        self._verify_elementwise([self.thresholds], got, 2)
+        self._verify_elementwise([self.flip] if self.flip else [], i32)
+        self._expect_elements(IntegerType | Float32Type, CodeType)
+        expect(self.flip is None or got == i32, f"flips i32, not {got}")
         code = self.output_element
         assert isinstance(code, CodeType)
         got = shape_of(self.thresholds)[1]
         expect(got == code.steps, f"a quantiser to {code} has {code.steps} thresholds, not {got}")
         if isinstance(held := self.thresholds.owner, ConstantOp):
-            self._verify_promises(held.array().astype(np.int64))
+            self._verify_promises(held.array())
 
     def _verify_promises(self, steps: Array) -> None:
-        down = (np.diff(steps, axis=1) < 0).any()
-        expect(self.ascending is None or not down, "is ascending, but its thresholds are not")
-        reach = int(np.abs(steps).max(initial=0))
+        promised = self.ascending is not None
+        expect(not promised or ascends(steps), "is ascending, but its thresholds are not")
+        reach = float(np.abs(steps.astype(np.float64)).max(initial=0))
         expect(
             self.bounded is None or reach <= FURTHEST,
-            f"is bounded, but a threshold is {reach} from 0: at most {FURTHEST}",
+            f"is bounded, but a threshold is {reach:.0f} from 0: at most {FURTHEST}",
         )
+
+
+def ascends(rows: Array) -> bool:
+    """Whether no threshold of a row is below the one before it; NaN, which nothing reaches, is above all."""
+    before, after = rows[:, :-1], rows[:, 1:]
+    return bool(np.all((before <= after) | (after != after)))
 
 
 @irdl_op_definition

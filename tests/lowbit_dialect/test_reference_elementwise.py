@@ -146,6 +146,18 @@ def test_threshold(code: CodeType, channels: int, flips: bool, seed: int):
         assert got[n, p, c] == list(code.values())[passed]
 
 
+def test_thresholds_of_floats():
+    """Zeros are equal, infinities reach themselves, NaN reaches nothing and is not reached."""
+    x, inf = [NAN, -INF, -3e38, -0.0, 0.0, 1e-45, 3e38, INF], [-INF, 0.0, INF]
+    for steps, expected in (
+        (inf, [0, 1, 1, 2, 2, 2, 2, 3]),
+        ([-0.0, NAN, NAN], [0, 0, 0, 1, 1, 1, 1, 1]),
+    ):
+        table = np.array([steps], F), f32
+        got = evaluate(lambda a, b: ThresholdOp(a, b, UIntType(2)), floats(*x), table)
+        assert got.tolist() == expected
+
+
 def test_thresholds_at_the_ends_of_i32():
     low, high = -(2**31), 2**31 - 1
     x = np.array([[low], [0], [high]], np.int32)

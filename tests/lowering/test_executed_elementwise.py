@@ -112,6 +112,10 @@ def cases(draw: DrawFn, *kinds: Attribute) -> Case:
 
 def threshold(case: Case, data: Any) -> Any:
     code = data.draw(code_types())
+    if case.kind == f32:
+        steps = case.values(f32, (case.channels, code.steps))
+        rows = np.sort(steps, axis=1) if data.draw(st.booleans()) else steps
+        return ThresholdOp(case.x, case.table(rows, f32), code, axis=case.axis)
     steps = np.sort(case.random.integers(-60, 60, (case.channels, code.steps)), axis=1)
     ends = case.random.random(case.channels) < 0.3
     steps[ends, -1], steps[~ends, 0] = 2**31 - 1, -(2**31)
@@ -207,7 +211,7 @@ def test_every_function(tier: str):
 
 
 OPS = {
-    "threshold": (threshold, (i32,)),
+    "threshold": (threshold, (i32, f32)),
     "quantize": (quantize, (f32,)),
     "requantize": (requantize, (i32,)),
     "batch_norm": (batch_norm, (f32,)),

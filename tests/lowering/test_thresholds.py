@@ -5,10 +5,10 @@ import pytest
 from executed import TIERS, check
 from programs import Net, inputs
 from thresholds import CODES, PAIRS, RESIDUALS, TABLES, added_codes, packed, packed_thresholds
-from xdsl.dialects.builtin import i32
+from xdsl.dialects.builtin import f32, i32
 
 from lowbit_dialect.codes import parse_code
-from lowbit_dialect.ops.elementwise import ThresholdOp
+from lowbit_dialect.ops.elementwise import AddOp, RequantizeOp, ThresholdOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.choice import kernels
@@ -55,6 +55,24 @@ def test_sums_that_just_fit_i16(tier: str, pair: tuple[str, str], depth: int):
         for fills in (("maximum",), ("minimum",), ("minimum", "maximum"), ("maximum", "random"))
     ]
     check(module, data, tier, fuse=True)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("tier", TIERS[1:])
+def test_planes_of_thresholds_of_floats(tier: str, given: bool):
+    """f32 with ends, zeros and NaN: a table that is not known to ascend, and one that is."""
+    net, random = Net(), np.random.default_rng(given)
+    x, w = net.input((3, 40), "uint2"), net.input((40, 33), "odd1", constant=True)
+    scale = net.constant(np.float32([0.25, -1e38] + 31 * [0.5]), f32)
+    real = net.add(RequantizeOp(net.dense(x, w), scale, f32))
+    real = net.add(AddOp(real, net.input((3, 33), f32)))
+    steps = random.integers(-9, 9, (33, 3)).astype(np.float32)
+    steps[:4] = [[-np.inf, 0, np.inf], [-3e38, -0.0, np.nan], 3 * [np.inf], [0, 0, np.nan]]
+    table = net.input((33, 3), f32) if given else net.constant(np.sort(steps, axis=1), f32)
+    module = net.module(packed(net, ThresholdOp(real, table, parse_code("uint2"))))
+    added = random.choice(np.float32([0, -0.0, 1, np.inf, -np.inf, np.nan]), (3, 33))
+    data = [[*inputs(module, (fill,), 1)[:2], added] for fill in ("random", "maximum")]
+    check(module, [[*one, steps] if given else one for one in data], tier, fuse=True)
 
 
 @pytest.mark.parametrize(("tier", "name"), KERNELS)

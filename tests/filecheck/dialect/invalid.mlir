@@ -839,7 +839,7 @@ func.func @threshold_table_type(%x: tensor<4x8xi32>, %t: tensor<8x3xi64>) {
 
 // -----
 
-// ERROR: compares i32, not i16
+// ERROR: compares i32 or f32, not i16
 func.func @threshold_input(%x: tensor<4x8xi16>, %t: tensor<8x3xi32>) {
   %0 = lowbit.threshold %x, %t : tensor<4x8xi16>, tensor<8x3xi32> -> tensor<4x8x!lowbit.int<2>>
   func.return
@@ -847,7 +847,15 @@ func.func @threshold_input(%x: tensor<4x8xi16>, %t: tensor<8x3xi32>) {
 
 // -----
 
-// ERROR: takes integers, not f32
+// ERROR: flips i32, not f32
+func.func @threshold_flip(%x: tensor<4x8xf32>, %t: tensor<8x3xf32>, %f: tensor<8xi32>) {
+  %0 = lowbit.threshold %x, %t flip(%f : tensor<8xi32>) : tensor<4x8xf32>, tensor<8x3xf32> -> tensor<4x8x!lowbit.int<2>>
+  func.return
+}
+
+// -----
+
+// ERROR: a table is f32 of rank 2, not tensor<8x3xi32>
 func.func @threshold_of_floats(%x: tensor<4x8xf32>, %t: tensor<8x3xi32>) {
   %0 = lowbit.threshold %x, %t : tensor<4x8xf32>, tensor<8x3xi32> -> tensor<4x8x!lowbit.int<2>>
   func.return

@@ -57,6 +57,18 @@ def test_counts(steps, scale, bias, code, channels, source):
         assert op_names(module).count("threshold") == 1
 
 
+@pytest.mark.parametrize("steps", [2, 3])
+def test_infinities_and_their_thresholds(steps):
+    """An infinity reaches its own threshold; what overflows in a difference does not reach -inf's side."""
+    ends = [[-np.inf, 0.0, np.inf], [-3e38, 3e38, np.inf], [-np.inf, -np.inf, 3e38]]
+    constants = {"t": np.array([row[:steps] for row in ends], np.float32)}
+    numbers = [np.inf, -np.inf, -0.0, 3e38, -3e38, 3.4e38, -3.4e38, np.nan]
+    values = np.array(numbers, np.float32)
+    proto = model([multi_threshold("x")], (1, 3, 8, 1), constants)
+    module = check(proto, np.broadcast_to(values.reshape(1, 1, 8, 1), (1, 3, 8, 1)).copy())
+    assert op_names(module).count("threshold") == 1
+
+
 @pytest.mark.parametrize("layout,channels", [("NHWC", 5), ("NCHW", 3), ("", 3)])
 def test_layouts(layout, channels):
     constants = {"t": np.sort(integers(4, channels, 3), axis=1)}
