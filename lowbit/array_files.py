@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
+from io import BytesIO
 from lzma import LZMAError
 from tokenize import TokenError
-from typing import Any, cast
+from typing import IO, Any, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,6 +16,8 @@ import numpy as np
 from lowbit.errors import one_line
 from lowbit_dialect.layout import Array
 
+STDIN = "-"
+"""In place of a file: standard input."""
 _UNREADABLE = (
     BadZipFile,
     EOFError,
@@ -32,13 +36,18 @@ _UNREADABLE = (
 """What NumPy and its unpackers raise at bytes that others wrote, an encrypted file's among them."""
 
 
+def _opened(path: str) -> IO[bytes]:
+    # An .npz file is read from its end.
+    return BytesIO(sys.stdin.buffer.read()) if path == STDIN else open(path, "rb")
+
+
 def load_arrays(path: str) -> Array | dict[str, Array]:
-    """Read an .npy file, or an .npz file by name; nothing is unpickled.
+    """Read an .npy file, or an .npz file by name, or what stdin has for `-`; nothing is unpickled.
 
     Raises OSError, or ValueError naming the file and what is wrong with it.
     """
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             loaded: Any = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return cast(Array, loaded)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from lowbit.streams import flushed
 
+_PROGRAM = "a .mlir program, of any stage, or an .onnx model; - for stdin"
 STAGES = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
 
 
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_import(commands)
     _add_targets(commands)
+    _add_completion(commands)
     return parser
 
 
@@ -71,7 +73,12 @@ def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParse
 
 
 def _program(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("program", help="a .mlir program or an .onnx model")
+    parser.add_argument("program", help=_PROGRAM)
+    _program_options(parser)
+
+
+def _program_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--function", metavar="NAME", help="the function to take (the first)")
     _extents(parser)
 
 
@@ -105,6 +112,15 @@ def _threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _passes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--passes",
+        "-p",
+        metavar="PASSES",
+        help="passes that run first, as lowbit-opt takes them, those of installed packages too",
+    )
+
+
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -119,8 +135,25 @@ def _add_compile(commands: Commands) -> None:
         default="summary",
         help="what to print: the interface, the IR after a stage, or assembly (summary)",
     )
-    parser.add_argument("--output", "-o", metavar="FILE", help="write there, not to stdout")
+    parser.add_argument(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="write there, not to stdout; to NAME.lbk the kernel itself",
+    )
     parser.add_argument("--verify-each", action="store_true", help="verify after every pass")
+    parser.add_argument(
+        "--from",
+        dest="reached",
+        choices=STAGES[1:],
+        help="the stage that IR has reached, where other tools took it on (as it says itself)",
+    )
+    _passes(parser)
+    parser.add_argument(
+        "--print-pipeline",
+        action="store_true",
+        help="print the passes that remain to the stage of --emit, as lowbit-opt takes them",
+    )
     _threads(parser)
     _json(parser)
 
@@ -135,7 +168,8 @@ def _add_run(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="[NAME=]FILE",
-        help="a .npy file for the next input or the one named, or an .npz with arrays by name",
+        help="a .npy file for the next input or the one named, or an .npz with arrays by name; - for "
+        "stdin",
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write the results to an .npz file")
     parser.add_argument(
@@ -144,6 +178,7 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument(
         "--profile", action="store_true", help="time the program on these arrays, by layers"
     )
+    _passes(parser)
     _threads(parser)
     _json(parser)
 
@@ -152,11 +187,11 @@ def _add_bench(commands: Commands) -> None:
     text = "Measure layers, or a program layer by layer, beside the limit of this machine."
     parser = _command(commands, "bench", text)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("program", nargs="?", help="a .mlir program or an .onnx model")
+    what.add_argument("program", nargs="?", help=_PROGRAM)
     what.add_argument("--suite", choices=("resnet18", "dense"), help="a list of layers")
     what.add_argument("--conv2d", metavar="'H W IC OC K PAD STRIDE'", help="one convolution")
     what.add_argument("--dense", metavar="'M K N'", help="one product of [M, K] by [K, N]")
-    _extents(parser)
+    _program_options(parser)
     parser.add_argument("--activation", help="element of activations (uint1)")
     parser.add_argument("--weight", help="element of weights (uint1)")
     parser.add_argument(
@@ -215,3 +250,11 @@ def _add_import(commands: Commands) -> None:
 def _add_targets(commands: Commands) -> None:
     parser = _command(commands, "targets", "List the targets and which of them this machine runs.")
     _json(parser)
+
+
+def _add_completion(commands: Commands) -> None:
+    text = (
+        'Print what makes a shell complete commands and options: eval "$(lowbit completion bash)".'
+    )
+    parser = _command(commands, "completion", text)
+    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell that reads it")

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from xdsl.passes import ModulePass
 
 from lowbit.arrays import BYTES, Intake, address_of, aligned_empty, aligned_storage
 from lowbit.cache import Cache, key_of
 from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
 from lowbit.code import Code, Generated, Request, generate, resolve
 from lowbit.given import instance
-from lowbit.pipeline import check_stage, lower, read_schedule
+from lowbit.lowered import after_passes, program_of, stage_of
+from lowbit.pipeline import check_stage, read_schedule
 from lowbit.program import Program, parse_module
 from lowbit.saved import Saved, from_bytes, read_own, to_bytes, write_at_once
 from lowbit.shown import html_table
@@ -39,17 +41,19 @@ def compile(
     threads: int = 1,
     verify_each: bool = False,
     *,
+    passes: Sequence[ModulePass | str] = (),
     cache: bool | str | Path = False,
 ) -> Kernel:
     """Compile a program for a target.
 
     `schedule` is `default`, or a `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does
     not pin its own. A call shares its work out to `threads` at most, as many as there are usable cores; the
-    results are the same bits for any number. `cache` keeps kernels on disk, in the folder given or, if
-    True, in the user's cache, and finds what was compiled from the same program by the same versions.
-    Raises ValueError naming the op or option that is wrong.
+    results are the same bits for any number. `passes` of one's own, as values or as text, run first, on the
+    program as it is given: that may be IR of any stage, `lowbit.parse(kernel.ir("plan"))`. `cache` keeps
+    kernels on disk, in the folder given or, if True, in the user's cache, and finds what was compiled from
+    the same program by the same versions. Raises ValueError naming the op or option that is wrong.
     """
-    instance("program", program, Program)
+    program = after_passes(program, passes)
     text = str(read_schedule(schedule)) or "default"
     request = Request(str(resolve(target)), text, check_threads(threads))
     store = Cache.of(cache)
@@ -148,7 +152,7 @@ class Kernel:
     def program(self) -> Program:
         """What was compiled, as it was then."""
         if isinstance(self._program, str):
-            self._program = Program(parse_module(self._program))
+            self._program = program_of(parse_module(self._program))
         return self._program
 
     @property
@@ -198,8 +202,8 @@ class Kernel:
     def ir(self, stage: str) -> str:
         """The program after a stage, as text that `lowbit-opt` reads; ValueError names the stages."""
         until, asked = check_stage(stage), self._request
-        module = self.program.module
-        return str(lower(module, asked.target, asked.schedule, until, threads=asked.threads))
+        module = stage_of(self.program, asked.target, asked.schedule, until, threads=asked.threads)
+        return str(module)
 
     def assembly(self) -> str:
         """The generated code as assembly text; a loaded kernel's program is compiled again for it."""

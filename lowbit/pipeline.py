@@ -57,10 +57,18 @@ def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[Module
             return LLVM
 
 
-def spec(target: str = "host", until: Stage = "llvm") -> str:
+def stages(until: Stage = "llvm", after: Stage | None = None) -> tuple[Stage, ...]:
+    """The stages up to one, all or those after another."""
+    first = 0 if after is None else STAGES.index(after) + 1
+    return STAGES[first : STAGES.index(until) + 1]
+
+
+def spec(
+    target: str = "host", until: Stage = "llvm", threads: int = 1, after: Stage | None = None
+) -> str:
     """The pipeline as text that `lowbit-opt -p` replays."""
-    stages = STAGES[: STAGES.index(until) + 1]
-    return ",".join(str(one) for stage in stages for one in passes(stage, target))
+    named = (one for stage in stages(until, after) for one in passes(stage, target, threads))
+    return ",".join(map(str, named))
 
 
 def lower(
@@ -73,8 +81,9 @@ def lower(
     verify_each: bool = False,
     watch: Watch | None = None,
     added: Added = NONE_ADDED,
+    after: Stage | None = None,
 ) -> ModuleOp:
-    """Take a copy of `module` down to a stage and return it.
+    """Take a copy of `module` down to a stage and return it; `after` is the stage that it has reached.
 
     With more than one of `threads` every op is a task. Verifies at entry and before the stage `llvm`, with
     `verify_each` after every pass; `watch` is called after each stage, whose passes `added` ones follow.
@@ -85,7 +94,7 @@ def lower(
     state_ranges(result)
     verify(result)
     apply_schedule(result, schedule)
-    for stage in STAGES[: STAGES.index(until) + 1]:
+    for stage in stages(until, after):
         if stage == "llvm" and not verify_each:
             verify(result)
         for one in (*passes(stage, target, threads), *added.get(stage, ())):
@@ -110,15 +119,22 @@ def run_pass(one: ModulePass, module: ModuleOp) -> None:
 def apply_schedule(module: ModuleOp, schedule: str | Schedule) -> None:
     """Pin `schedule` on every op that takes one, or leave the choice to a source of schedules.
 
-    What an op pins itself stays. Raises ValueError for a source that is unknown or not there yet.
+    What an op pins itself stays. Raises ValueError for a source that is unknown or not there yet, and for a
+    schedule that changes no op.
     """
     schedule = read_schedule(schedule)
-    if isinstance(schedule, str):
+    if isinstance(schedule, str) or schedule == Schedule():
         return
-    for op in module.walk():
-        if isinstance(op, LinearOp):
-            own = op.schedule.data if op.schedule else Schedule()
-            op.properties["schedule"] = ScheduleAttr(own.completed(schedule))
+    ops = [op for op in module.walk() if isinstance(op, LinearOp)]
+    changed = False
+    for op in ops:
+        own = op.schedule.data if op.schedule else Schedule()
+        completed = own.completed(schedule)
+        changed |= completed != own
+        op.properties["schedule"] = ScheduleAttr(completed)
+    if not changed:
+        why = "every op pins these fields itself" if ops else "no op of the program takes one"
+        raise ValueError(f"schedule '{schedule}' changes nothing, as {why}: leave it out")
 
 
 def read_schedule(given: str | Schedule) -> str | Schedule:

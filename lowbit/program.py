@@ -41,6 +41,8 @@ from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ranges import admit
 
 CONSTANT = "lowbit.constant"
+STAGE = "lowbit.stage"
+"""Attribute of a module that is no program as written any more (`lowbit.lowered`)."""
 
 
 class Program(Builder):
@@ -116,7 +118,7 @@ class Program(Builder):
         return _reparsed, (str(self),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Program:
-        return Program(self.module.clone())
+        return type(self)(self.module.clone())
 
     def input(
         self,
@@ -246,7 +248,9 @@ def checked_values(array: Array, element: str) -> Array:
 
 
 def _reparsed(text: str) -> Program:
-    return Program(parse_module(text))
+    from lowbit.lowered import program_of
+
+    return program_of(parse_module(text))
 
 
 def _extents(shape: Sequence[int]) -> tuple[int, ...]:
@@ -268,7 +272,8 @@ def parse_module(source: str | Path) -> ModuleOp:
     try:
         module = parse_source(text, name, context())
         verify(module)
-        verify_functions(module)
+        if STAGE not in module.attributes:  # what was lowered is checked where it is taken up
+            verify_functions(module)
     except USER_ERRORS as error:
         raise pointing(ValueError(describe(error)), name, text) from error
     return module

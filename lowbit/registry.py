@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 from xdsl.context import Context
+from xdsl.passes import ModulePass
 from xdsl.universe import Universe
+from xdsl.utils.arg_spec import ArgSpec
 
 DIALECTS = {"lowbit": "lowbit_dialect.dialect:Lowbit"}
 
@@ -41,6 +44,20 @@ LOWBIT_UNIVERSE = Universe(
     all_passes={name: _loader(where) for name, where in PASSES.items()},
 )
 """What the entry point `xdsl.universe` names, so that stock `xdsl-opt` has all of it too."""
+
+
+def find_pass(spec: ArgSpec) -> ModulePass:
+    """The pass of a name with its options, of xDSL, lowbit or an installed package; raises ValueError."""
+    known = Universe.get_multiverse().all_passes | LOWBIT_UNIVERSE.all_passes
+    if spec.name not in known:
+        close = get_close_matches(spec.name, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"unknown pass '{spec.name}'{hint}")
+    try:
+        return known[spec.name]().from_spec(spec)
+    except ValueError as error:
+        raise ValueError(f"pass '{spec.name}': {error}") from error
+
 
 _STOCK = ("arith", "builtin", "cf", "func", "llvm", "math", "memref", "scf", "vector")
 

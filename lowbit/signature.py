@@ -127,7 +127,11 @@ class Signature:
 
 
 def inputs_of(program: Program) -> tuple[Input, ...]:
-    """The inputs of a program."""
+    """The inputs of a program, whatever its stage."""
+    from lowbit.lowered import Lowered
+
+    if isinstance(program, Lowered):
+        return program.inputs
     constant = instance("program", program, Program).constant_names
     return tuple(
         Input(name, shaped(value), name in constant)

@@ -104,7 +104,9 @@ def parse(source: str | Path) -> Program:
 
     Raises ValueError naming the line and what is wrong.
     """
-    return Program(parse_module(source))
+    from lowbit.lowered import program_of
+
+    return program_of(parse_module(source))
 
 
 def import_model(

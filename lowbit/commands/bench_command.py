@@ -50,7 +50,7 @@ def _program(given: Namespace) -> None:
     _refuse(given, "--activation", "--weight", "--output", "--layer", "--peers", "--no-check")
     if given.threads > 1:
         raise ValueError("a program is timed by layers on one thread: leave out --threads")
-    program, target = load_program(given.program, given.shape, given.batch), resolve(given.target)
+    program, target = load_program(given), resolve(given.target)
     rates = prepared(target)
     with progress("compiling"):
         ready = marked(program, str(target), read_schedule(given.schedule))

@@ -5,23 +5,35 @@ from __future__ import annotations
 import json
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
-from lowbit.commands.inputs import load_program, progress, read_schedule, write_text
+from lowbit.commands.inputs import (
+    KERNEL,
+    load_program,
+    progress,
+    read_schedule,
+    tell_threads,
+    write_text,
+)
 from lowbit.elements import typed
 from lowbit.kernel import Kernel, check_threads, compile
-from lowbit.pipeline import lower
+from lowbit.lowered import Lowered, stage_of
+from lowbit.pipeline import STAGES, spec
+from lowbit.program import Program
 
 
 def run(given: Namespace) -> None:
     """Compile a program and print what was asked for."""
-    program, schedule = (
-        load_program(given.program, given.shape, given.batch),
-        read_schedule(given.schedule),
-    )
+    program, schedule = load_program(given), read_schedule(given.schedule)
+    if given.json and given.emit != "summary":
+        raise ValueError(f"--json describes the interface: leave it out with --emit {given.emit}")
+    if given.print_pipeline:
+        write_text(pipeline(program, given), given.output)
+        return
     if given.emit not in ("summary", "assembly"):
-        module = lower(
-            program.module,
+        module = stage_of(
+            program,
             given.target,
             schedule,
             given.emit,
@@ -36,11 +48,22 @@ def run(given: Namespace) -> None:
             program, given.target, schedule, given.threads, verify_each=given.verify_each
         )
     seconds = time.perf_counter() - started
+    tell_threads(kernel, given.threads)
     if given.emit == "assembly":
         write_text(kernel.assembly(), given.output)
         return
+    if given.output is not None and Path(given.output).suffix == KERNEL:
+        kernel.save(given.output)
+        given.output = None
     summary = summarise(kernel) | {"compile_s": round(seconds, 4)}
     write_text(json.dumps(summary, indent=2) if given.json else in_words(summary), given.output)
+
+
+def pipeline(program: Program, given: Namespace) -> str:
+    """The passes that take a program to the stage asked for, all of them if it is none."""
+    until = given.emit if given.emit in STAGES else STAGES[-1]
+    reached = program.stage if isinstance(program, Lowered) else None
+    return spec(given.target, until, check_threads(given.threads), reached)
 
 
 def summarise(kernel: Kernel) -> dict[str, Any]:

@@ -11,10 +11,7 @@ from lowbit.explanation import Explanation, explain, stage_text
 
 def run(given: Namespace) -> None:
     """Print what each stage made of a program."""
-    program, schedule = (
-        load_program(given.program, given.shape, given.batch),
-        read_schedule(given.schedule),
-    )
+    program, schedule = load_program(given), read_schedule(given.schedule)
     if given.stage:
         texts = {one: stage_text(program, one, given.target, schedule) for one in given.stage}
         if given.json:

@@ -10,10 +10,7 @@ from lowbit.objects import export
 
 def run(given: Namespace) -> None:
     """Write an object and a header."""
-    program, schedule = (
-        load_program(given.program, given.shape, given.batch),
-        read_schedule(given.schedule),
-    )
+    program, schedule = load_program(given), read_schedule(given.schedule)
     with progress("compiling"):
         exported = export(
             program, given.target, given.directory, name=given.name, schedule=schedule

@@ -5,34 +5,78 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lowbit.pipeline import read_schedule as read_schedule
-from lowbit.program import Program
-from lowbit.single import import_model, parse
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.rewriter import Rewriter
 
+from lowbit.array_files import STDIN
+from lowbit.kernel import Kernel
+from lowbit.lowered import after_passes, program_of
+from lowbit.pipeline import read_schedule as read_schedule
+from lowbit.program import STAGE, Program, parse_module
+from lowbit.signature import functions_of
+from lowbit.single import import_model
+
+MODEL = b"\x08"
+"""What an ONNX file begins with, and no text: its version."""
 Advance = Callable[[int, int], None]
 PATIENCE = 1.0
 """Seconds before a progress bar appears."""
 
 
-def load_program(path: str, shapes: Sequence[str] = (), batch: int | None = None) -> Program:
-    """Read a program by the ending of its file; `shapes` and `batch` are for a model that leaves them open.
+KERNEL = ".lbk"
+"""What a file of a saved kernel ends in."""
 
-    Raises ValueError for any other ending, and for shapes that are none.
+
+def load_program(given: Namespace) -> Program:
+    """Read the program of a command: by the ending of its file, or by its first byte from stdin.
+
+    Options say which function, what an open shape is, and what passes run first. Raises ValueError for any
+    other ending, and for an option that says nothing of such a file.
     """
-    match Path(path).suffix:
-        case ".mlir":
-            if shapes or batch is not None:
-                raise ValueError(f"{path}: --shape and --batch are for models, not for a program")
-            return parse(Path(path))
-        case ".onnx":
-            return import_model(path, dict(map(read_shape, shapes)), batch)
-        case _:
-            raise ValueError(f"{path}: a program is a .mlir or an .onnx file")
+    path: str = given.program
+    data = sys.stdin.buffer.read() if path == STDIN else b""
+    if Path(path).suffix == ".onnx" or data.startswith(MODEL):
+        shapes = dict(map(read_shape, given.shape))
+        program = import_model(data or path, shapes, given.batch)
+    elif Path(path).suffix == ".mlir" or path == STDIN:
+        if given.shape or given.batch is not None:
+            raise ValueError(f"{path}: --shape and --batch are for models, not for a program")
+        module = parse_module(data.decode() if path == STDIN else Path(path))
+        program = program_of(_picked(module, path, given.function), getattr(given, "reached", None))
+    else:
+        raise ValueError(f"{path}: a program is a .mlir or an .onnx file, or - for stdin")
+    return after_passes(program, getattr(given, "passes", None) or ())
+
+
+def _picked(module: ModuleOp, path: str, name: str | None) -> ModuleOp:
+    """A module of the function that is asked for alone; without a name, the first runs, which is told."""
+    functions = functions_of(module)
+    public = [n for n, one in functions.items() if one.sym_visibility is None]
+    listed = ", ".join(f"@{n}" for n in functions)
+    if name is None:
+        if len(public) > 1 and STAGE not in module.attributes:
+            told = f"{path} has the functions {listed}: @{public[0]} runs, --function picks another"
+            print(f"lowbit: {told}", file=sys.stderr)
+        return module
+    if name not in functions or STAGE in module.attributes:
+        raise ValueError(f"{path} has no function @{name} to pick: it has {listed or 'none'}")
+    for other, func in functions.items():
+        if other != name:
+            Rewriter.erase_op(func)
+    return module
+
+
+def tell_threads(kernel: Kernel, asked: int) -> None:
+    """Say on stderr why a kernel uses fewer threads than asked for."""
+    if kernel.threads_reason:
+        told = f"{kernel.threads} of {asked} threads take part: {kernel.threads_reason}"
+        print(f"lowbit: {told}", file=sys.stderr)
 
 
 def read_shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 
-from lowbit.array_files import load_arrays
+from lowbit.array_files import STDIN, load_arrays
 from lowbit.checks import as_tuple, reference
 from lowbit.code import resolve
 from lowbit.commands.bench_words import profile_lines
-from lowbit.commands.inputs import load_program, progress, read_schedule, write_json
-from lowbit.kernel import compile
+from lowbit.commands.inputs import (
+    KERNEL,
+    load_program,
+    progress,
+    read_schedule,
+    tell_threads,
+    write_json,
+)
+from lowbit.kernel import compile, load
 from lowbit.profile import Profile, marked, profile_json
 from lowbit.program import Program
 from lowbit.timing import Timer
@@ -27,16 +34,48 @@ SHOWN = 8
 
 
 def run(given: Namespace) -> None:
-    """Run a program on the arrays of some files, and write or describe the results."""
-    program = load_program(given.program, given.shape, given.batch)
-    arrays = read_inputs(given.input, program)
+    """Run a program, or a saved kernel, on the arrays of some files, and write or describe the results."""
+    if [given.program, *(spec.rpartition("=")[2] for spec in given.input)].count(STDIN) > 1:
+        raise ValueError("stdin is read once: one of the program and the inputs can be -")
+    if Path(given.program).suffix == KERNEL:
+        _saved_kernel(given)
+        return
+    program = load_program(given)
+    arrays = read_inputs(given.input, program.argument_names)
     with progress("running"):
         results, seconds = compute(program, arrays, given)
-    names = program.result_names
+    profile = profiled(program, arrays, given) if given.profile else None
+    tell(program.result_names, results, seconds, profile, given)
+
+
+def _saved_kernel(given: Namespace) -> None:
+    """Run a kernel that `lowbit compile -o NAME.lbk` wrote, in which everything is decided."""
+    for option in ("function", "shape", "batch", "passes", "reference", "profile"):
+        if getattr(given, option):
+            raise ValueError(f"--{option} is for programs: {given.program} is compiled already")
+    if (given.target, given.schedule, given.threads) != ("host", "default", 1):
+        raise ValueError(
+            f"{given.program} is compiled already: leave out --target, --schedule and --threads"
+        )
+    kernel = load(given.program)
+    arrays = read_inputs(given.input, [one.name for one in kernel.signature.inputs])
+    started = time.perf_counter()
+    results = as_tuple(kernel(*arrays))
+    seconds = time.perf_counter() - started
+    tell(kernel.signature.main.result_names, results, seconds, None, given)
+
+
+def tell(
+    names: Sequence[str],
+    results: tuple[Array, ...],
+    seconds: float,
+    profile: Profile | None,
+    given: Namespace,
+) -> None:
+    """Write or describe the results, and the profile if there is one."""
     if given.output is not None:
         save_arrays(given.output, dict(zip(names, results)))
     summary = [describe(name, one) for name, one in zip(names, results)]
-    profile = profiled(program, arrays, given) if given.profile else None
     if given.json:
         told = {"results": summary, "time_us": round(seconds * 1e6, 1)}
         write_json(told | ({"profile": profile_json(profile)} if profile else {}))
@@ -67,6 +106,7 @@ def compute(
         result = reference(program, *arrays)
     else:
         kernel = compile(program, given.target, read_schedule(given.schedule), given.threads)
+        tell_threads(kernel, given.threads)
         started = time.perf_counter()
         result = kernel(*arrays)
     return as_tuple(result), time.perf_counter() - started
@@ -92,12 +132,11 @@ def save_arrays(path: str, arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def read_inputs(specs: list[str], program: Program) -> list[Array]:
+def read_inputs(specs: list[str], names: Sequence[str]) -> list[Array]:
     """The input arrays in order, from `[NAME=]FILE` and .npz files by name.
 
     Raises ValueError naming an input that is missing or a file that cannot be read.
     """
-    names = program.argument_names
     found: dict[str, Array] = {}
     for spec in specs:
         name = next((n for n in names if spec.startswith(f"{n}=")), None)

@@ -1,8 +1,11 @@
 import json
 import os
+import runpy
+import shutil
 import subprocess
 import sys
 import time
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from lowbit import peers, timing
 from lowbit.command import main
 from lowbit.commands import inputs
 
+DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits_w2a2.onnx"
 PROGRAM = """
 func.func @net(%x: tensor<1x5x5x8x!lowbit.uint<2>>, %w: tensor<3x3x8x9x!lowbit.odd<1>> {lowbit.constant},
                %s: tensor<9xf32>) -> (tensor<1x5x5x9xf32>, tensor<1x2x2x8x!lowbit.uint<2>>) {
@@ -23,6 +27,15 @@ func.func @net(%x: tensor<1x5x5x8x!lowbit.uint<2>>, %w: tensor<3x3x8x9x!lowbit.o
   %m = lowbit.max_pool %x {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>}
     : tensor<1x5x5x8x!lowbit.uint<2>> -> tensor<1x2x2x8x!lowbit.uint<2>>
   func.return %z, %m : tensor<1x5x5x9xf32>, tensor<1x2x2x8x!lowbit.uint<2>>
+}
+"""
+
+
+POOL = """
+func.func @pool(%x: tensor<1x4x4x8xi32>) -> tensor<1x2x2x8xi32> {
+  %m = lowbit.max_pool %x {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>}
+    : tensor<1x4x4x8xi32> -> tensor<1x2x2x8xi32>
+  func.return %m : tensor<1x2x2x8xi32>
 }
 """
 
@@ -104,6 +117,67 @@ class TestResults:
         assert "stands alone: the result of dense has other users as well" in text
         assert "add stands alone: its input is an argument" in text
         assert "stands alone: its input comes from add, which has no epilogue" in text
+
+    def test_one_function_of_several(self, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("two.mlir").write_text(POOL + POOL.replace("@pool", "@again"))
+        assert main(["compile", "two.mlir", "--emit", "graph"]) == 0
+        captured = capsys.readouterr()
+        told = "two.mlir has the functions @pool, @again: @pool runs, --function picks another"
+        assert captured.err == f"lowbit: {told}\n"
+        assert "@again" in captured.out
+        text = output(capsys, "compile", "two.mlir", "--function", "again", "--emit", "graph")
+        assert "@again" in text and "@pool" not in text
+
+    def test_fewer_threads_than_asked_for_are_told(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Path("pool.mlir").write_text(POOL)
+        assert main(["compile", "pool.mlir", "--threads", "100"]) == 0
+        captured = capsys.readouterr()
+        assert captured.err.startswith("lowbit: 1 of 100 threads take part: ")
+        assert "threads   1" in captured.out
+
+    def test_stdin(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def feed(data: bytes) -> None:
+            monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(data)))
+
+        feed(PROGRAM.encode())
+        expected = output(capsys, "run", "-", "-i", "all.npz")
+        feed(Path("all.npz").read_bytes())
+        assert output(capsys, "run", "net.mlir", "-i", "-") == expected
+        feed(Path("x.npy").read_bytes())
+        files = ("-i", "x=-", "-i", "w.npy", "-i", "s.npy")
+        assert output(capsys, "run", "net.mlir", *files) == expected
+        feed(DIGITS.read_bytes())
+        assert "input     input: 1x1x8x8 of f32" in output(capsys, "compile", "-")
+
+    def test_a_saved_kernel_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
+        expected = output(capsys, "run", "net.mlir", "-i", "all.npz")
+        assert "arena" in output(capsys, "compile", "net.mlir", "-o", "net.lbk")
+        assert output(capsys, "run", "net.lbk", "-i", "all.npz") == expected
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh"])
+    def test_completion(self, shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+        text = output(capsys, "completion", shell)
+        assert '"compile --emit") words="summary graph plan' in text
+        assert '*) words="compile run bench explain export import targets completion" ;;' in text
+
+    @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+    def test_bash_completes(self, capsys: pytest.CaptureFixture[str]) -> None:
+        script = output(capsys, "completion", "bash")
+        tried = "COMP_WORDS=(lowbit {0}); COMP_CWORD={1}; _lowbit lowbit {2} {3}; echo ${{COMPREPLY[@]}}"
+        script += "\n" + tried.format("com", 1, "com", "lowbit")
+        script += "\n" + tried.format("bench --su", 2, "--su", "bench")
+        script += "\n" + tried.format("bench --suite d", 3, "d", "--suite")
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == ["compile completion", "--suite", "dense"]
+
+    def test_the_module_is_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "argv", ["lowbit", "--version"])
+        with pytest.raises(SystemExit, match=r"^0$"):
+            runpy.run_module("lowbit", run_name="__main__")
 
     def test_export(self, capsys: pytest.CaptureFixture[str]) -> None:
         told = json.loads(output(capsys, "export", "net.mlir", "-d", "build", "--json"))
@@ -197,6 +271,33 @@ class TestErrors:
         [
             ("compile none.mlir", "none.mlir: No such file or directory"),
             ("compile .", ".: a program is a .mlir or an .onnx file"),
+            (
+                "compile net.mlir --emit llvm --json",
+                "--json describes the interface: leave it out with",
+            ),
+            ("compile net.mlir --function f", "net.mlir has no function @f to pick: it has @net"),
+            (
+                "compile pinned.mlir --schedule pixels=2",
+                "schedule 'pixels = 2' changes nothing, as every",
+            ),
+            (
+                "compile pool.mlir --schedule pixels=2",
+                "schedule 'pixels = 2' changes nothing, as no op",
+            ),
+            (
+                "compile net.mlir --target x86-64-v4-vpopcntdq --schedule strip=2",
+                "strip = 2 changes nothing, as no op looks sums up in tables but runs on ",
+            ),
+            ("run - -i -", "stdin is read once: one of the program and the inputs can be -"),
+            (
+                "run saved.lbk --schedule pixels=1",
+                "saved.lbk is compiled already: leave out --target, ",
+            ),
+            (
+                "run saved.lbk --reference",
+                "--reference is for programs: saved.lbk is compiled already",
+            ),
+            ("run none.lbk", "none.lbk: No such file or directory"),
             ("compile net.txt", "net.txt: a program is a .mlir or an .onnx file"),
             ("compile net.mlir --target zx81", "unknown target 'zx81'"),
             ("compile net.mlir --target x86-64,+neon", "unknown feature 'neon'"),
@@ -252,6 +353,9 @@ class TestErrors:
     ) -> None:
         # A header that ends within its brackets.
         Path("torn.npy").write_bytes(Path("x.npy").read_bytes().replace(b"), }", b"    "))
+        pinned = PROGRAM.replace("{padding", "{schedule = #lowbit.schedule<pixels = 1>, padding")
+        Path("pinned.mlir").write_text(pinned)
+        Path("pool.mlir").write_text(POOL)
         Path("bad.npy").write_bytes(Path("x.npy").read_bytes()[:150])
         np.save("pickled.npy", np.array([print], object), allow_pickle=True)
         assert main(arguments.split()) == 1

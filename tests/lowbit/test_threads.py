@@ -141,7 +141,7 @@ def test_functions_whose_names_look_like_those_of_parts() -> None:
 
 def test_one_thread_has_no_tasks() -> None:
     program = lowbit.dense((64, 256), (256, 256), "uint1", "uint1")
-    assert "task" not in lowbit.compile(program).ir("loops")
+    assert "_task" not in lowbit.compile(program).ir("loops")
     assert "@main_task0" in lowbit.compile(program, threads=2).ir("loops")
 
 
