@@ -25,6 +25,7 @@ from lowbit_dialect.importers import (
     onnx_elementwise,
     onnx_functions,
     onnx_linear,
+    onnx_moves,
     onnx_norms,
     onnx_pads,
     onnx_pools,
@@ -66,6 +67,7 @@ CORE_OPS: dict[str, Handler] = {
     **onnx_elementwise.OPS,
     **onnx_functions.OPS,
     **onnx_linear.OPS,
+    **onnx_moves.OPS,
     **onnx_norms.OPS,
     **onnx_pads.OPS,
     **onnx_pools.OPS,
@@ -90,7 +92,7 @@ OPS: dict[str, dict[str, Handler]] = {
 TAKE_QUANTISED = {"Clip", *onnx_qcdq.OPS, *onnx_qlinear.OPS, *MICROSOFT_OPS}
 """Ops that read a QuantizeLinear before its integers are settled."""
 TAKE_PADDING = ("Conv", "Pad", "Quant", "IntQuant", "QuantizeLinear")
-"""Ops that a Pad may stand before."""
+"""Ops that take zeros round an image over, or pass them on."""
 
 
 def import_onnx(source: str | Path | bytes | ModelProto, extents: Extents = ANY) -> ModuleOp:
@@ -152,9 +154,9 @@ def computed(b: Builder, node: Node) -> tuple[Value, ...]:
     for name in node.inputs:
         source = b.values.get(name)
         if isinstance(source, Quantised) and node.op not in TAKE_QUANTISED:
-            b.values[name] = source = integers(b, node, source)
-        if isinstance(source, Tensor) and any(source.pads) and node.op not in TAKE_PADDING:
-            raise node.fail("stands after a Pad; only Conv, or a Quant before one, does")
+            b.values[name] = integers(b, node, source)
+        if isinstance(source, Tensor) and node.op not in TAKE_PADDING:
+            b.values[name] = onnx_pads.settled(b, node, source)
     results = handler(b, node)
     return results if isinstance(results, tuple) else (results,)
 
@@ -178,8 +180,7 @@ def finish(b: Builder, model: Model) -> ModuleOp:
         end = Node("output", "", name, (name,), (name,), {})
         x = b.operand(end, 0)
         x = integers(b, end, x) if isinstance(x, Quantised) else b.tensor(end)
-        if any(x.pads):
-            raise end.fail("is the result of a Pad; only Conv, or a Quant before one, follows it")
+        x = onnx_pads.settled(b, end, x)
         x = x if x.is_integers else b.to_float(end, x)
         results.append(b.row_major(end, x).value)
     b.block.add_op(ReturnOp(*results))

@@ -10,8 +10,8 @@ import numpy as np
 from lowbit_dialect.importers.onnx_binary import combine, with_known
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
-from lowbit_dialect.importers.onnx_rows import axis_of, reduced
-from lowbit_dialect.importers.onnx_shapes import to_shape
+from lowbit_dialect.importers.onnx_rows import reduced
+from lowbit_dialect.importers.onnx_shapes import axis_of, to_shape
 from lowbit_dialect.importers.onnx_tensor import Tensor
 from lowbit_dialect.ops.elementwise import AddOp, ApplyOp, DivOp, MulOp
 
@@ -35,7 +35,7 @@ def shifted(b: Builder, node: Node) -> tuple[Tensor, list[int]]:
     """The input less its largest numbers, and the axes of a Softmax."""
     x = b.to_float(node, b.tensor(node))
     each = b.folder.opset >= EACH_AXIS_FROM
-    axis = axis_of(node, x, -1 if each else 1)
+    axis = axis_of(node, len(x.shape), -1 if each else 1)
     axes = [axis] if each else list(range(axis, len(x.shape)))
     return less(b, node, x, reduced(b, node, x, axes, "max")), axes
 
@@ -87,7 +87,7 @@ def last_axes(node: Node, x: Tensor) -> list[int]:
     """The axes that a normalisation runs along: all from attribute `axis` on."""
     if any(node.outputs[1:]):
         raise node.fail("its outputs beside the first are for training and not imported")
-    return list(range(axis_of(node, x, -1), len(x.shape)))
+    return list(range(axis_of(node, len(x.shape), -1), len(x.shape)))
 
 
 def layer_norm(b: Builder, node: Node) -> Tensor:

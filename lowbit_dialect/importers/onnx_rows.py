@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import TensorType, f32, i32
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_pools import mean_of_image
-from lowbit_dialect.importers.onnx_shapes import integers, listed_axes, to_shape
+from lowbit_dialect.importers.onnx_shapes import axis_of, integers, listed_axes, to_shape
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
 from lowbit_dialect.ops.layout import ReshapeOp
 from lowbit_dialect.ops.rows import ReduceOp, TopKOp
@@ -67,14 +67,6 @@ def reduction(function: str) -> Handler:
     return handler
 
 
-def axis_of(node: Node, x: Tensor, default: int) -> int:
-    """Attribute `axis`, not negative."""
-    rank, axis = len(x.shape), node.integer("axis", default)
-    if not -rank <= axis < rank:
-        raise node.fail(f"axis {axis} is not one of {rank}")
-    return axis % rank
-
-
 def arg(smallest: bool) -> Handler:
     """The handler of ArgMax or ArgMin: the first place of the largest or smallest, as i32."""
 
@@ -82,7 +74,7 @@ def arg(smallest: bool) -> Handler:
         if node.integer("select_last_index", 0):
             raise node.fail("select_last_index is 0: the first of equals is imported")
         x = b.tensor(node)
-        axis = axis_of(node, x, 0)
+        axis = axis_of(node, len(x.shape), 0)
         places = best(b, node, x, axis, 1, smallest)[1]
         return places if node.integer("keepdims", 1) else without(b, node, places, [axis])
 
@@ -92,7 +84,7 @@ def arg(smallest: bool) -> Handler:
 def top_k(b: Builder, node: Node) -> tuple[Value, ...]:
     """TopK: numbers, and their places as i32."""
     x = b.tensor(node)
-    axis, count = axis_of(node, x, -1), node.integer("k", 0)
+    axis, count = axis_of(node, len(x.shape), -1), node.integer("k", 0)
     if node.has(1):
         (count, *more) = integers(b, node, 1) or [0]
         if more:

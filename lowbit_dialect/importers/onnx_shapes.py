@@ -90,6 +90,14 @@ def listed_axes(b: Builder, node: Node, rank: int, default: list[int] | None) ->
     return [axis % rank for axis in axes]
 
 
+def axis_of(node: Node, rank: int, default: int) -> int:
+    """Attribute `axis`, not negative."""
+    axis = node.integer("axis", default)
+    if not -rank <= axis < rank:
+        raise node.fail(f"axis {axis} is not one of {rank}")
+    return axis % rank
+
+
 def shape(b: Builder, node: Node) -> Constant:
     """Shape, which is static."""
     extents = b.tensor(node).shape
