@@ -99,6 +99,7 @@ def _versions() -> tuple[str, ...]:
     """Versions of what makes code; our own sources count as they are, since a clone changes in place."""
     own = hashlib.sha256()
     base = Path(__file__).parents[1]
-    for path in sorted(path for room in _ROOMS for path in (base / room).rglob("*.[pl][yl]")):
+    sources = (path for room in _ROOMS for path in (base / room).rglob("*.*"))
+    for path in sorted(path for path in sources if path.suffix in (".py", ".ll")):
         own.update(str(path.relative_to(base)).encode() + b"\0" + path.read_bytes())
     return version("xdsl"), version("llvmlite"), own.hexdigest()

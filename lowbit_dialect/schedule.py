@@ -72,8 +72,9 @@ class Schedule:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in ("", *choices):
                 raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r:.60}")
-        if type(self.microkernel) is not str:
-            raise ValueError(f"microkernel is a name, not {self.microkernel!r}")
+        kernel = self.microkernel
+        if type(kernel) is not str or not re.fullmatch(r"([A-Za-z_][\w$.]*)?", kernel, re.ASCII):
+            raise ValueError(f"microkernel is a name, not {kernel!r:.60}")
         for name in NUMBERS:
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= LARGEST:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lowbit
-from lowbit.cache import Cache, key_of
+from lowbit.cache import Cache, key_of, user_folder
 from lowbit.code import generate
 from lowbit.data import random_values
 from lowbit.saved import from_bytes, read_own, to_bytes
@@ -223,6 +223,28 @@ def test_a_cache_that_cannot_be_used_is_refused(tmp_path) -> None:
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(ValueError, match=r"^cache folder .*open: other users can write to it"):
         lowbit.compile(program, cache=tmp_path / "open")
+
+
+def test_the_users_cache_lies_where_the_system_says(tmp_path, monkeypatch) -> None:
+    program = lowbit.dense((1, 8), (8, 4), "uint1", "uint1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "told"))
+    lowbit.compile(program, cache=True)
+    assert len(list((tmp_path / "told" / "lowbit").glob("*.cached"))) == 1
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for told in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", told)
+        assert user_folder() == tmp_path / ".cache" / "lowbit"
+
+
+def test_a_full_disk_costs_the_cache_alone(tmp_path, monkeypatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("lowbit.cache.write_at_once", full)
+    program = lowbit.dense((1, 8), (8, 4), "uint1", "uint1")
+    with pytest.warns(UserWarning, match="the kernel is not cached: No space left on device: "):
+        kernel = lowbit.compile(program, cache=tmp_path)
+    assert kernel(*arrays_of(program)).shape == (1, 4)
 
 
 def test_a_key_stands_for_its_texts_in_order() -> None:
