@@ -29,8 +29,6 @@ from lowbit.frozen import from_json, to_json
 MAGIC = b"\x93lowbit\n"
 FORMAT = 1
 """Changes with the container, or with what callers and generated code agree on."""
-MOST_TEXT = 1 << 32
-"""Bytes of a program's text that are read."""
 _HEADER = struct.Struct("<8sQQQQ32s")
 
 
@@ -76,7 +74,8 @@ def from_bytes(data: bytes) -> Saved:
         raise ValueError("the kernel is damaged: its checksum is another")
     try:
         request, code = _interface(json.loads(interface))
-        return Saved(request, code, image, _decompressed(program))
+        text = zlib.decompress(program).decode() if program else ""
+        return Saved(request, code, image, text)
     except (ValueError, RecursionError, zlib.error) as error:
         raise ValueError(f"the kernel is damaged: {one_line(str(error))}") from None
 
@@ -98,16 +97,6 @@ def _digest(*parts: bytes) -> bytes:
     for part in parts:
         total.update(part)
     return total.digest()
-
-
-def _decompressed(data: bytes) -> str:
-    if not data:
-        return ""
-    stream = zlib.decompressobj()
-    text = stream.decompress(data, MOST_TEXT)
-    if not stream.eof:
-        raise ValueError("its program does not end")
-    return text.decode()
 
 
 def write_at_once(path: Path, data: bytes) -> None:
