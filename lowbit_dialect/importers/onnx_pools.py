@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from xdsl.dialects.builtin import f32
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor
 from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
+from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.common import value_range
+from lowbit_dialect.ops.elementwise import DivOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+
+MOST_SUMS = 1 << 20
+"""Sums of all channels together that are tried one by one."""
 
 
 def image(b: Builder, node: Node) -> Tensor:
@@ -73,7 +80,11 @@ def mean_of_image(b: Builder, node: Node, x: Tensor) -> Tensor:
 def average(
     b: Builder, node: Node, x: Tensor, window: OnnxWindow, shape: tuple[int, ...]
 ) -> Tensor:
-    """Of codes the exact sum, whose scale takes the division; of anything else the f32 mean."""
+    """Of codes the exact sum, scaled and divided as in the file; of anything else the f32 mean.
+
+    ONNX leaves the order of a sum open: the exact one stands for all. Its scale takes the division where that
+    gives the same f32 for every sum.
+    """
     if not x.is_codes or (x.zero and any(window.padding)):
         x = b.to_float(node, x)
     x = b.arranged(node, x, NHWC)
@@ -88,8 +99,31 @@ def average(
     value = b.emit(node, op)
     if x.scale is None:
         return replace(x, value=value, base=shape, shape=shape)
+    total = replace(x, value=value, base=shape, shape=shape, zero=x.zero * count)
+    scale = divided(x, count)
+    if scale is not None:
+        return replace(total, scale=scale)
+    total = b.to_float(node, total)
+    number = b.known(node, np.array([count], np.float32), f32, "count")
+    return total.holding(b.emit(node, DivOp(total.value, number)))
+
+
+def divided(x: Tensor, count: int) -> Array | None:
+    """The scale of the mean of `count` codes, with which `sum * scale` is the f32 `sum * x.scale / count`."""
+    assert x.scale is not None
     scale = (x.scale.astype(np.float64) / count).astype(np.float32)
-    return replace(x, value=value, base=shape, shape=shape, scale=scale, zero=x.zero * count)
+    if count & (count - 1) == 0:
+        return scale
+    low, high = (count * (end - x.zero) for end in value_range(x.element))
+    sums = np.arange(min(low, 0), max(high, 0) + 1).astype(np.float32)
+    if sums.size * x.scale.size > MOST_SUMS:
+        return None
+    pairs = zip(x.scale, scale)
+    return (
+        scale
+        if all(np.array_equal(sums * a / np.float32(count), sums * b) for a, b in pairs)
+        else None
+    )
 
 
 OPS = {
