@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from struct import error as StructError
 from typing import cast
 
 from xdsl.context import Context
@@ -71,7 +72,13 @@ class SourceParser(LiteralParser):
             raise explained(error, self.ctx) from error
         except KeyError as error:  # all that xDSL says of a label that stands twice
             self.raise_error(f"block ^{error.args[0]} is declared twice")
-        except (VerifyException, ValueError, NotImplementedError) as error:
+        except (
+            ArithmeticError,
+            NotImplementedError,
+            StructError,
+            ValueError,
+            VerifyException,
+        ) as error:
             self.raise_error(str(error) or type(error).__name__)
         state_ranges(module)
         return module
