@@ -18,6 +18,8 @@ from xdsl.utils.exceptions import (
     UnregisteredConstructException,
 )
 
+from lowbit_dialect.names import layer_of
+
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 USER_ERRORS = (
@@ -45,12 +47,13 @@ def one_line(text: str, limit: int = 400) -> str:
 
 
 def place_of(op: Operation) -> str:
-    """Where an op stands: `file:line:column: 'lowbit.conv2d'`, or `'lowbit.conv2d' %y` if built in Python."""
+    """Where an op stands: `file:line:column: 'lowbit.conv2d'`; its layer or `%y` if it comes from no text."""
     where = op.location
     if isinstance(where, FileLineColLoc):
         return f"{where.filename.data}:{where.line.data}:{where.column.data}: '{op.name}'"
     hint = op.results[0].name_hint if op.results else None
-    return f"'{op.name}' %{hint}" if hint else f"'{op.name}'"
+    name = layer_of(op) or (f"%{hint}" if hint else "")
+    return f"'{op.name}' {name:.80}".rstrip()
 
 
 def describe(error: BaseException) -> str:

@@ -156,8 +156,12 @@ def _prototype(function: Function, summary: str, taken: set[str]) -> list[str]:
     arguments: list[str] = []
     names = _names(function, taken)
     inputs = [(p.type, True) for p in function.parameters]
-    for name, (type, is_input) in zip(names, [*inputs, *((t, False) for t in function.results)]):
-        documented.append(f" * {name}: {'in' if is_input else 'out'}, {_describe(type)}")
+    given = [*(p.name for p in function.parameters), *function.result_names]
+    kinds = [*inputs, *((t, False) for t in function.results)]
+    for name, told, (type, is_input) in zip(names, given, kinds):
+        # Escaped, and without a star it neither ends the comment nor starts one.
+        meant = "" if name == told else f" ({told[:80]!a})".replace("*", r"\x2a")
+        documented.append(f" * {name}{meant}: {'in' if is_input else 'out'}, {_describe(type)}")
         c_type = _C_TYPES[storage_of(type)[1].name]
         arguments.append(f"{'const ' if is_input else ''}{c_type} *LOWBIT_RESTRICT {name}")
     sizes = [

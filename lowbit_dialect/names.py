@@ -22,7 +22,7 @@ NAME = "lowbit.name"
 
 def identifier(name: str) -> str:
     """A hint like a name: `_symbolic_2` becomes `symbolic2`, `11.weight` `v11_weight`, `7` `v7`."""
-    plain = re.sub(r"[^A-Za-z0-9_]", "_", name)[:40].strip("_")
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", name[:40]).strip("_")
     # Text that is parsed loses numbers after underscores at the end.
     joined = re.sub(r"(_+\d+)+$", lambda numbers: numbers[0].replace("_", ""), plain)
     return joined if joined[:1].isalpha() else f"v{joined.lstrip('_')}"

@@ -20,6 +20,9 @@ from lowbit_dialect.ops.elementwise import AddOp, RequantizeOp
 from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ranges import admit
 
+LEAST, EACH = 1 << 24, 16
+"""Elements of constants that a model may compute or emit: so many, and so many for each that it holds."""
+
 
 class Builder:
     """The block under construction and what each ONNX name stands for."""
@@ -31,12 +34,14 @@ class Builder:
         self.batch = batch
         """First extent of the inputs where the user gave it, not the file."""
         self.spent = {"known": 0, "emitted": 0}
+        held = sum(constant.values.size for constant in constants.values())
+        self.limit = min(MAX_ELEMENTS, LEAST + EACH * held)
 
     def spend(self, node: Node, kind: str, elements: int) -> None:
         """Count elements of constants against the limit: a small file can use one tensor often."""
         self.spent[kind] += elements
-        if self.spent[kind] > MAX_ELEMENTS:
-            raise node.fail(f"brings the constants {kind} to more than {MAX_ELEMENTS} elements")
+        if self.spent[kind] > self.limit:
+            raise node.fail(f"brings the constants {kind} to more than {self.limit} elements")
 
     # What a node reads
 

@@ -16,7 +16,6 @@ import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, TensorType, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Region, SSAValue
-from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.codes import parse_code
 from lowbit_dialect.importers import (
@@ -193,10 +192,8 @@ def finish(b: Builder, model: Model) -> ModuleOp:
         res_attrs=named(model.outputs),
     )
     module = ModuleOp([main])
-    try:
-        module.verify()
-    except VerifyException as error:
-        raise ImportFailed(f"the imported module does not verify: {error}") from error
+    # Each op was verified when it was emitted.
+    main.verify(verify_nested_ops=False)
     return module
 
 

@@ -85,6 +85,13 @@ def test_on_the_command_line(
     assert tuple(one["name"] for one in told["outputs"]) == RESULTS
 
 
+def test_in_c(path: Path, tmp_path: Path):
+    text = lowbit.export(lowbit.import_model(path), directory=tmp_path, name="f").header.read_text()
+    for line in ("x_1 ('x.1'): in,", "x_1_2 ('x_1'): in,", "x1: in,", r"_ ('\u6570'): in,"):
+        assert f" * {line}" in text
+    assert "y_Add_output_0 ('/y/Add_output_0'): out," in text
+
+
 def test_in_python_and_when_packed():
     program = lowbit.Program()
     x = program.input((2, 64), "uint2", name="x.1")

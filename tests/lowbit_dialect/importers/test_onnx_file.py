@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from onnx_mutants import attempt, mutants, network
-from onnx_oracle import imported, model
+from onnx_oracle import imported, model, quant
 
 from lowbit_dialect.importers import ImportFailed, import_onnx
 
@@ -181,6 +181,22 @@ def test_a_constant_used_often_is_counted():
         ImportFailed, match="Add 'a6': brings the elements computed ahead to more than"
     ):
         imported(proto)
+
+
+def test_a_small_file_asks_for_little():
+    """What is known is quantised, or becomes a constant of the program, as often as there are nodes."""
+    made = helper.make_node("ConstantOfShape", ["s"], ["k"])
+    constants = {"s": np.array([1, 1 << 21]), "scale": 1.0, "zero": 0.0, "bits": 8.0}
+    quants = [quant("k", f"k{i}") for i in range(100)]
+    adds = [helper.make_node("Add", ["x", "k"], [f"k{i}"], f"a{i}") for i in range(100)]
+    for nodes, what in ((quants, "Quant 'k7': .*constants known"), (adds, "Add 'a8': .* emitted")):
+        tracemalloc.start()
+        try:
+            with pytest.raises(ImportFailed, match=f"{what} to more than 167772"):
+                imported(model([made, *nodes, RELU], (1, 1 << 21), constants))
+            assert tracemalloc.get_traced_memory()[1] < 1 << 28
+        finally:
+            tracemalloc.stop()
 
 
 def test_windows_are_bounded():
