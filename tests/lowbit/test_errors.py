@@ -253,7 +253,7 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
     ),
     (
         lambda p: p.apply("sine", p.input((2, 4), "f32")),
-        "'lowbit.apply': function is abs, elu, erf, ",
+        "'lowbit.apply': function is abs, ceil, elu, erf, ",
     ),
     (
         lambda p: p.apply("elu", p.input((2, 4), "f32")),
