@@ -7,13 +7,13 @@ import pytest
 from executed import TIERS, check
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
-from programs import Net
+from programs import Net, inputs
 from sampling import sample
 from strategies import code_types, seeds
 from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
-from lowbit_dialect.codes import CodeType
+from lowbit_dialect.codes import CodeType, parse_code
 from lowbit_dialect.functions import FUNCTIONS
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.common import value_range
@@ -30,6 +30,7 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
+from lowbit_dialect.ops.linear import DenseOp
 
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 37)
 SPECIAL = (
@@ -208,6 +209,22 @@ def test_every_function(tier: str):
     value = net.input(x.shape, f32)
     made = [ApplyOp(n, value, **dict.fromkeys(f.parameters, 0.7)) for n, f in FUNCTIONS.items()]
     check(net.module(*map(net.add, made)), [[x]], tier)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_functions_in_epilogues(tier: str):
+    """Gates and functions that are no thresholds, on sums with a tail."""
+    net = Net()
+    x, w = net.input((3, 40), "uint4"), net.input((40, 21), "int4", constant=True)
+    scale = net.constant(np.float32([1e-2]), f32)
+    one, two = (net.add(RequantizeOp(net.dense(x, w), scale, f32)) for _ in range(2))
+    slopes = net.constant(np.linspace(-1, 1, 21).astype(np.float32), f32)
+    gated = net.add(MulOp(net.add(ApplyOp("gelu", one)), net.add(PreluOp(two, slopes))))
+    codes = net.add(QuantizeOp(gated, scale, parse_code("int8")))
+    module = net.module(codes)
+    module = check(module, [inputs(module, ["random"], 1)], tier, fuse=True)
+    inside = [op for op in module.walk() if isinstance(op.parent_op(), DenseOp)]
+    assert {type(op) for op in inside} >= {ApplyOp, PreluOp, MulOp, QuantizeOp}
 
 
 OPS = {

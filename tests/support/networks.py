@@ -12,18 +12,22 @@ from xdsl.dialects.builtin import ModuleOp, f32, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType, parse_code
+from lowbit_dialect.functions import FUNCTIONS
 from lowbit_dialect.ops.elementwise import (
     AddOp,
+    ApplyOp,
     BatchNormOp,
     ClipOp,
     DivOp,
     MulOp,
+    PreluOp,
     QuantizeOp,
     RequantizeOp,
     ThresholdOp,
 )
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+from lowbit_dialect.ops.rows import REDUCTIONS, ReduceOp, TopKOp
 from lowbit_dialect.reference import Array
 
 CHANNELS = (1, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40)
@@ -100,11 +104,27 @@ class Network:
             real = add(BatchNormOp(real, gamma, bias, mean, variance, axis=axis))
         if self.draw(st.booleans()):
             real = add(self.draw(st.sampled_from((MulOp, DivOp)))(real, self.table([0.5])))
-        if self.draw(st.booleans()):
-            real = add(ClipOp(real, 0, 6))
+        real = self.activated(real, channels)
         return add(
             QuantizeOp(real, self.table([self.draw(st.sampled_from((1.0, 0.5, 0.3)))]), code)
         )
+
+    def activated(self, real: SSAValue, channels: int) -> SSAValue:
+        """A clip, a slope, a function or a gate, which multiplies by a function of the same, or nothing."""
+        add = self.net.add
+        match self.draw(st.sampled_from(("none", "clip", "clip", "prelu", "apply", "gate"))):
+            case "clip":
+                return add(ClipOp(real, 0, 6))
+            case "prelu":
+                slopes = self.random.choice((0.25, 0.01, -0.5, 0.0), channels)
+                return add(PreluOp(real, self.table(slopes), axis=self.axis))
+            case "apply":
+                name = self.draw(st.sampled_from(sorted(FUNCTIONS)))
+                return add(ApplyOp(name, real, **dict.fromkeys(FUNCTIONS[name].parameters, 0.25)))
+            case "gate":
+                return add(MulOp(real, add(ApplyOp("sigmoid", real))))
+            case _:
+                return real
 
     def block(self) -> None:
         """One more layer: a convolution, perhaps a residual, a quantiser."""
@@ -124,12 +144,19 @@ class Network:
         shape = self.shape(self.x)
         height, width = (shape[1], shape[2]) if self.format == "nhwc" else (shape[2], shape[3])
         pools = ("max", "average") if min(height, width) > 1 else ()
-        kind = self.draw(st.sampled_from(("codes", "transpose", "dense", "conv", *pools)))
+        kinds = ("codes", "transpose", "dense", "conv", "reduce", "top_k", *pools)
+        kind = self.draw(st.sampled_from(kinds))
         match kind:
             case "max":
                 return self.net.add(MaxPoolOp(self.x, (2, 2), format=self.format))
             case "average":
                 return self.net.add(AvgPoolOp(self.x, (2, 2), format=self.format, divisor=1))
+            case "reduce" | "top_k":
+                whole = self.net.add(AddOp(self.x, self.table([0], i32)))
+                real = self.net.add(RequantizeOp(whole, self.table([0.3]), f32))
+                if kind == "top_k":
+                    return self.net.add(TopKOp(real, min(shape[-1], 3)))
+                return self.net.add(ReduceOp(self.draw(st.sampled_from(REDUCTIONS)), real))
             case "transpose":
                 return self.net.add(TransposeOp(self.x, (0, 3, 1, 2)))
             case "dense":
