@@ -21,6 +21,7 @@ from lowbit_dialect.codes import parse_code
 from lowbit_dialect.importers import (
     onnx_binary,
     onnx_casts,
+    onnx_choices,
     onnx_elementwise,
     onnx_functions,
     onnx_linear,
@@ -63,6 +64,7 @@ INPUT_ELEMENTS: dict[str, Attribute] = {
 CORE_OPS: dict[str, Handler] = {
     **onnx_binary.OPS,
     **onnx_casts.OPS,
+    **onnx_choices.OPS,
     **onnx_elementwise.OPS,
     **onnx_functions.OPS,
     **onnx_linear.OPS,
