@@ -86,7 +86,8 @@ def pointing(error: ErrorT, name: str, text: str | bytes) -> ErrorT:
     if place := re.match(rf"{re.escape(name)}:(\d+):(\d+): ", describe(error)):
         line, column = int(place[1]), int(place[2])
         plain = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        error.add_note(excerpt(plain.split("\n")[line - 1], column - 1))
+        for shown in plain.split("\n")[line - 1 : line]:
+            error.add_note(excerpt(shown, column - 1))
     return error
 
 

@@ -25,8 +25,9 @@ class LowbitOptMain(xDSLOptMain):
     """xDSL's driver with lowbit registered."""
 
     version_format = "lowbit-opt built from xdsl version {xdsl_version}"
-    text: str | bytes = ""
-    """What was read last."""
+    offset = 0
+    text = b""
+    """The part of the input that was read last, after as many lines as stand before it."""
 
     def run(self) -> None:
         """Parse, apply passes and print; an error about a line shows it."""
@@ -51,11 +52,18 @@ class LowbitOptMain(xDSLOptMain):
         super().register_all_frontends()
 
         def parse(stream: IO[bytes]) -> ModuleOp:
-            self.text = stream.read()
-            source = SourceParser(self.ctx, self.text, self.get_input_name())
+            part = stream.read()
+            self.text = b"\n" * self.offset + part
+            source = SourceParser(self.ctx, part, self.get_input_name(), self.offset)
             return source.parse_module(not self.args.no_implicit_module)
 
         self.available_frontends["mlir"] = parse
+
+    def parse_chunk(
+        self, chunk: IO[bytes], file_extension: str, start_offset: int = 0
+    ) -> ModuleOp | None:
+        self.offset = start_offset
+        return super().parse_chunk(chunk, file_extension, start_offset)
 
     def setup_pipeline(self) -> None:
         """Read the pipeline; raises ValueError naming a pass or option that there is not."""

@@ -32,8 +32,11 @@ _RESULTS = re.compile(r"%[^=\n]*+=\s*+")
 class SourceParser(LiteralParser):
     """A parser that notes on each op where it stands."""
 
-    def __init__(self, context: Context, source: str | bytes, name: str):
-        """Raises ParseError for a string that does not end, and ValueError for bytes that are no text."""
+    def __init__(self, context: Context, source: str | bytes, name: str, offset: int = 0):
+        """`offset` lines stand before the source.
+
+        Raises ParseError for a string that does not end, and ValueError for bytes that are no text.
+        """
         if isinstance(source, bytes):
             try:
                 source = source.decode()
@@ -48,6 +51,7 @@ class SourceParser(LiteralParser):
             if match["bits"]:
                 raise ParseError(span, f"no integer has {match['bits']} bits")
         super().__init__(context, source, name)
+        self.offset = offset
 
     def parse_operation(self) -> Operation:
         start = self._current_token.span
@@ -60,7 +64,8 @@ class SourceParser(LiteralParser):
             except VerifyException as error:
                 self.raise_error(str(error), start)
         if not isinstance(op.location, FileLineColLoc):
-            place = FileLineColLoc(StringAttr(where.file), IntAttr(where.line), IntAttr(where.col))
+            line, column = IntAttr(where.line + self.offset), IntAttr(where.col)
+            place = FileLineColLoc(StringAttr(where.file), line, column)
             op.location = cast(LocationAttr, place)
         return op
 

@@ -16,32 +16,42 @@ from lowbit_dialect.spelling import did_you_mean
 _UNKNOWN = re.compile(r"(?:Operation (?P<op>\S+)|'(?P<attribute>\S+)') is not registered")
 
 
+_TYPES = ("tensor", "memref", "vector", "index", "i8", "i16", "i32", "i64", "f32")
+
+
 def explained(error: ParseError, context: Context) -> ParseError:
     """The error with what may be meant by a name that there is not, at that name."""
     unknown = _UNKNOWN.match(error.msg)
     if unknown is None:
-        code = error.span.text.removeprefix("x")  # of 4xuint2
-        hint = f"; did you mean {parse_code(code)}?" if code in CODE_SPELLINGS else ""
-        return ParseError(error.span, error.msg.rstrip(".") + hint)
-    ops, attributes = _names(context)
-    name, known = unknown["op"], ops
-    if name is None:
-        name, known = unknown["attribute"], attributes
+        return ParseError(error.span, error.msg.rstrip(".") + _type_meant(error))
+    name = unknown["op"] or unknown["attribute"]
+    ops, attributes = _names(context, name)
+    known = ops if unknown["op"] else attributes
     hint = did_you_mean(name, known) or did_you_mean(f"func.{name}", known)
     source = cast("Input[str]", error.span.input)
     start = source.content.rfind(name, 0, error.span.end)
-    return ParseError(Span(start, start + len(name), source), f"there is no '{name}'{hint}")
+    span = Span(start, start + len(name), source) if start >= 0 else error.span
+    return ParseError(span, f"there is no '{name}'{hint}")
 
 
-def _names(context: Context) -> tuple[list[str], list[str]]:
-    """Ops, and types and attributes as they are written, of the dialects that programs are in."""
-    dialects = [context.get_optional_dialect(name) for name in ("func", "lowbit")]
-    ops = [op.name for dialect in dialects if dialect for op in dialect.operations]
-    kinds = [kind for dialect in dialects if dialect for kind in dialect.attributes]
+def _type_meant(error: ParseError) -> str:
+    """A guess at a word that stands where a type should."""
+    word = error.span.text.removeprefix("x")  # of 4xuint2
+    if word in CODE_SPELLINGS:
+        return f"; did you mean {parse_code(word)}?"
+    return did_you_mean(word, _TYPES) if "type" in error.msg and word.isidentifier() else ""
+
+
+def _names(context: Context, name: str) -> tuple[list[str], list[str]]:
+    """Ops, and types and attributes as they are written, of the dialects that `name` may be of."""
+    sources = dict.fromkeys(("func", "lowbit", name.partition(".")[0]))
+    dialects = [found for one in sources if (found := context.get_optional_dialect(one))]
+    ops = [op.name for dialect in dialects for op in dialect.operations]
     attributes = [
         ("!" if issubclass(kind, TypeAttribute) else "#")
         + kind.name
         + ("" if kind is TernaryType else "<...>")
-        for kind in kinds
+        for dialect in dialects
+        for kind in dialect.attributes
     ]
     return ops, attributes

@@ -87,6 +87,10 @@ MISSPELT = {
     "%0 = lowbit.dense %x, %x : tensor<2xodd1>": "37: Expected shape type; did you mean !lowbit.odd<1>?",
     "%0 = lowbit.dense %x, %x : tensor<2xi8, #lowbit.layot<[d0], i8>>": "42: there is no 'lowbit.layot'; "
     "did you mean #lowbit.layout<...>?",
+    "%0 = lowbit.dense %x, %x : tensr<2xi8>": "28: type expected; did you mean tensor?",
+    "%0 = lowbit.dense %x, %x : tensor<2xf33>": "37: Expected shape type; did you mean f32?",
+    "%0 = arith.adddi %x, %x : i32": "6: there is no 'arith.adddi'; did you mean arith.addi?",
+    '%0 = "arith\\2Eadddi"() : () -> ()': "21: there is no 'arith.adddi'; did you mean arith.addi?",
     "%0 = surprise.surprise": "6: there is no 'surprise.surprise'",
 }
 

@@ -79,6 +79,32 @@ def test_a_wrong_command_line_is_2(program: Path, capsys: pytest.CaptureFixture[
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("right", "wrong"), [("dense", "dens"), ("33x9x", "34x9x")])
+def test_parts_of_a_file_count_its_lines(
+    right: str, wrong: str, program: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program.write_text(f"{PROGRAM}// -----\n{PROGRAM.replace(right, wrong)}")
+    assert main([str(program), "--split-input-file"]) == 1
+    message, line, caret = capsys.readouterr().err.splitlines()
+    assert message.startswith(f"lowbit-opt: error: {program}:12:8: ")
+    assert line.startswith("  %y = lowbit.dens") and caret == "       ^"
+
+
+def test_sums_bounded_by_weights_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From text without a range, which the types alone would refuse."""
+    path = tmp_path / "bounded.mlir"
+    path.write_text("""
+func.func @main(%x: tensor<1x3x3x64xi16>) -> tensor<1x1x1x4xi32> {
+  %w = lowbit.constant dense<3> : tensor<3x3x64x4xi8> -> tensor<3x3x64x4xi8>
+  %y = lowbit.conv2d %x, %w : tensor<1x3x3x64xi16>, tensor<3x3x64x4xi8> -> tensor<1x1x1x4xi32>
+  func.return %y : tensor<1x1x1x4xi32>
+}""")
+    for stage in pipeline.STAGES:
+        assert main([str(path), "-p", pipeline.spec("x86-64-v3", until=stage)]) == 0
+        module = pipeline.lower(lowbit.parse(path).module, "x86-64-v3", until=stage)
+        assert capsys.readouterr().out.strip() == str(module)
+
+
 def test_an_op_that_a_pass_leaves_wrong_is_named(
     program: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
