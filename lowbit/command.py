@@ -212,6 +212,11 @@ def _add_bench(commands: Commands) -> None:
         metavar="N",
         help="measure in so many, one after another, for the spread between them; 0: in this one (3)",
     )
+    parser.add_argument(
+        "--perf-map",
+        action="store_true",
+        help="write /tmp/perf-PID.map, from which `perf report` names the layers of a program",
+    )
     parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")
     _json(parser)
 
@@ -237,6 +242,16 @@ def _add_export(commands: Commands) -> None:
     _target(parser)
     parser.add_argument("--directory", "-d", default=".", help="where to (the current directory)")
     parser.add_argument("--name", help="name of the C function (that of the program's function)")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write NAME_supported() into the header, which asks the processor for what the code uses",
+    )
+    parser.add_argument(
+        "--layers",
+        action="store_true",
+        help="make each layer a function of its own, which debuggers and profilers can name",
+    )
     _json(parser)
 
 

@@ -8,43 +8,20 @@ from pathlib import Path
 
 from xdsl.dialects.builtin import StringAttr
 
+from lowbit import __version__
+from lowbit.arrays import ALIGNMENT
+from lowbit.c_names import C_TYPES, c_symbol, is_word
 from lowbit.code import Code, generate
+from lowbit.cpu_check import supported
 from lowbit.elements import spelling_of
 from lowbit.given import instance
+from lowbit.lowered import Lowered
+from lowbit.pipeline import Added
 from lowbit.program import Program
 from lowbit.signature import Function, Signature
 from lowbit_dialect.layout import ShapedValue, layout_of, storage_bytes, storage_of
 from lowbit_dialect.schedule import Schedule
-
-_C_TYPES = {
-    "uint8": "uint8_t",
-    "int8": "int8_t",
-    "uint16": "uint16_t",
-    "int16": "int16_t",
-    "uint32": "uint32_t",
-    "int32": "int32_t",
-    "uint64": "uint64_t",
-    "int64": "int64_t",
-    "float32": "float",
-}
-_WORDS = """
-    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t
-    class co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue
-    decltype default delete do double dynamic_cast else enum explicit export extern false float for friend
-    goto if inline int linux long mutable namespace new noexcept not not_eq nullptr operator or or_eq
-    private protected public register reinterpret_cast requires restrict return short signed sizeof static
-    static_assert static_cast struct switch template this thread_local throw true try typedef typeid
-    typename typeof typeof_unqual union unix unsigned using virtual void volatile wchar_t while xor xor_eq
-    _Alignas _Alignof _Atomic _BitInt _Bool _Complex _Decimal128 _Decimal32 _Decimal64 _Generic _Imaginary
-    _Noreturn _Static_assert _Thread_local
-"""
-_KEYWORDS = frozenset([*_WORDS.split(), *_C_TYPES.values()])
-"""Of C and C++, two macros of GCC's and the types of a header: no names of functions or arguments."""
-_DEFINED = re.compile(
-    r"u?int\w*_t|U?INT\w*_(MIN|MAX|WIDTH|C)|(PTRDIFF|SIZE|SIG_ATOMIC|WCHAR|WINT)_(MIN|MAX|WIDTH)"
-    r"|LOWBIT_(RESTRICT|\w+_H)|[A-Z0-9_]+_BYTES|__\w+__"
-)
-"""What `stdint.h`, a header itself and compilers define."""
+from lowering.lowbit_layers import LowbitLayersPass
 
 
 @dataclass(frozen=True)
@@ -66,55 +43,48 @@ def export(
     *,
     name: str | None = None,
     schedule: str | Schedule = "default",
+    check: bool = False,
+    layers: bool = False,
 ) -> Exported:
     """Write `NAME.o` and `NAME.h` for a target and return where.
 
-    `name` is the C function; it is that of the program's function unless given (`network` for `main`).
-    Raises ValueError naming what is wrong.
+    `name` is the C function; it is that of the program's function unless given (`network` for `main`). With
+    `check` the header has `NAME_supported()`, which asks the processor for all features of the target. With
+    `layers` each layer is a function of its own, `NAME.LAYER`, for debuggers and profilers to name. Raises
+    ValueError naming what is wrong.
     """
-    from lowering.backend.emit import emit_object
+    from lowering.backend.emit import emit_object, with_comment
     from lowering.backend.machine import BackendError
 
-    symbol = _symbol(name or instance("program", program, Program).name)
+    symbol = c_symbol(name or instance("program", program, Program).name)
+    if isinstance(program, Lowered):
+        raise ValueError(
+            f"a program after stage '{program.stage}' has its name already: give it as it was before"
+        )
     renamed = Program(program.module.clone())
     renamed.func.properties["sym_name"] = StringAttr(symbol)
-    code = generate(renamed, target, schedule)
+    added: Added = {"buffers": (LowbitLayersPass(),)} if layers else {}
+    code = generate(renamed, target, schedule, added=added)
+    told = f"lowbit {__version__} for {code.target}"
     try:
-        image = emit_object(code.translated, code.target)
+        image = emit_object(with_comment(code.translated, told), code.target)
     except BackendError as error:
         raise ValueError(str(error)) from error
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / f"{symbol}.o", folder / f"{symbol}.h"
     paths[0].write_bytes(image)
-    paths[1].write_text(header(code))
+    paths[1].write_text(header(code, check=check))
     functions = [f for f in (code.signature.pack, code.signature.main) if f is not None]
     return Exported(*paths, tuple(f.symbol for f in functions), code.signature.main.arena)
 
 
-def _symbol(name: str) -> str:
-    name = "network" if name == "main" else name
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError(
-            f"'{name}' is no name of a C function: give one made of letters and digits"
-        )
-    if _is_word(name):
-        raise ValueError(
-            f"'{name}' is no name of a C function but a word of C or C++: give another one"
-        )
-    return name
-
-
-def _is_word(name: str) -> bool:
-    return name in _KEYWORDS or _DEFINED.fullmatch(name) is not None
-
-
-def header(code: Code) -> str:
-    """The C header that declares the functions of compiled code."""
+def header(code: Code, *, check: bool = False) -> str:
+    """The C header that declares the functions of compiled code, and may check the processor."""
     signature = code.signature
     guard = f"LOWBIT_{signature.main.symbol.upper()}_H"
     lines = [
-        f"/* Generated by lowbit for {code.target}.",
+        f"/* Generated by lowbit {__version__} for {code.target}.",
         " *",
         " * Arrays are dense, outermost axis first, aligned to their element. Nothing is allocated and no",
         " * state is kept: calls may run at the same time with arenas of their own. */",
@@ -123,6 +93,7 @@ def header(code: Code) -> str:
         "",
         "#include <stdint.h>",
         "",
+        *(supported(signature.main.symbol, code.target) if check else ()),
         "#ifdef __cplusplus",
         'extern "C" {',
         "#define LOWBIT_RESTRICT",
@@ -162,7 +133,7 @@ def _prototype(function: Function, summary: str, taken: set[str]) -> list[str]:
         # Escaped, and without a star it neither ends the comment nor starts one.
         meant = "" if name == told else f" ({told[:80]!a})".replace("*", r"\x2a")
         documented.append(f" * {name}{meant}: {'in' if is_input else 'out'}, {_describe(type)}")
-        c_type = _C_TYPES[storage_of(type)[1].name]
+        c_type = C_TYPES[storage_of(type)[1].name]
         arguments.append(f"{'const ' if is_input else ''}{c_type} *LOWBIT_RESTRICT {name}")
     sizes = [
         f"#define {_macro(function, name)} {storage_bytes(type)}"
@@ -170,8 +141,9 @@ def _prototype(function: Function, summary: str, taken: set[str]) -> list[str]:
     ]
     sizes.append(f"#define {_macro(function, 'arena')} {function.arena}")
     if function.arena:
+        sizes.append(f"#define {function.symbol.upper()}_ARENA_ALIGNMENT {ALIGNMENT}")
         documented.append(
-            f" * arena: scratch memory, {function.arena} bytes aligned to 64, contents do not matter"
+            f" * arena: scratch memory, {function.arena} bytes aligned to {ALIGNMENT}, contents do not matter"
         )
         arguments.append("void *LOWBIT_RESTRICT arena")
     joined = ",\n    ".join(arguments)
@@ -190,7 +162,7 @@ def _names(function: Function, taken: set[str]) -> list[str]:
         plain = re.sub(r"[^A-Za-z0-9_]", "_", wanted)
         base = name = f"_{plain}" if plain[:1].isdigit() else plain or "argument"
         count = 2
-        while _macro(function, name) in taken or _is_word(name):
+        while _macro(function, name) in taken or is_word(name):
             name, count = f"{base}_{count}", count + 1
         taken.add(_macro(function, name))
         names.append(name)

@@ -51,6 +51,8 @@ class Call:
     """Words that a last pointer takes, to which the function writes the time after each layer."""
     tasks: tuple[tuple[str, int], ...] = ()
     threads: int = 1
+    perf_map: bool = False
+    """Whether the process that runs it tells `perf` the names of its functions."""
 
 
 @dataclass
@@ -184,6 +186,8 @@ class Loaded:
 
         self.call = call
         self.jit = Jit(call.image, Target.parse(call.target))
+        if call.perf_map:
+            self.jit.write_perf_map()
         pointers = [c_void_p] * (len(call.memory) + bool(call.marks))
         self.function = self.jit.function(call.symbol, None, *pointers)
         self.team = make_team(self.jit, call.tasks, call.threads) if call.threads > 1 else None

@@ -84,6 +84,38 @@ FEATURES = MappingProxyType(
 )
 """Every instruction-set feature of x86-64, with the features it needs."""
 
+_BITS = {
+    (1, 0, "d"): "cx8 8 cmov 15 mmx 23 fxsr 24 sse 25 sse2 26",
+    (1, 0, "c"): (
+        "sse3 0 pclmul 1 ssse3 9 fma 12 cx16 13 sse4.1 19 sse4.2 20 crc32 20 movbe 22 popcnt 23 aes 25 "
+        "xsave 26 avx 28 f16c 29 rdrnd 30"
+    ),
+    (7, 0, "b"): (
+        "fsgsbase 0 bmi 3 avx2 5 bmi2 8 invpcid 10 avx512f 16 avx512dq 17 rdseed 18 adx 19 avx512ifma 21 "
+        "clflushopt 23 clwb 24 avx512cd 28 sha 29 avx512bw 30 avx512vl 31"
+    ),
+    (7, 0, "c"): (
+        "avx512vbmi 1 avx512vbmi2 6 gfni 8 vaes 9 vpclmulqdq 10 avx512vnni 11 avx512bitalg 12 "
+        "avx512vpopcntdq 14 rdpid 22"
+    ),
+    (
+        7,
+        0,
+        "d",
+    ): "avx512vp2intersect 8 serialize 14 amx-bf16 22 avx512fp16 23 amx-tile 24 amx-int8 25",
+    (7, 1, "a"): "avxvnni 4 avx512bf16 5 avxifma 23",
+    (7, 1, "d"): "avxvnniint8 4 avxneconvert 5 avxvnniint16 10",
+    (0x80000001, 0, "c"): "sahf 0 lzcnt 5 sse4a 6 prfchw 8",
+}
+CPUID = MappingProxyType(
+    {
+        feature: (*place, int(bit))
+        for place, listed in _BITS.items()
+        for feature, bit in zip(*[iter(listed.split())] * 2)
+    }
+)
+"""Leaf, subleaf, register and bit by which the instruction `cpuid` tells of a feature."""
+
 _V1 = "cmov cx8 fxsr mmx sse sse2"
 _V2 = f"{_V1} crc32 cx16 popcnt sahf {_SSE4}"
 _V3 = f"{_V2} avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave"

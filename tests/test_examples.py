@@ -1,6 +1,7 @@
 """Every example runs from top to bottom and prints what it promises."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,9 @@ def test_pipeline_shows_every_stage():
     output = run("pipeline.py")
     for stage in ("graph", "plan", "buffers", "loops", "kernels", "llvm"):
         assert re.search(rf"^{stage} ", output, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_exported_code_runs_in_c():
+    said, expected = re.findall(r"-?\d+", run("export_c/build.py"))
+    assert said == expected != "0"

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,10 @@ def _program(given: Namespace) -> None:
     with progress("compiling"):
         ready = marked(program, str(target), read_schedule(given.schedule))
     machine = describe_machine(target, rates, given.threads, peers=False)
+    call = replace(ready.call, perf_map=given.perf_map)
     profile: Profile | None = None
     with interruptible() as was, Timer(target, given.processes) as timer:
-        for times in timer.each([ready.call], ready.rates):
+        for times in timer.each([call], ready.rates):
             profile = ready.profile(times)
     if profile is None:
         raise KeyboardInterrupt
@@ -74,6 +75,8 @@ def _program(given: Namespace) -> None:
 
 def _layers(given: Namespace) -> None:
     """Measure the layers asked for, each printed as it is finished."""
+    if given.perf_map:
+        raise ValueError("--perf-map names the layers of a program: leave it out for single layers")
     if given.threads > 1 and given.peers:
         raise ValueError("--peers run on one thread: leave out --threads")
     asked = Question(

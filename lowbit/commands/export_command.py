@@ -13,7 +13,13 @@ def run(given: Namespace) -> None:
     program, schedule = load_program(given), read_schedule(given.schedule)
     with progress("compiling"):
         exported = export(
-            program, given.target, given.directory, name=given.name, schedule=schedule
+            program,
+            given.target,
+            given.directory,
+            name=given.name,
+            schedule=schedule,
+            check=given.check,
+            layers=given.layers,
         )
     if given.json:
         write_json(

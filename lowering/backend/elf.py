@@ -9,6 +9,7 @@ from dataclasses import dataclass
 _SYMTAB, _NOBITS = 2, 8
 _UNDEFINED = 0
 _LOCAL, _WEAK = 0, 2
+_FUNCTION = 2
 MACHINES = {"x86_64": 62}
 """The machine number in the header of an object for an architecture."""
 
@@ -22,6 +23,7 @@ class Symbol:
     weak: bool
     linkable: bool
     """Whether another object may refer to it."""
+    function: bool
     offset: int
     """Where its bytes begin in the file; -1 if the file does not hold them."""
     size: int
@@ -112,6 +114,7 @@ def _table(image: bytes, table: _Section, sections: list[_Section]) -> Iterator[
             undefined=home == _UNDEFINED,
             weak=info >> 4 == _WEAK,
             linkable=home != _UNDEFINED and info >> 4 != _LOCAL,
+            function=info & 15 == _FUNCTION,
             offset=section.offset + value if section and section.kind != _NOBITS else -1,
             size=size,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from lowering.backend.elf import symbols, undefined_symbols
 from lowering.backend.machine import BackendError, generate_assembly, generate_object
@@ -47,6 +48,13 @@ def emit_assembly(
     """Generate assembly text, three characters a byte of constants, or their size alone as `.zero`."""
     text = _with_constants(translated) if constants else translated.ir
     return generate_assembly(text, target)
+
+
+def with_comment(translated: Translated, text: str) -> Translated:
+    """The same code, of which an object says `text` in its section `.comment`."""
+    quoted = re.sub(r"[^ !#-\[\]-~]", "?", text)
+    named = f'\n!llvm.ident = !{{!0}}\n!0 = !{{!"{quoted}"}}\n'
+    return replace(translated, ir=translated.ir + named)
 
 
 def require_defined(image: bytes, imports: Collection[str] = ()) -> None:

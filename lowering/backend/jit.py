@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from llvmlite import binding
@@ -61,11 +63,31 @@ class Jit:
             raise BackendError(f"no symbol {symbol}; there are {', '.join(sorted(self._names))}")
         return int(self._tracker[symbol])
 
+    def functions(self) -> list[tuple[str, int, int]]:
+        """Name, address and size of each function, those that nothing else may link to as well."""
+        found = [symbol for symbol in symbols(self.image) if symbol.function]
+        known = next(symbol for symbol in found if symbol.linkable)
+        start = self.address(known.name) - known.offset  # all code is one section
+        return [(symbol.name, start + symbol.offset, symbol.size) for symbol in found]
+
+    def write_perf_map(self) -> Path:
+        """Tell `perf` the names of the functions: add them to `/tmp/perf-PID.map`, and return which."""
+        path = Path(f"/tmp/perf-{os.getpid()}.map")
+        with open(path, "a", opener=_opened) as file:
+            for name, address, size in self.functions():
+                file.write(f"{address:x} {size:x} {name}\n")
+        return path
+
     def function(self, symbol: str, result: Any, *arguments: Any) -> Callable[..., Any]:
         """Return a function as a `ctypes` callable that keeps the code alive."""
         function = ctypes.CFUNCTYPE(result, *arguments)(self.address(symbol))
         cast(Any, function).jit = self
         return function
+
+
+def _opened(path: str, flags: int) -> int:
+    # Where anybody writes, a link of somebody else's may lie in wait.
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _check_image(image: bytes, target: Target, imports: Mapping[str, int]) -> None:

@@ -264,6 +264,37 @@ class TestResults:
         assert "fastest f32" in captured.out and "copier" in captured.out
 
 
+HELP = """\
+usage: lowbit [-h] [--version] COMMAND ...
+
+A compiler for neural networks of one to eight bits.
+
+positional arguments:
+  COMMAND
+    compile   Compile a program and show what came of it.
+    run       Run a program on arrays.
+    bench     Measure layers, or a program layer by layer, beside the limit of this machine.
+    explain   Show how a program is compiled: what fused, ranges, layouts, schedules, IR of each
+              stage.
+    export    Write an object file and a C header.
+    import    Turn a QONNX or ONNX model into a program.
+    targets   List the targets and which of them this machine runs.
+    completion
+              Print what makes a shell complete commands and options: eval "$(lowbit completion
+              bash)".
+
+options:
+  -h, --help  show this help message and exit
+  --version   print the version
+"""
+
+
+def test_help_in_full(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == HELP
+
+
 @pytest.mark.usefixtures("folder")
 class TestErrors:
     @pytest.mark.parametrize(

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from elftools.elf.elffile import ELFFile
 
 import lowbit
+from lowbit.cpu_check import supported
+from lowering.backend.host import missing_on_host
+from microkernels.target import TARGETS, Target
+from microkernels.x86 import CPUID, CPUS
 
 SOURCE = """
 #include <stdio.h>
@@ -134,3 +139,80 @@ def test_a_c_program_links_and_agrees(tmp_path: Path) -> None:
     )
     y = np.frombuffer(done.stdout, np.int32).reshape(1, 5, 4, 20)
     assert np.array_equal(y, lowbit.reference(program, x, w))
+
+
+@pytest.mark.parametrize("name", ["memcpy", "strange", "printf", "_hidden", "read", "isodd"])
+def test_a_name_of_the_c_library_is_left_to_it(tmp_path: Path, name: str) -> None:
+    program = lowbit.dense((2, 40), (40, 8), "uint2", "int2")
+    with pytest.raises(ValueError, match=f"^'{name}' is reserved for the C library"):
+        lowbit.export(program, directory=tmp_path, name=name)
+
+
+def test_an_object_says_what_made_it_and_for_what(tmp_path: Path) -> None:
+    program = lowbit.conv2d((1, 4, 4, 8), (3, 3, 8, 4), "uint1", "odd1", padding=1)
+    exported = lowbit.export(program, "x86-64-v3", tmp_path, name="conv")
+    told = f"lowbit {lowbit.__version__} for x86-64-v3"
+    with exported.object.open("rb") as file:
+        comment = ELFFile(file).get_section_by_name(".comment").data()
+    assert told.encode() in comment
+    text = exported.header.read_text()
+    assert told in text and "CONV_ARENA_ALIGNMENT 64" in text and "supported" not in text
+
+
+def test_each_layer_is_a_function_on_demand(tmp_path: Path) -> None:
+    program = lowbit.Program()
+    x = program.input((1, 4, 4, 32), "uint1", name="x")
+    pooled = program.max_pool(program.max_pool(x, 2), 2)
+    program.output(pooled)
+    exported = lowbit.export(program, "x86-64-v2", tmp_path, name="net", layers=True)
+    with exported.object.open("rb") as file:
+        symbols = list(ELFFile(file).get_section_by_name(".symtab").iter_symbols())
+    functions = {one.name: one for one in symbols if one["st_info"]["type"] == "STT_FUNC"}
+    assert "net" in functions and len(functions) == 3
+    assert all(one["st_size"] > 0 for one in functions.values())
+    local = [name for name, one in functions.items() if one["st_info"]["bind"] == "STB_LOCAL"]
+    assert len(local) == 2 and all(name.startswith("net.") for name in local)
+    assert exported.symbols == ("net",)
+
+
+FEATURES = """
+#include <stdio.h>
+{functions}
+int main(void) {{
+    {calls}
+    return 0;
+}}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_processor_is_asked_for_each_feature(tmp_path: Path) -> None:
+    """One function a feature that has a bit, each with what it needs, beside what LLVM finds."""
+    targets = {f: Target.parse(f"x86-64,+{f}") for f in CPUID}
+    lines = [line for f in CPUID for line in supported(_named(f), targets[f])]
+    calls = [f'printf("%s %d\\n", "{f}", {_named(f)}_supported());' for f in CPUID]
+    source = tmp_path / "features.c"
+    source.write_text(FEATURES.format(functions="\n".join(lines), calls="\n    ".join(calls)))
+    binary = tmp_path / "features"
+    subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", source, "-o", binary], check=True)
+    done = subprocess.run([binary], capture_output=True, text=True, check=True)
+    said = dict(line.split() for line in done.stdout.splitlines())
+    for feature, target in targets.items():
+        assert said[feature] == str(int(not missing_on_host(target))), feature
+
+
+def _named(feature: str) -> str:
+    return re.sub(r"\W", "_", feature)
+
+
+def test_a_feature_without_a_bit_cannot_be_checked(tmp_path: Path) -> None:
+    program = lowbit.dense((2, 40), (40, 8), "uint2", "int2")
+    with pytest.raises(
+        ValueError, match=r"^no check is known for egpr: leave out the check, or -egpr"
+    ):
+        lowbit.export(program, "x86-64-v3,+egpr", tmp_path, check=True)
+
+
+def test_every_named_target_can_be_checked() -> None:
+    for name in (*TARGETS, *CPUS):
+        assert supported("f", Target.parse(name))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +174,19 @@ def test_an_interrupt_keeps_what_is_finished(
     told = json.loads(capsys.readouterr().out)
     assert not told["complete"] and told["rows"]
     assert "second" in Path("page.html").read_text()
+
+
+def test_perf_is_told_the_names_of_layers(
+    file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    path = Path(f"/tmp/perf-{os.getpid()}.map")
+    path.unlink(missing_ok=True)
+    try:
+        assert main(["bench", file, "--processes", "0", "--perf-map"]) == 0
+        lines = [line.split(maxsplit=2) for line in path.read_text().splitlines()]
+        named = {name: (int(start, 16), int(size, 16)) for start, size, name in lines}
+        assert {"main", "main.first", "main.second"} <= set(named)
+        spans = sorted(named.values())
+        assert all(start + size <= after for (start, size), (after, _) in pairwise(spans))
+    finally:
+        path.unlink(missing_ok=True)
