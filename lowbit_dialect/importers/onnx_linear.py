@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import TensorType, f32, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.importers.onnx_builder import Builder
+from lowbit_dialect.importers.onnx_lines import over_lines
 from lowbit_dialect.importers.onnx_model import Constant, Node, shown
 from lowbit_dialect.importers.onnx_quantisers import filled, positive
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code
@@ -23,13 +24,12 @@ Make = Callable[[Tensor, SSAValue, Attribute], LinearOp]
 """Builds the op from its input, its weights and the element type of its result."""
 
 
+@over_lines
 def conv(b: Builder, node: Node) -> Tensor:
     """Convolution: NCHW and OIHW become NHWC and HWIO."""
     x, w = b.tensor(node), b.constant(node, 1)
-    if len(x.shape) == 3 or w.values.ndim == 3:
-        raise node.fail("is one-dimensional: reshape it to two dimensions with a height of 1")
     if len(x.shape) != 4 or w.values.ndim != 4 or w.values.size == 0:
-        raise node.fail(f"takes rank 4, not {list(x.shape)} and weights {list(w.shape)}")
+        raise node.fail(f"takes rank 3 or 4, not {list(x.shape)} and weights {list(w.shape)}")
     top, left, bottom, right = x.pads
     padded = (x.shape[2] + top + bottom, x.shape[3] + left + right)
     window = read_window(node, padded, w.shape[2:])

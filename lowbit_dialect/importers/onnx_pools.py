@@ -8,6 +8,7 @@ import numpy as np
 from xdsl.dialects.builtin import f32
 
 from lowbit_dialect.importers.onnx_builder import Builder
+from lowbit_dialect.importers.onnx_lines import over_lines
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor
 from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
@@ -24,7 +25,7 @@ def image(b: Builder, node: Node) -> Tensor:
     """The input, an image of rank 4."""
     x = b.tensor(node)
     if len(x.shape) != 4:
-        raise node.fail(f"takes images of rank 4, not {list(x.shape)}")
+        raise node.fail(f"takes images of rank 4, or 3, not {list(x.shape)}")
     return x
 
 
@@ -40,6 +41,7 @@ def pool_window(node: Node, x: Tensor) -> tuple[OnnxWindow, tuple[int, ...]]:
     return window, slide(node, window, window.padding, x.shape, x.shape[1])
 
 
+@over_lines
 def max_pool(b: Builder, node: Node) -> Tensor:
     """Largest element; on integers too, since their scale is positive."""
     x = image(b, node)
@@ -55,6 +57,7 @@ def max_pool(b: Builder, node: Node) -> Tensor:
     return replace(x, value=b.emit(node, op), base=shape, shape=shape)
 
 
+@over_lines
 def average_pool(b: Builder, node: Node) -> Tensor:
     """Mean; padding counts, or is absent."""
     x = image(b, node)
@@ -66,6 +69,7 @@ def average_pool(b: Builder, node: Node) -> Tensor:
     return average(b, node, x, window, shape)
 
 
+@over_lines
 def global_average_pool(b: Builder, node: Node) -> Tensor:
     """Mean of each channel."""
     return mean_of_image(b, node, image(b, node))

@@ -132,6 +132,33 @@ def test_weights_that_integers_do_not_hold_are_f32(bits, kind):
     assert kinds(check(proto, integers(1, 2, 3))) == [kind]
 
 
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"strides": [2], "pads": [2, 1], "dilations": [2]}, {"auto_pad": "SAME_UPPER"}],
+)
+def test_conv_over_one_dimension(groups, attributes):
+    nodes, shape, constants = conv_model((2, 4, 9), integers(3, 8, 4 // groups, 3))
+    nodes[-1].attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+    nodes[-1].attribute.append(helper.make_attribute("group", groups))
+    nodes[-1].input.append("b")
+    constants["scale"] = np.array([1, 2, 4, 1] if groups == 4 else [1] * 4).reshape(1, 4, 1) * 1.0
+    constants["scale"] = constants["scale"].astype(np.float32)
+    constants["wscale"] = np.exp2(np.arange(8) % 3).astype(np.float32).reshape(8, 1, 1)
+    x = integers(4, *shape, low=-9, high=9)
+    module = check(model(nodes, shape, {**constants, "b": np.arange(8.0).tolist()}), x)
+    assert kinds(module) == ["!lowbit.int<4> by !lowbit.int<3>"]
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool", "GlobalAveragePool"])
+def test_pools_over_one_dimension(op):
+    nodes, shape, constants = conv_model((2, 3, 9), integers(5, 4, 3, 2))
+    window = {} if op.startswith("G") else {"kernel_shape": [2], "strides": [2]}
+    nodes[-1].output[0] = "c"
+    nodes += [quant("c", "p"), helper.make_node(op, ["p"], ["y"], **window)]
+    check(model(nodes, shape, constants), integers(6, *shape, low=-9, high=9))
+
+
 def test_scales_multiply_in_double_and_round_once():
     nodes, shape, constants = conv_model((1, 1, 3, 3), integers(5, 2, 1, 1, 1))
     scales = np.array([0.1, 0.3], np.float32).reshape(2, 1, 1, 1)
@@ -186,8 +213,10 @@ def broken(what: str) -> tuple:
     """A conv model with one thing wrong."""
     nodes, shape, constants = conv_model((1, 2, 5, 5), integers(15, 4, 2, 3, 3))
     match what:
-        case "1-D":
-            shape, constants["w"] = (1, 2, 5), integers(15, 4, 2, 3)
+        case "rank 2":
+            shape, constants["w"] = (1, 2), integers(15, 4, 2)
+        case "weights of rank 3":
+            constants["w"] = integers(15, 4, 2, 3)
         case "channels":
             shape = (1, 3, 5, 5)
         case "window":
@@ -214,7 +243,8 @@ def broken(what: str) -> tuple:
 @pytest.mark.parametrize(
     "what,message",
     [
-        ("1-D", "Conv 'conv': is one-dimensional"),
+        ("rank 2", "Conv 'conv': takes rank 3 or 4"),
+        ("weights of rank 3", "Conv 'conv': takes rank 3 or 4"),
         ("channels", "Conv 'conv': weights .* do not fit 3 input channels"),
         ("window", "Conv 'conv': the output is empty"),
         ("weights", "Conv 'conv': input 'q' is not a constant"),

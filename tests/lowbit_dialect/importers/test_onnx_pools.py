@@ -106,8 +106,8 @@ def test_auto_pad(auto_pad):
     [
         (node("MaxPool"), (1, 1, 4, 4), "attribute 'kernel_shape' is missing"),
         (node("MaxPool", kernel_shape=[2, 2], ceil_mode=1), (1, 1, 4, 4), "ceil_mode is 0"),
-        (node("MaxPool", kernel_shape=[2]), (1, 1, 4), "takes images of rank 4"),
-        (node("MaxPool", kernel_shape=[2]), (1, 1, 4, 4), "one-dimensional"),
+        (node("MaxPool", kernel_shape=[2]), (1, 4), "takes images of rank 4, or 3"),
+        (node("MaxPool", kernel_shape=[2]), (1, 1, 4, 4), "that of one dimension"),
         (node("MaxPool", kernel_shape=[9, 9]), (1, 1, 4, 4), "the output is empty"),
         (
             node("MaxPool", kernel_shape=[1, 1], pads=[1, 1, 1, 1]),
