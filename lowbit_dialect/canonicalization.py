@@ -9,16 +9,17 @@ alone, since `-0.0 + 0.0` is `0.0`.
 
 from __future__ import annotations
 
-from math import inf, isinf
+from math import inf
 from typing import Any, cast
 
+import numpy as np
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, Float32Type, TensorType
 from xdsl.ir import SSAValue
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import array, element_of, shaped
-from lowbit_dialect.ops.elementwise import AddOp, ClipOp, result_like
+from lowbit_dialect.ops.elementwise import AddOp, ClipOp
 from lowbit_dialect.ops.layout import (
     BitpackOp,
     ConstantOp,
@@ -121,7 +122,7 @@ class ClipPattern(RewritePattern):
         inner = op.input.owner
         if op.minimum is None and op.maximum is None and op.input.type == op.result.type:
             rewriter.replace(op, [], [op.input])
-        elif isinstance(inner, ClipOp) and _composable(inner, op):
+        elif isinstance(inner, ClipOp) and inner.input.type == op.result.type:
             rewriter.replace(op, ClipOp(inner.input, *_compose(inner.bounds, op.bounds)))
 
 
@@ -137,19 +138,9 @@ def _compose(inner: Bounds, outer: Bounds) -> Bounds:
 
 def _clip(value: float, bounds: Bounds) -> float:
     low, high = bounds
-    raised = value if low is None else max(value, low)
-    return raised if high is None else min(raised, high)
-
-
-def _composable(inner: ClipOp, outer: ClipOp) -> bool:
-    """Whether one clip can do the work of two; NaN tells a maximum before a minimum, or infinite bounds."""
-    if result_like(inner.input, element_of(outer.input.type)) != outer.results[0].type:
-        return False
-    bounds = (*inner.bounds, *outer.bounds)
-    if any(bound is not None and isinf(bound) for bound in bounds):
-        return False
-    capped = [bound is None for bound in bounds[:3]] == [True, False, False]
-    return not (capped and isinstance(element_of(outer.input.type), Float32Type))
+    # Not Python's, which may give -0.0 for 0.0.
+    raised = value if low is None else float(np.maximum(value, low))
+    return raised if high is None else float(np.minimum(raised, high))
 
 
 class AddZeroPattern(RewritePattern):

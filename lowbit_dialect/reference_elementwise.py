@@ -127,7 +127,7 @@ def _batch_norm(op: BatchNormOp, x: Array, row: Row, values: Values) -> Array:
 
 def _clip(op: ClipOp, x: Array, row: Row, values: Values) -> Array:
     y = x
-    for bound, limit in ((op.minimum, np.fmax), (op.maximum, np.fmin)):
+    for bound, limit in ((op.minimum, np.maximum), (op.maximum, np.minimum)):
         if bound is not None:
             y = limit(y, x.dtype.type(cast(Any, bound).value.data))
     return y

@@ -148,7 +148,7 @@ def batch_norm(at: Epilogue, op: BatchNormOp, x: SSAValue, place: Place) -> SSAV
 def clip(at: Epilogue, op: ClipOp, x: SSAValue, place: Place) -> SSAValue:
     """Clamp to the bounds that there are."""
     emit = at.emit
-    names = ("maxnum", "minnum") if is_float(x) else ("smax", "smin")
+    names = ("maximum", "minimum") if is_float(x) else ("smax", "smin")
     for name, bound in zip(names, (op.minimum, op.maximum)):
         if bound is not None:
             x = emit.intrinsic(name, x, emit.constant(number_of(bound), x.type))

@@ -20,6 +20,7 @@ from lowbit_dialect.importers.onnx_model import Constant, Node
 from lowbit_dialect.importers.onnx_qcdq import dequantize_linear, quantize_linear
 from lowbit_dialect.importers.onnx_quantisers import positive
 from lowbit_dialect.importers.onnx_tensor import Quantised, Tensor, Value
+from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.elementwise import AddOp
 
 Handler = Callable[[Builder, Node], Value | tuple[Value, ...]]
@@ -109,9 +110,9 @@ def product(
 def add_bias(b: Builder, node: Node, y: Tensor, bias: Constant) -> SSAValue:
     """The sums plus known i32, which wrap like them."""
     values = bias.values.reshape(-1)
-    if bias.bounds is None or values.size not in (1, y.shape[1]):
-        raise node.fail(f"its bias of shape {list(bias.shape)} is not {y.shape[1]} integers")
-    row, axis = b.row(node, y, values.astype(np.int32), "bias", kind=i32)
+    if bias.bounds != value_range(i32) or values.size not in (1, y.shape[1]):
+        raise node.fail(f"its bias of shape {list(bias.shape)} is not {y.shape[1]} int32")
+    row, axis = b.row(node, y, values, "bias", kind=i32)
     return b.emit(node, AddOp(y.value, row, axis=axis), "biased")
 
 

@@ -29,7 +29,9 @@ def read_window(node: Node, size: Sequence[int], kernel: Sequence[int]) -> OnnxW
     for name, count in (("kernel_shape", 2), ("strides", 2), ("dilations", 2), ("pads", 4)):
         value = node.attributes.get(name)
         if isinstance(value, tuple) and len(value) == count // 2:
-            raise node.fail(f"its {name} {list(value)} is that of one dimension, but images have two")
+            raise node.fail(
+                f"its {name} {list(value)} is that of one dimension, but images have two"
+            )
     shape = node.integers("kernel_shape", kernel)
     strides = node.integers("strides", (1, 1))
     dilations = node.integers("dilations", (1, 1))

@@ -81,7 +81,7 @@ class BatchNormOp(ElementwiseOp):
 
 @irdl_op_definition
 class ClipOp(ElementwiseOp, HasCanonicalizationPatternsInterface):
-    """`y = min(max(x, minimum), maximum)` on f32 or i32; ReLU is `minimum = 0`. NaN gives `minimum`."""
+    """`y = min(max(x, minimum), maximum)` on f32 or i32; ReLU is `minimum = 0`. NaN stays NaN."""
 
     name = "lowbit.clip"
     input = operand_def()

@@ -78,14 +78,20 @@ class ConstantOp(LowbitOp):
 
     @classmethod
     def of(cls, values: Array, element: Attribute) -> ConstantOp:
-        """A constant of decoded `values` whose elements are of type `element`."""
+        """A constant of decoded `values` whose elements are of type `element`.
+
+        Raises ValueError for integers that the storage of the element would change.
+        """
         shape, dtype = values.shape, storage_dtype(element)
         if isinstance(element, CodeType) and element.maximum > 127:
             dtype = np.dtype(np.int16)  # i8 is signed: 255 would be read as -1
         kinds = {"float32": Float32Type(), "uint8": i8, "int8": i8, "int16": i16, "int32": i32}
         held = kinds.get(dtype.name, i64)
-        data = np.ascontiguousarray(values, dtype).tobytes()
-        attr = DenseIntOrFPElementsAttr(TensorType(held, shape), BytesAttr(data))
+        data = np.ascontiguousarray(values, dtype)
+        if held != Float32Type() and not np.array_equal(data, values):
+            stray = np.asarray(values)[data != values].flat[0]
+            raise ValueError(f"a constant of {element} does not hold {stray}")
+        attr = DenseIntOrFPElementsAttr(TensorType(held, shape), BytesAttr(data.tobytes()))
         return cls(compact(attr), TensorType(element, shape))
 
     def array(self) -> Array:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from strategies import code_types, element, fill, fills, layouts, seeds, summed_codes, table_layouts
-from xdsl.dialects.builtin import MemRefType, TensorType, f32, i8, i32
+from xdsl.dialects.builtin import MemRefType, TensorType, f32, i8, i16, i32
+from xdsl.ir import Attribute
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError, VerifyException
 
@@ -295,3 +296,11 @@ def test_constants_of_every_code(spelling: str):
     (read,) = parse(str(op)).ops
     assert isinstance(read, ConstantOp)
     assert read.array().dtype == code.storage and read.array().tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(
+    "value,element", [(40000, i16), (-32769, i16), (2**31, i32), (2**15, OddType(8)), (1.5, i32)]
+)
+def test_constants_refuse_what_their_storage_would_change(value: float, element: Attribute):
+    with pytest.raises(ValueError, match=f"a constant of {element} does not hold {value}"):
+        ConstantOp.of(np.array([1, value]), element)

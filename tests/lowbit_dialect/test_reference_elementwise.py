@@ -216,10 +216,11 @@ def test_float_arithmetic_rounds_every_step(seed: int):
 
 def test_clip():
     x = floats(-1.0, 0.5, 7.0, NAN, INF)
-    expected = {(0.0, 6.0): [0, 0.5, 6, 0, 6], (0.0, None): [0, 0.5, 7, 0, INF]}
-    expected[None, 6.0] = [-1, 0.5, 6, 6, 6]
+    expected = {(0.0, 6.0): [0, 0.5, 6, NAN, 6], (0.0, None): [0, 0.5, 7, NAN, INF]}
+    expected[None, 6.0] = [-1, 0.5, 6, NAN, 6]
     for bounds, values in expected.items():
-        assert evaluate(lambda a, b=bounds: ClipOp(a, *b), x).tolist() == values
+        got = evaluate(lambda a, b=bounds: ClipOp(a, *b), x)
+        np.testing.assert_array_equal(got, values)
     whole = np.array([-5, 3, 9], np.int32), i32
     assert evaluate(lambda a: ClipOp(a, -2, 4), whole).tolist() == [-2, 3, 4]
 

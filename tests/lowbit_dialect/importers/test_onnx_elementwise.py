@@ -7,6 +7,7 @@ import pytest
 from onnx import helper
 from onnx_oracle import QONNX, check, imported, integers, model, op_names, quant
 
+from lowbit_dialect import reference
 from lowbit_dialect.importers import ImportFailed
 
 BN = ["gamma", "beta", "mean", "variance"]
@@ -112,3 +113,13 @@ def test_refusals(made, message):
     constants |= {"nan": float("nan"), "ints": np.ones(3, int)}
     with pytest.raises(ImportFailed, match=f"{made.op_type} 'n': .*{message}"):
         imported(model([made], (2, 3), ROWS | constants))
+
+
+def test_nan_passes_relu_and_clip_and_gives_the_smallest_code():
+    x = np.array([[np.nan, -np.inf, -0.0, 3.0, np.inf]], np.float32)
+    constants = {"low": -1.0, "high": 2.0, "scale": 0.5, "zero": np.asarray(3, np.uint8)}
+    check(model([node("Clip", "x", "low", "high")], x.shape, constants), x)
+    check(model([node("Relu", "x")], x.shape), x)
+    quantise = helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"])
+    proto = model([quantise, node("DequantizeLinear", "q", "scale", "zero")], x.shape, constants)
+    assert reference.run(imported(proto), x)[0].tolist() == [[-1.5, -1.5, 0, 3, 126]]
