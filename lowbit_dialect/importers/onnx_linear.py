@@ -12,7 +12,7 @@ from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_lines import over_lines
 from lowbit_dialect.importers.onnx_model import Constant, Node, shown
 from lowbit_dialect.importers.onnx_quantisers import filled, positive
-from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code
+from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code, in_signs
 from lowbit_dialect.importers.onnx_window import read_window, slide
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import I32_MAX
@@ -130,6 +130,7 @@ def contract(
 ) -> Tensor:
     """The product itself; `axes` puts the weights in order, `result` is the ONNX shape and axes."""
     shape, order = result
+    w = in_signs(w, axes[-1])
     scale = sum_scale(node, x, w, axes[-1], groups)
     if scale is not None:
         value = integer_sum(b, node, x, w, axes, make)

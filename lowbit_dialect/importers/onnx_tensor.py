@@ -128,3 +128,21 @@ def constant_code(constant: Constant) -> CodeType | None:
         return BIPOLAR
     low, high = constant.bounds or (int(values.min()), int(values.max()))
     return code_for(low, high) or code_for(int(values.min()), int(values.max()))
+
+
+def in_signs(constant: Constant, axis: int) -> Constant:
+    """f32 that are -1, 0 or 1 times a number for each position of an axis as those and that scale.
+
+    So are the weights of binary networks that were exported without a quantiser.
+    """
+    values = constant.values
+    if constant.scale is not None or values.dtype != np.float32 or values.size == 0:
+        return constant
+    others = tuple(at for at in range(values.ndim) if at != axis)
+    sizes = np.abs(values)
+    scale = sizes.max(axis=others, keepdims=True)
+    if not np.all(np.isfinite(scale) & ((sizes == scale) | (sizes == 0))):
+        return constant
+    return Constant(
+        np.sign(values).astype(np.int8), (-1, 1), np.where(scale > 0, scale, np.float32(1))
+    )

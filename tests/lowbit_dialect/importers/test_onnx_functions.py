@@ -109,6 +109,34 @@ def test_sign_of_sums():
         assert ("-> tensor<2x4x5x4x!lowbit.odd<1>>" in str(module)) == bool(bias)
 
 
+@pytest.mark.parametrize("kind", ["as tf2onnx folds Larq's", "in the file", "Bi-Real's", "ternary"])
+def test_weights_of_binary_networks_need_no_quantiser(kind):
+    """Signs times a number for each output are multiplied as bits."""
+    random = np.random.default_rng(4)
+    w = np.sign(random.standard_normal((4, 3, 3, 3))).astype(np.float32)
+    nodes = [
+        node("Sign", "s"),
+        helper.make_node("Add", ["s", "tenth"], ["t"]),
+        helper.make_node("Sign", ["t"], ["b"]),
+        helper.make_node("Conv", ["b", "w"], ["y"], pads=[1, 1, 1, 1]),
+    ]
+    constants, tolerance = {"tenth": 0.1, "w": w}, 0.0
+    if kind.endswith("Larq's"):
+        constants |= {"v": constants.pop("w") * 0.3}
+        folded = [("Sign", ["v"], "u"), ("Add", ["u", "tenth"], "a"), ("Sign", ["a"], "w")]
+        nodes = [*(helper.make_node(op, i, [o]) for op, i, o in folded), *nodes]
+    elif kind != "in the file":
+        size = random.random((4, 1, 1, 1)).astype(np.float32)
+        constants["w"], tolerance = (
+            w * size * (1 if kind == "Bi-Real's" else np.abs(w + 0.2) < 1),
+            1e-6,
+        )
+    x = random.standard_normal(SHAPE).astype(np.float32)
+    module = check(model(nodes, SHAPE, constants), x, tolerance)
+    code = "ternary" if kind == "ternary" else "odd<1>"
+    assert f"x!lowbit.odd<1>>, tensor<3x3x3x4x!lowbit.{code}> -> " in str(module)
+
+
 @pytest.mark.parametrize(
     "made,message",
     [
