@@ -18,6 +18,9 @@ from xdsl.parser import Parser
 LARGEST = 2**28
 """Bytes that an attribute in text may stand for: as many as a model has."""
 
+MOST_EQUAL = 2**26
+"""Elements of a splat: few characters stand for them, of which xDSL's printer makes a list again."""
+
 
 class Hexadecimal(int):
     """An element in hexadecimal: of a float it is the bits."""
@@ -41,6 +44,8 @@ class LiteralParser(Parser):
         size = prod(wanted) * held.compile_time_size
         if size > LARGEST:
             self.raise_error(f"{type} takes {size} bytes: a constant has at most {LARGEST}", start)
+        if text is None and not shape and prod(wanted) > MOST_EQUAL:
+            self.raise_error(f"{type} repeats its element more than {MOST_EQUAL} times", start)
         if shape and shape != wanted:
             self.raise_error(f"elements of shape {shape} are no {type}", start)
         try:

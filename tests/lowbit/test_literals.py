@@ -75,6 +75,7 @@ REFUSED = {
     "at most 268435456",
     "dense<1> : tensor<4294967296x4294967296xi8>": "tensor<4294967296x4294967296xi8> takes "
     "18446744073709551616 bytes: a constant has at most 268435456",
+    "dense<1> : tensor<67108865xi8>": "tensor<67108865xi8> repeats its element more than 67108864 times",
     "dense<[1, 2]> : tensor<3xi8>": "elements of shape [2] are no tensor<3xi8>",
     "dense<[[1, 2], [3]]> : tensor<2x2xi8>": "the rows of a dense attribute differ in shape",
     "dense<1000> : tensor<2xi8>": "not elements of i8: Integer value 1000 is out of range for type "
