@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
 from lowbit.elements import spelling_of
+from lowbit.lowered import as_written
 from lowbit.pipeline import STAGES, Stage, lower
 from lowbit.program import Program
 from lowbit.signature import arena_bytes, functions_of
@@ -60,7 +61,7 @@ def explain(
 ) -> Explanation:
     """Take a program down and say what each stage decided; raises ValueError naming the op at fault."""
     modules: dict[str, ModuleOp] = {}
-    texts = {"source": shorten(str(program.module))}
+    texts = {"source": shorten(str(as_written(program).module))}
 
     def watch(stage: str, module: ModuleOp) -> None:
         texts[stage] = shorten(str(module))
@@ -90,7 +91,7 @@ def stage_text(program: Program, stage: str, target: str, schedule: str | Schedu
     if stage == "source":
         return shorten(str(program.module))
     names: dict[str, Stage] = {one: one for one in STAGES}
-    return shorten(str(lower(program.module, target, schedule, names[stage])))
+    return shorten(str(lower(as_written(program).module, target, schedule, names[stage])))
 
 
 def shorten(text: str) -> str:

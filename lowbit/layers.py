@@ -15,6 +15,7 @@ from lowbit.checks import as_tuple, differences, is_exact
 from lowbit.elements import spelling_of
 from lowbit.given import integer
 from lowbit.kernel import Kernel, compile
+from lowbit.lowered import as_written
 from lowbit.pipeline import lower
 from lowbit.program import Program
 from lowbit.signature import inputs_of
@@ -95,7 +96,7 @@ def _compare(
 
 def expose(program: Program) -> tuple[Program, dict[str, tuple[str, str]]]:
     """The program after fusion, returning every tensor, and for each its op and element by name."""
-    module = lower(program.module, until="graph")
+    module = lower(as_written(program).module, until="graph")
     exposed = Program(module)
     func = exposed.func
     last = func.body.block.last_op

@@ -106,6 +106,15 @@ class Lowered(Program):
         return self.code.signature.main.result_names
 
 
+def as_written(program: Program) -> Program:
+    """The program; raises ValueError if some stages are behind it, for what can take none of these."""
+    if isinstance(program, Lowered):
+        raise ValueError(
+            f"the program is after stage '{program.stage}': give it as it was before, as written"
+        )
+    return program
+
+
 def program_of(module: ModuleOp, stage: str | None = None) -> Program:
     """The program of a module, which may be some stages down; `stage` says otherwise than it does."""
     if STAGE not in module.attributes:

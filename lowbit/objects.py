@@ -15,7 +15,7 @@ from lowbit.code import Code, generate
 from lowbit.cpu_check import supported
 from lowbit.elements import spelling_of
 from lowbit.given import instance
-from lowbit.lowered import Lowered
+from lowbit.lowered import as_written
 from lowbit.pipeline import Added
 from lowbit.program import Program
 from lowbit.signature import Function, Signature
@@ -57,11 +57,7 @@ def export(
     from lowering.backend.machine import BackendError
 
     symbol = c_symbol(name or instance("program", program, Program).name)
-    if isinstance(program, Lowered):
-        raise ValueError(
-            f"a program after stage '{program.stage}' has its name already: give it as it was before"
-        )
-    renamed = Program(program.module.clone())
+    renamed = Program(as_written(program).module.clone())
     renamed.func.properties["sym_name"] = StringAttr(symbol)
     added: Added = {"buffers": (LowbitLayersPass(),)} if layers else {}
     code = generate(renamed, target, schedule, added=added)

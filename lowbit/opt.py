@@ -15,10 +15,9 @@ from xdsl.utils.exceptions import DiagnosticException, VerifyException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from lowbit.errors import USER_ERRORS, place_of, pointing, report
-from lowbit.registry import LOWBIT_UNIVERSE
+from lowbit.registry import LOWBIT_UNIVERSE, find_pass
 from lowbit.source import SourceParser, find_culprit
 from lowbit.streams import flushed
-from lowbit_dialect.spelling import did_you_mean
 
 
 class LowbitOptMain(xDSLOptMain):
@@ -68,13 +67,7 @@ class LowbitOptMain(xDSLOptMain):
     def setup_pipeline(self) -> None:
         """Read the pipeline; raises ValueError naming a pass or option that there is not."""
         for one in parse_pipeline(self.args.passes):
-            if one.name not in self.available_passes:
-                hint = did_you_mean(one.name, self.available_passes)
-                raise ValueError(f"unknown pass '{one.name}'{hint}")
-            try:
-                self.available_passes[one.name]().from_spec(one)
-            except ValueError as error:
-                raise ValueError(f"pass '{one.name}': {error}") from error
+            find_pass(one)
         super().setup_pipeline()
 
     def apply_passes(self, prog: ModuleOp) -> None:

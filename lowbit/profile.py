@@ -23,6 +23,7 @@ from lowbit.data import random_values
 from lowbit.elements import spelling_of
 from lowbit.kernel import Kernel
 from lowbit.limits import Work, work_of
+from lowbit.lowered import as_written
 from lowbit.pipeline import Added
 from lowbit.program import Program
 from lowbit.signature import functions_of, inputs_of
@@ -124,6 +125,7 @@ def marked(
     arrays: Sequence[Array] | None = None,
 ) -> Marked:
     """Compile a program for its profile on arrays, random ones unless given."""
+    as_written(program)
     parts: list[Part] = []
 
     def watch(stage: str, module: ModuleOp) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +10,8 @@ from xdsl.context import Context
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 from xdsl.utils.arg_spec import ArgSpec
+
+from lowbit_dialect.spelling import did_you_mean
 
 DIALECTS = {"lowbit": "lowbit_dialect.dialect:Lowbit"}
 
@@ -50,9 +51,7 @@ def find_pass(spec: ArgSpec) -> ModulePass:
     """The pass of a name with its options, of xDSL, lowbit or an installed package; raises ValueError."""
     known = Universe.get_multiverse().all_passes | LOWBIT_UNIVERSE.all_passes
     if spec.name not in known:
-        close = get_close_matches(spec.name, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"unknown pass '{spec.name}'{hint}")
+        raise ValueError(f"unknown pass '{spec.name}'{did_you_mean(spec.name, known)}")
     try:
         return known[spec.name]().from_spec(spec)
     except ValueError as error:
