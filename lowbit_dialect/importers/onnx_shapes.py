@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import TensorType
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node
+from lowbit_dialect.importers.onnx_regroup import regrouped
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
 from lowbit_dialect.ops.layout import ReshapeOp
 
@@ -135,11 +136,9 @@ def to_shape(b: Builder, node: Node, x: Tensor, shape: tuple[int, ...]) -> Tenso
         axis = same_axis(x, shape)
         x = b.to_float(node, x) if axis is None else replace(x, axis=axis)
     flat = len(shape) == 2 and shape[0] == x.base[0] and x.axes[0] == 0
-    if not flat and not is_row_major(x.base, x.axes):
-        x = b.row_major(node, x)
+    if not flat or is_row_major(x.base, x.axes):
+        return regrouped(b, node, b.row_major(node, x) if x.flattened else x, shape)
     value = b.emit(node, ReshapeOp(x.value, TensorType(x.element, shape)))
-    if is_row_major(x.base, x.axes):
-        return replace(x, value=value, base=shape, axes=tuple(range(len(shape))), shape=shape)
     return replace(x, value=value, shape=shape)
 
 

@@ -214,3 +214,31 @@ def test_a_pad_before_anything(after):
     nodes = [helper.make_node("Pad", ["x", "pads"], ["p"], "pad"), after]
     constants = {"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
     check(model(nodes, (1, 1, 4, 4), constants), integers(1, 1, 1, 4, 4))
+
+
+def test_a_channel_shuffle_moves_channels_within_pixels():
+    nodes = [
+        quant("x", "q"),
+        helper.make_node("MaxPool", ["q"], ["p"], kernel_shape=[1, 1]),
+        helper.make_node("Reshape", ["p", "groups"], ["r"]),
+        helper.make_node("Transpose", ["r"], ["t"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node("Reshape", ["t", "whole"], ["s"]),
+        helper.make_node("MaxPool", ["s"], ["y"], kernel_shape=[2, 2]),
+    ]
+    constants = {"scale": 1.0, "zero": 0.0, "bits": 4.0, "whole": np.array([2, 6, 4, 5])}
+    proto = model(nodes, (2, 6, 4, 5), constants | {"groups": np.array([2, 2, 3, 4, 5])})
+    module = check(proto, integers(20, 2, 6, 4, 5))
+    assert "permutation = [0, 1, 2, 4, 3]" in str(module)
+    kept = ("quantize", "max_pool", "requantize", "transpose")
+    names = [name for name in op_names(module) if name in kept]
+    assert names == [
+        *("quantize", "transpose", "max_pool", "transpose", "max_pool", "requantize", "transpose")
+    ]
+
+
+@pytest.mark.parametrize("perm", [[0, 3, 1, 2], [0, 2, 1, 3], [3, 1, 0, 2]])
+@pytest.mark.parametrize("shape", [[2, 15, 4], [10, 4, 3], [1, 2, 1, 60], [6, 5, 2, 2], [8, 15]])
+def test_reshapes_of_what_is_stored_otherwise(perm, shape):
+    turned = helper.make_node("Transpose", ["p"], ["t"], perm=perm)
+    nodes = [POOL, turned, node("Reshape", "t", "s")]
+    check(model(nodes, (2, 3, 4, 5), {"s": np.array(shape)}), integers(21, 2, 3, 4, 5))
