@@ -28,6 +28,7 @@ Handler = Callable[[Builder, Node], Value | tuple[Value, ...]]
 FLOATS = {
     "QLinearAdd": ("Add", 2),
     "QLinearAveragePool": ("AveragePool", 1),
+    "QLinearConcat": ("Concat", 0),
     "QLinearGlobalAveragePool": ("GlobalAveragePool", 1),
     "QLinearLeakyRelu": ("LeakyRelu", 1),
     "QLinearMul": ("Mul", 2),
@@ -35,7 +36,10 @@ FLOATS = {
     "QLinearSigmoid": ("Sigmoid", 1),
     "QLinearSoftmax": ("Softmax", 1),
 }
-"""The op of f32 that each is, and how many tensors it takes; each comes with a scale and a zero point."""
+"""The op of f32 that each is, and how many tensors it takes; each comes with a scale and a zero point.
+
+The scale and the zero point of the result come last, but first where there are any number of tensors (0).
+"""
 
 
 def dequantised(b: Builder, node: Node, index: int, axis: int = 1) -> Value:
@@ -60,10 +64,11 @@ def between(handler: Handler, count: int) -> Handler:
     def handle(b: Builder, node: Node) -> Value:
         if node.integer("channels_last", 0):
             raise node.fail("channels_last is 0: transpose around it")
-        tensors = [dequantised(b, node, 3 * index) for index in range(count)]
+        first, last = (0, 3 * count) if count else (2, len(node.inputs))
+        tensors = [dequantised(b, node, index) for index in range(first, last, 3)]
         y = handler(b, b.reading(node, *tensors))
         assert not isinstance(y, tuple)
-        return quantised(b, node, y, 3 * count)
+        return quantised(b, node, y, last if count else 0)
 
     return handle
 

@@ -176,7 +176,8 @@ def test_sums_as_integers(op, zero):
 
 
 @pytest.mark.parametrize(
-    "op", ["QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QLinearAveragePool"]
+    "op",
+    ["QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearGlobalAveragePool", "QLinearAveragePool"],
 )
 def test_other_ops_are_those_of_f32(op):
     shape = (1, 3, 4, 4)
@@ -184,7 +185,9 @@ def test_other_ops_are_those_of_f32(op):
     constants |= {"yz": number(131, np.uint8), "ks": number(2), "kz": number(100, np.uint8)}
     constants |= {"k": integers(1, *shape, low=90, high=110).astype(np.uint8)}
     names = ["q", "xs", "xz", "k", "ks", "kz", "ys", "yz"]
-    attributes = {}
+    attributes: dict[str, object] = {"axis": 1} if op == "QLinearConcat" else {}
+    if op == "QLinearConcat":
+        names = names[6:] + names[:6]
     if op.endswith("Pool"):
         del names[3:6]
     if op == "QLinearAveragePool":
@@ -194,6 +197,26 @@ def test_other_ops_are_those_of_f32(op):
     proto = model(chain(node), shape, constants)
     proto.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
     check(proto, integers(2, *shape, low=-9, high=9))
+
+
+def test_bytes_in_and_bytes_out():
+    """What takes and gives integers, as NPU flows have it, takes and gives codes."""
+    constants = {"xs": number(0.0371), "xz": number(113, np.uint8), "ws": number(0.0123)}
+    constants |= {"ys": number(0.0519), "yz": number(7, np.uint8), "wz": number(0, np.int8)}
+    constants |= {"w": integers(1, 4, 3, 3, 3, low=-63, high=63).astype(np.int8)}
+    names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
+    nodes = [
+        helper.make_node("QLinearConv", names, ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("MaxPool", ["c"], ["m"], kernel_shape=[2, 2]),
+        helper.make_node("DequantizeLinear", ["m", "ys", "yz"], ["r"]),
+        helper.make_node("QuantizeLinear", ["r", "xs", "xz"], ["y"]),
+    ]
+    proto = model(nodes, (1, 3, 6, 6), constants)
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    x = integers(2, 1, 3, 6, 6, low=0, high=255).astype(np.uint8)
+    (result,) = imported(proto).body.block.ops.last.function_type.outputs
+    assert check(proto, x) and str(result.element_type) == "!lowbit.uint<8>"
 
 
 @pytest.mark.parametrize(
