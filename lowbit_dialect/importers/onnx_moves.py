@@ -206,7 +206,7 @@ def repeated(b: Builder, node: Node, x: Tensor, factors: Sequence[int]) -> Tenso
         return x
     shape = tuple(extent * factor for extent, factor in zip(x.shape, factors))
     bounded(node, shape)
-    if any(row is not None and row.size > 1 for row in (x.scale, x.bias)) and factors[x.axis] > 1:
+    if x.has_rows and factors[x.axis] > 1:
         x = b.to_float(node, x)
     value = b.emit(node, RepeatOp(x.value, [factors[axis] for axis in x.axes]))
     return replace(x, value=value, base=shape, shape=shape)
@@ -236,7 +236,7 @@ def tile(b: Builder, node: Node) -> Value:
     x = repeated(b, node, x, [n if one else 1 for n, one in zip(times, single)])
     for axis, (count, one) in enumerate(zip(times, single)):
         if count > 1 and not one:
-            rows = any(row is not None and row.size > 1 for row in (x.scale, x.bias))
+            rows = x.has_rows
             x = b.to_float(node, x) if rows and x.axis == axis else x
             x = join(b, node, [x] * count, axis)
     return x
@@ -330,7 +330,7 @@ def blocks(b: Builder, node: Node) -> tuple[Tensor, int]:
     x, size = b.tensor(node), node.integer("blocksize", 0)
     if len(x.shape) != 4 or not 1 <= size <= 1 << 10:
         raise node.fail(f"takes an image of rank 4 and a blocksize of at least 1, not {size}")
-    if any(row is not None and row.size > 1 for row in (x.scale, x.bias)):
+    if x.has_rows:
         x = b.to_float(node, x)
     return b.arranged(node, x, NHWC), size
 

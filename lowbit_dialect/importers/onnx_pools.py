@@ -29,7 +29,8 @@ def image(b: Builder, node: Node) -> Tensor:
     x = b.tensor(node)
     if len(x.shape) != 4:
         raise node.fail(f"takes images of rank 4, or 3, not {list(x.shape)}")
-    return x
+    # Scales by row or column are not those of a window.
+    return b.to_float(node, x) if x.has_rows and x.axis > 1 else x
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def to_shape(b: Builder, node: Node, x: Tensor, shape: tuple[int, ...]) -> Tenso
     """`x` in another shape of as many elements."""
     if x.shape == shape:
         return x
-    if any(row is not None and row.size > 1 for row in (x.scale, x.bias)):
+    if x.has_rows:
         axis = same_axis(x, shape)
         x = b.to_float(node, x) if axis is None else replace(x, axis=axis)
     flat = len(shape) == 2 and shape[0] == x.base[0] and x.axes[0] == 0

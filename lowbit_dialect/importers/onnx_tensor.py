@@ -77,6 +77,11 @@ class Tensor:
         return self.scale is None and self.element != f32
 
     @property
+    def has_rows(self) -> bool:
+        """Whether what its integers mean varies along `axis`."""
+        return any(row is not None and row.size > 1 for row in (self.scale, self.bias))
+
+    @property
     def is_codes(self) -> bool:
         """Whether the value is codes that mean `(value - zero) * scale`."""
         return isinstance(self.element, CodeType) and self.scale is not None and self.bias is None

@@ -50,7 +50,7 @@ def multi_threshold(b: Builder, node: Node) -> Tensor:
     if x.scale is not None:
         if thresholds.shape[0] == 1:
             axis = x.axis
-        elif x.axis != axis and any(row is not None and row.size > 1 for row in (x.scale, x.bias)):
+        elif x.axis != axis and x.has_rows:
             x = b.to_float(node, x)
     if x.scale is None:
         value = compare_floats(b, node, x, thresholds, axis, steps.code)

@@ -194,3 +194,13 @@ def test_the_indices_of_a_max_pool_are_refused():
     made = helper.make_node("MaxPool", ["x"], ["y", "i"], "pool", kernel_shape=[2, 2])
     with pytest.raises(ImportFailed, match="its second output"):
         imported(model([made], (1, 1, 4, 4)))
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("axis", [1, 3])
+def test_scales_along_any_axis(op, axis):
+    scale = np.exp2(np.arange(4)).astype(np.float32)
+    constants = {"scale": scale.reshape([4 if a == axis else 1 for a in range(4)])}
+    pool = helper.make_node(op, ["q"], ["y"], kernel_shape=[2, 2])
+    proto = model([quant("x", "q"), pool], (1, 4, 3, 4), {**constants, "zero": 0.0, "bits": 4.0})
+    check(proto, integers(1, 1, 4, 3, 4, low=-60, high=60))
