@@ -114,19 +114,17 @@ def to_code(
         return None
     if any(op.others for op in chain):
         return None
-    if code.is_odd and code.steps > MOST_STEPS:
-        return None
-    steps = steps_of(chain, bounds)
+    linear = not code.is_odd and code.steps >= LEAST_OF_A_LINE
+    counted = code.steps <= MOST_STEPS and len(chain) > 1  # Alone it counts already.
+    steps = steps_of(chain, bounds) if linear or counted else None
     if steps is None:
         return None
-    value = chain[0].input
-    return _line_ops(value, code, steps, axis) or _threshold_ops(value, code, steps, axis)
+    line = _line_ops(chain[0].input, code, steps, axis) if linear else None
+    return line or (_threshold_ops(chain[0].input, code, steps, axis) if counted else None)
 
 
 def _line_ops(value: SSAValue, code: CodeType, steps: Steps, axis: int) -> list[Operation] | None:
     """A `lowbit.requantize` with the same code for every accumulator, if there is one."""
-    if code.is_odd or code.steps < LEAST_OF_A_LINE:
-        return None
     scale, bias = line_through(steps)
     scale = _table(scale.astype(np.float32), f32, "scale")
     bias = _table((bias + code.minimum).astype(np.float32), f32, "bias")
@@ -141,7 +139,7 @@ def _line_ops(value: SSAValue, code: CodeType, steps: Steps, axis: int) -> list[
 def _threshold_ops(
     value: SSAValue, code: CodeType, steps: Steps, axis: int
 ) -> list[Operation] | None:
-    rows = steps.thresholds if code.steps <= MOST_STEPS else None
+    rows = steps.thresholds
     if rows is None:
         return None
     ops: list[Operation] = [_table(rows, i32, "thresholds")]
@@ -159,10 +157,9 @@ def _table(values: Array, element: Attribute, hint: str) -> ConstantOp:
 
 
 def quantising(chain: Sequence[ElementwiseOp]) -> int:
-    """Length of the longest start of a chain that ends in codes, and is no threshold already; else 0."""
+    """Length of the longest start of a chain that ends in codes; 0 if none does."""
     for length in range(len(chain), 0, -1):
-        last = chain[length - 1]
-        if isinstance(last, QuantizeOp) or (isinstance(last, ThresholdOp) and length > 1):
+        if isinstance(chain[length - 1], QuantizeOp | ThresholdOp):
             return length
     return 0
 

@@ -75,7 +75,7 @@ def planes(
     code = op.output_element
     assert isinstance(code, CodeType)
     if op.ascending or len(limits) == 1:
-        bits = _search(emit, limits, reached)
+        bits = search(emit, limits, reached)
     else:
         bits = _count(emit, [reached(limit) for limit in limits])
     if code.minimum < 0 and not code.is_odd:
@@ -120,7 +120,8 @@ def narrowed(emit: Emitter, limit: SSAValue) -> SSAValue:
     return emit.widen(inside, i16, signed=True)
 
 
-def _search(emit: Emitter, limits: list[SSAValue], reached: Compare) -> list[SSAValue]:
+def search(emit: Emitter, limits: list[SSAValue], reached: Compare) -> list[SSAValue]:
+    """The bits of how many of `2^n - 1` ascending limits are reached, as masks, lowest first."""
     middle = len(limits) // 2
     high = reached(limits[middle])
     if len(limits) == 1:
@@ -129,7 +130,7 @@ def _search(emit: Emitter, limits: list[SSAValue], reached: Compare) -> list[SSA
         emit.select(high, above, below)
         for below, above in zip(limits[:middle], limits[middle + 1 :])
     ]
-    return [*_search(emit, chosen, reached), high]
+    return [*search(emit, chosen, reached), high]
 
 
 def _count(emit: Emitter, masks: list[SSAValue]) -> list[SSAValue]:
