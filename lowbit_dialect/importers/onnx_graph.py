@@ -166,7 +166,7 @@ def nearest(node: Node) -> str:
     """What may be meant by an op that is not imported."""
     if homes := [domain for domain, ops in OPS.items() if node.op in ops]:
         return f", but from {shown(homes[0])}"
-    if close := get_close_matches(node.op, OPS.get(node.domain, {}), 1, 0.8):
+    if close := get_close_matches(node.op, OPS.get(node.domain, {}), 1, 0.85):
         return f": did you mean {close[0]}?"
     domains = ", ".join(shown(domain) for domain in OPS if domain)
     return "" if node.domain in OPS else f"; domains are those of ONNX and {domains}"

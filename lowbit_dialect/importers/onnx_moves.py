@@ -238,8 +238,19 @@ def tile(b: Builder, node: Node) -> Value:
         if count > 1 and not one:
             rows = x.has_rows
             x = b.to_float(node, x) if rows and x.axis == axis else x
-            x = join(b, node, [x] * count, axis)
+            x = copies(b, node, x, axis, count)
     return x
+
+
+def copies(b: Builder, node: Node, x: Tensor, axis: int, count: int) -> Tensor:
+    """`x` so many times along an axis, by doubling: few ops, each of few operands."""
+    parts: list[Tensor] = []
+    while count:
+        if count % 2:
+            parts.append(x)
+        count //= 2
+        x = join(b, node, [x, x], axis) if count else x
+    return join(b, node, parts, axis)
 
 
 # Pixels

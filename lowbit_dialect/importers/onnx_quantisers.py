@@ -6,6 +6,7 @@ What no code holds (more than 8 bits, zero points by channel) is rounded in f32,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import f32
@@ -98,10 +99,23 @@ def operand(b: Builder, node: Node, rank: int) -> Tensor | Constant:
     return Constant(real.reshape((1,) * (rank - real.ndim) + real.shape))
 
 
+def check_broadcast(b: Builder, node: Node, x: Tensor | Constant, *rows: Array) -> None:
+    """A scale and a zero point go with `x`, and known values do not grow by them beyond the limit."""
+    shapes = [x.shape, *(row.shape for row in rows)]
+    try:
+        size = prod(np.broadcast_shapes(*shapes))
+    except ValueError:
+        listed = " and ".join(str(list(shape)) for shape in shapes[1:])
+        raise node.fail(f"scale and zero point, {listed}, do not go with {list(x.shape)}") from None
+    if isinstance(x, Constant) and size > b.limit:
+        raise node.fail(f"gives more than {b.limit} known elements, the limit here")
+
+
 def quant(b: Builder, node: Node) -> Tensor | Constant:
     """QONNX `Quant(x, scale, zero point, bits)`: clamp, then round."""
     scale, zero = positive(node, b.reals(node, 1)), numbers(b, node, 2)
     x = operand(b, node, max(scale.ndim, zero.ndim))
+    check_broadcast(b, node, x, scale, zero)
     bits = whole(node, numbers(b, node, 3), "bit width")
     signed, narrow = bool(node.integer("signed", 1)), bool(node.integer("narrow", 1))
     if not 1 <= bits <= MAX_BITS:
@@ -146,7 +160,9 @@ def quantise_constant(x: Constant, grid: Grid) -> Constant:
 def bipolar_quant(b: Builder, node: Node) -> Tensor | Constant:
     """QONNX `BipolarQuant(x, scale)`."""
     scale = positive(node, b.reals(node, 1))
-    return bipolar(b, node, operand(b, node, scale.ndim), scale)
+    x = operand(b, node, scale.ndim)
+    check_broadcast(b, node, x, scale)
+    return bipolar(b, node, x, scale)
 
 
 def bipolar(b: Builder, node: Node, x: Tensor | Constant, scale: Array) -> Tensor | Constant:

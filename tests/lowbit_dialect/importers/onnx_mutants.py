@@ -88,7 +88,31 @@ def quantised() -> onnx.ModelProto:
     return model(nodes, (2, 4), constants | {"zeros": np.zeros(3, np.int8)})
 
 
-SEEDS = (network(), folded(), quantised())
+def moved() -> onnx.ModelProto:
+    """A model that moves what it computes, and reduces it."""
+    nodes = [
+        helper.make_node("Pad", ["x", "pads", "half"], ["p"]),
+        helper.make_node("Resize", ["p", "", "scales"], ["r"], mode="nearest"),
+        helper.make_node("Split", ["r", "parts"], ["s", "t"], axis=1),
+        helper.make_node("Concat", ["t", "s"], ["c"], axis=1),
+        helper.make_node("Tile", ["c", "tiles"], ["u"]),
+        helper.make_node("Slice", ["u", "starts", "ends", "axes", "steps"], ["v"]),
+        helper.make_node("Gather", ["v", "index"], ["g"], axis=3),
+        helper.make_node("DepthToSpace", ["g"], ["d"], blocksize=2),
+        helper.make_node("AveragePool", ["d"], ["a"], kernel_shape=[2, 2]),
+        helper.make_node("Expand", ["a", "shape"], ["e"]),
+        helper.make_node("PRelu", ["e", "half"], ["l"]),
+        helper.make_node("ReduceMean", ["l", "axes"], ["m"], keepdims=0),
+        helper.make_node("Softmax", ["m"], ["k"], axis=-1),
+        helper.make_node("TopK", ["k", "one"], ["y", "places"], axis=-1),
+    ]
+    constants: dict[str, Any] = {"pads": L([0, 0, 1, 0, 0, 0, 0, 1]), "half": 0.5, "one": L([1])}
+    constants |= {"scales": np.float32([1, 1, 2, 2]), "parts": L([1, 3]), "tiles": L([1, 1, 1, 2])}
+    constants |= {"starts": L([-1]), "ends": L([0]), "axes": L([2]), "steps": L([-2])}
+    return model(nodes, (1, 4, 3, 3), constants | {"index": L([3, 0]), "shape": L([2, 1, 1, 3])})
+
+
+SEEDS = (network(), folded(), quantised(), moved())
 NUMBERS = (0, 1, -1, 2, 3, 7, 2**15, 2**20, 2**31 - 1, -(2**31), 2**40, 2**62, 2**63 - 1, -(2**63))
 REALS = (0.0, -0.0, 1e-45, 1e38, float("inf"), float("-inf"), float("nan"), -1.0, 0.5)
 

@@ -165,7 +165,7 @@ def test_trunc(signed, mode, zero):
         ({"zero": 1.0, "bits": 1.0}, {}, "bipolar, which has no zero point"),
         ({"scale": 0.0}, {}, "scale is not positive"),
         ({"scale": float("nan")}, {}, "'scale' holds a value that is not finite"),
-        ({"scale": np.array([1, 2], np.float32)}, {}, "the shapes differ"),
+        ({"scale": np.array([1, 2], np.float32)}, {}, "do not go with"),
         ({"scale": np.array([1, 2])}, {}, "'scale' is not float32"),
         ({}, {"rounding_mode": "STOCHASTIC"}, "rounding_mode is one of ROUND"),
         ({}, {"signed": 1.5}, "'signed' is an integer"),
