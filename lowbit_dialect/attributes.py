@@ -10,9 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation
 from xdsl.irdl import IRDLOperation
-from xdsl.traits import OpTrait
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.names import NAME
@@ -23,15 +21,10 @@ OF_ARGUMENTS = ("lowbit.constant", NAME, "lowbit.packed", "lowbit.out", "lowbit.
 OF_RESULTS = (NAME,)
 
 
-class HasKnownAttributes(OpTrait):
-    """An op of ours, whose attributes are those of its definition, a name, and other dialects'."""
-
-    def verify(self, op: Operation) -> None:
-        if op.attributes:
-            assert isinstance(op, IRDLOperation)
-            definition = op.get_irdl_definition()
-            own = [name for name in definition.properties if name != "operandSegmentSizes"]
-            check(op.attributes, (*own, *definition.attributes, NAME))
+def check_op(op: IRDLOperation) -> None:
+    """Raise VerifyException naming an attribute that an op of ours does not have."""
+    definition = op.get_irdl_definition()
+    check((*op.properties, *op.attributes), (*definition.properties, *definition.attributes, NAME))
 
 
 def check_function(func: FuncOp) -> None:

@@ -703,6 +703,22 @@ func.func @misspelt_name(%x: tensor<4xf32>) {
 
 // -----
 
+// ERROR: has no attribute 'kernal'; did you mean kernel?
+func.func @misspelt_and_missing(%x: tensor<1x4x4x2xi32>) {
+  %0 = lowbit.max_pool %x {kernal = array<i64: 2, 2>} : tensor<1x4x4x2xi32> -> tensor<1x3x3x2xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: has no attribute 'axes'
+func.func @misspelt_property(%x: tensor<4xi32>) {
+  %0 = "lowbit.relayout"(%x) <{axes = 1 : i64}> : (tensor<4xi32>) -> tensor<4xi32>
+  func.return
+}
+
+// -----
+
 // ERROR: has no attribute 'value'
 func.func @attribute_of_nothing(%x: tensor<4xi32>) {
   %0 = lowbit.reshape %x {value = 1 : i64} : tensor<4xi32> -> tensor<2x2xi32>
