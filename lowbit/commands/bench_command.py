@@ -75,8 +75,10 @@ def _program(given: Namespace) -> None:
 
 def _layers(given: Namespace) -> None:
     """Measure the layers asked for, each printed as it is finished."""
-    if given.perf_map:
-        raise ValueError("--perf-map names the layers of a program: leave it out for single layers")
+    for option in ("perf_map", "function", "shape", "batch"):
+        if getattr(given, option):
+            named = option.replace("_", "-")
+            raise ValueError(f"--{named} is for a program: leave it out for single layers")
     if given.threads > 1 and given.peers:
         raise ValueError("--peers run on one thread: leave out --threads")
     asked = Question(

@@ -29,6 +29,10 @@ def run(given: Namespace) -> None:
     if given.json and given.emit != "summary":
         raise ValueError(f"--json describes the interface: leave it out with --emit {given.emit}")
     if given.print_pipeline:
+        if given.json or given.verify_each or given.schedule != "default":
+            raise ValueError(
+                "--print-pipeline prints passes alone: leave out --json, --verify-each and --schedule"
+            )
         write_text(pipeline(program, given), given.output)
         return
     if given.emit not in ("summary", "assembly"):

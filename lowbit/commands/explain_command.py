@@ -12,6 +12,8 @@ from lowbit.explanation import Explanation, explain, stage_text
 def run(given: Namespace) -> None:
     """Print what each stage made of a program."""
     program, schedule = load_program(given), read_schedule(given.schedule)
+    if given.stage and given.no_ir:
+        raise ValueError("--no-ir leaves out all that --stage asks for: give one of both")
     if given.stage:
         texts = {one: stage_text(program, one, given.target, schedule) for one in given.stage}
         if given.json:

@@ -102,6 +102,10 @@ def compute(
 ) -> tuple[tuple[Array, ...], float]:
     """The results, and the seconds that they took."""
     if given.reference:
+        if (given.target, given.schedule, given.threads) != ("host", "default", 1):
+            raise ValueError(
+                "--reference runs no kernel: leave out --target, --schedule and --threads"
+            )
         started = time.perf_counter()
         result = reference(program, *arrays)
     else:

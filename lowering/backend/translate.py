@@ -32,6 +32,18 @@ CONSTANT_ALIGNMENT = 64
 """Bytes; a cache line and the widest vector."""
 
 
+_UNTRANSLATED = (
+    AttributeError,
+    LLVMTranslationException,
+    LookupError,
+    NotImplementedError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+"""What xDSL and llvmlite raise at ops that verify and still have no meaning in LLVM IR."""
+
+
 @dataclass(frozen=True)
 class Translated:
     """A module for LLVM, with the bytes that do not go through it."""
@@ -63,8 +75,9 @@ def translate(module: ModuleOp, target: Target) -> Translated:
             fallback_target_triple=target.triple,
             data_layout=data_layout(target),
         )
-    except (NotImplementedError, LLVMTranslationException, KeyError) as error:
-        raise BackendError(f"no translation to LLVM IR: {error}") from error
+    except _UNTRANSLATED as error:
+        reason = str(error) or type(error).__name__
+        raise BackendError(f"no translation to LLVM IR: {reason}") from error
     if converted.triple != target.triple:
         raise BackendError(f"the module is for {converted.triple}, the target for {target.triple}")
     converted.name = ""

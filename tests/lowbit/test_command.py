@@ -319,6 +319,18 @@ class TestErrors:
                 "compile net.mlir --target x86-64-v4-vpopcntdq --schedule strip=2",
                 "strip = 2 changes nothing, as no op looks sums up in tables but runs on ",
             ),
+            (
+                "run net.mlir -i all.npz --reference --threads 2",
+                "--reference runs no kernel: leave out ",
+            ),
+            (
+                "explain net.mlir --stage plan --no-ir",
+                "--no-ir leaves out all that --stage asks for",
+            ),
+            (
+                "compile net.mlir --print-pipeline --json",
+                "--print-pipeline prints passes alone: leave",
+            ),
             ("run - -i -", "stdin is read once: one of the program and the inputs can be -"),
             (
                 "run saved.lbk --schedule pixels=1",
@@ -360,6 +372,11 @@ class TestErrors:
                 "bench net.mlir --weight i8",
                 "--weight is for layers: a program has its own, so leave",
             ),
+            (
+                "bench --dense 1,2,3 --perf-map",
+                "--perf-map is for a program: leave it out for single",
+            ),
+            ("bench --dense 1,2,3 --batch 2", "--batch is for a program: leave it out for single"),
             ("bench net.mlir --threads 2", "a program is timed by layers on one thread: leave out"),
             ("bench net.mlir --processes -1", "--processes is 0, for none but this one, or more"),
             ("bench --dense 1,2,3 --report /none/x", "/none/x: No such file or directory"),
