@@ -53,22 +53,27 @@ def combine(b: Builder, node: Node, x: Tensor, y: Tensor, kind: Kind) -> Tensor:
         raise node.fail(f"takes {list(x.shape)} and {list(y.shape)}: the shapes differ") from None
     if prod(shape) > MAX_ELEMENTS:
         raise node.fail(f"gives {list(shape)}, more than {MAX_ELEMENTS} elements, the limit here")
-    x, y = (spread(b, node, b.to_float(node, one), shape) for one in (x, y))
+    x, y = (b.to_float(node, one) for one in (x, y))
     if x.flattened or y.flattened:
         x, y = b.row_major(node, x), b.row_major(node, y)
-    y = b.arranged(node, y, x.axes)
+    # The order of one that need not be repeated, so that the other is moved while it is small.
+    order = next((one.axes for one in (x, y) if one.shape == shape), tuple(range(len(shape))))
+    x, y = (spread(b, node, one, shape, order) for one in (x, y))
     return x.holding(b.emit(node, kind(x.value, y.value)))
 
 
-def spread(b: Builder, node: Node, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """`x` repeated to `shape`."""
+def spread(
+    b: Builder, node: Node, x: Tensor, shape: tuple[int, ...], order: tuple[int, ...]
+) -> Tensor:
+    """`x` repeated to `shape`, its ONNX axes stored in `order`."""
+    if len(x.shape) < len(shape):
+        x = to_shape(b, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape)
+    x = b.arranged(node, x, order)
     if x.shape == shape:
         return x
-    moved = to_shape(b, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape)
-    x = b.row_major(node, moved) if moved.flattened else moved
-    factors = [shape[axis] // x.shape[axis] for axis in x.axes]
+    factors = [shape[axis] // x.shape[axis] for axis in order]
     value = b.emit(node, RepeatOp(x.value, factors), f"{x.value.name_hint or 'x'}_repeated")
-    return Tensor(value, shape, x.axes, shape)
+    return Tensor(value, shape, order, shape)
 
 
 def split(b: Builder, node: Node) -> tuple[Tensor, Array] | None:

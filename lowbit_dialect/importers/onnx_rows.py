@@ -1,4 +1,4 @@
-"""ReduceSum, ReduceMean, ReduceMax, ReduceMin, ArgMax, ArgMin and TopK: along any axes, in f32."""
+"""ReduceSum, ReduceMean, ReduceMax, ReduceMin and norms, ArgMax, ArgMin and TopK: along any axes, in f32."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_pools import mean_of_image
 from lowbit_dialect.importers.onnx_shapes import axis_of, integers, listed_axes, to_shape
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
+from lowbit_dialect.ops.elementwise import ApplyOp, MulOp
 from lowbit_dialect.ops.layout import ReshapeOp
 from lowbit_dialect.ops.rows import ReduceOp, TopKOp
 
@@ -67,6 +68,22 @@ def reduction(function: str) -> Handler:
     return handler
 
 
+def norm(power: int) -> Handler:
+    """The handler of a sum of sizes, or of squares."""
+
+    def handler(b: Builder, node: Node) -> Value:
+        x = b.to_float(node, b.tensor(node))
+        op = ApplyOp("abs", x.value) if power == 1 else MulOp(x.value, x.value)
+        x = x.holding(b.emit(node, op, "sizes"))
+        axes = sorted(listed_axes(b, node, len(x.shape), [])) or list(range(len(x.shape)))
+        y = reduced(b, node, x, axes, "sum")
+        if node.op == "ReduceL2":
+            y = y.holding(b.emit(node, ApplyOp("sqrt", y.value)))
+        return y if node.integer("keepdims", 1) else without(b, node, y, axes)
+
+    return handler
+
+
 def arg(smallest: bool) -> Handler:
     """The handler of ArgMax or ArgMin: the first place of the largest or smallest, as i32."""
 
@@ -110,9 +127,12 @@ def best(
 OPS: dict[str, Handler] = {
     "ArgMax": arg(smallest=False),
     "ArgMin": arg(smallest=True),
+    "ReduceL1": norm(1),
+    "ReduceL2": norm(2),
     "ReduceMax": reduction("max"),
     "ReduceMean": reduction("mean"),
     "ReduceMin": reduction("min"),
     "ReduceSum": reduction("sum"),
+    "ReduceSumSquare": norm(2),
     "TopK": top_k,
 }

@@ -33,6 +33,14 @@ def test_reductions(op, axes, keepdims):
     check(model([made], SHAPE, named), x, tolerance=0 if op != "ReduceMean" else 2e-7)
 
 
+@pytest.mark.parametrize("op", ["ReduceL1", "ReduceL2", "ReduceSumSquare"])
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_norms(op, keepdims):
+    made = node(op, "axes", keepdims=keepdims)
+    proto = model([made], SHAPE, {"axes": np.array([1, -1])})
+    check(proto, integers(6, *SHAPE), tolerance=2e-7 if op == "ReduceL2" else 0)
+
+
 def test_axes_as_an_attribute_and_none_at_all():
     x = integers(1, *SHAPE)
     check(model([node("ReduceSum", axes=[1, 2])], SHAPE, opset=11), x)
