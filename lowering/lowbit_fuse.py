@@ -1,4 +1,4 @@
-"""`lowbit-fuse`: elementwise ops move into the epilogue of their producer, and become thresholds.
+"""`lowbit-fuse`: elementwise ops move into the epilogue of their producer; chains to codes become one op.
 
 Needs functions on tensors; leaves each `conv2d` and `dense` with the elementwise ops that followed it in
 its epilogue, where their operands are constants or arguments. A chain of float ops that ends in
@@ -232,7 +232,7 @@ def fuse(op: LinearOp) -> None:
 
 @dataclass(frozen=True)
 class LowbitFusePass(ModulePass):
-    """Thresholds for float chains, elementwise ops in epilogues."""
+    """Codes from accumulators in one op, elementwise ops in epilogues."""
 
     name = "lowbit-fuse"
 
