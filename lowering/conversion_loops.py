@@ -9,7 +9,7 @@ element by element.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import gcd, prod
+from math import prod
 
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import i8, i32
@@ -28,6 +28,7 @@ from lowering.elements import (
     Known,
     Places,
     coarser,
+    lanes_along,
     nest,
     outermost,
     storage_extents,
@@ -163,7 +164,8 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
     weights, table = Element(emit, op.weights), Element(emit, op.outs)
     a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
     rows, columns = work.window.rows, work.window.columns
-    lanes = _together(weights, table, work.weight_axes)
+    along, inner = work.weight_axes[-1], table.terms[-1]
+    lanes = lanes_along(weights, along, table, inner, COPY_LANES) if inner.axis == 2 else 1
     type = vector(lanes, i32)
     *outer, last = storage_extents(table)
     extents, reads = (*outer, last // lanes), rows.kernel * columns.kernel * work.inputs
@@ -190,7 +192,7 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
             if t.axis is not None
         }
         *classes, channels = table.type.get_shape()
-        places = Places(emit, (*classes, channels // lanes), known)
+        places = Places(emit, (*classes, -(-channels // lanes)), known)
         y, x, output = (places.index(axis) for axis in range(3))
         output = emit.at("mul", output, lanes)
         y_bounds, x_bounds = bounds(rows, y), bounds(columns, x)
@@ -200,7 +202,7 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
             at: list[SSAValue] = [channel] * len(work.weight_axes)
             for axis, index in zip(reversed(work.weight_axes), (output, channel, kx, ky)):
                 at[axis] = index
-            w = weights.read(at, lanes)
+            w = weights.read_lanes(at, along, lanes) if lanes > 1 else weights.read(at)
             seen = emit.binary("mul", w, emit.constant(a, type))
             seen = emit.binary("add", seen, emit.constant(b, type))
             seen = emit.binary("ashr", seen, emit.constant(shift, type))
@@ -211,23 +213,14 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
         total = _sum(emit, (rows.kernel, columns.kernel, work.inputs), type, term)
         strides = [table.operand.stride(t.axis, t.chain) for t in table.terms]
         strides[-1] *= lanes
+        if (held := weights.held(output, along, lanes)) is not None:
+            total = emit.select(held, total, emit.constant(0, type))
         pointer = move(emit, table.operand.pointer, list(zip(indices, strides)))
         emit.store(places.only(total), pointer, 4)
 
     nest(emit, extents, entry, share and share.units)
     Rewriter.erase_op(op)
     return outermost(extents)
-
-
-def _together(weights: Element, table: Element, axes: Sequence[int]) -> int:
-    """How many channels are corrected at once: as many as lie side by side in weights and table."""
-    channels, last = weights.type.get_num_dims() - 1, table.terms[-1]
-    if weights.layout is not None or axes[-1] != channels or last.axis != 2:
-        return 1
-    if any(kind == "by" for kind, _ in last.chain):
-        return 1
-    blocks = [block for t in table.terms if t.axis == 2 for _, block in t.chain]
-    return gcd(COPY_LANES, table.type.get_shape()[2], *blocks)
 
 
 def _sum(

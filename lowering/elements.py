@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import gcd
 
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import Float32Type, IndexType, IntegerType, f32, i32, i64
@@ -17,6 +18,8 @@ from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector
 from microkernels.operand import Operand
 
+FEWEST = 8
+"""Lanes below which vectors that reach past an axis pay."""
 Known = dict[tuple[int, Chain], SSAValue]
 """Positions of stored axes, by logical axis and chain."""
 
@@ -43,15 +46,11 @@ class Element:
         """Type of a stored word."""
         return f32 if self.dtype.kind == "f" else IntegerType(8 * self.dtype.itemsize)
 
-    def read(self, indices: Sequence[SSAValue], lanes: int = 1) -> SSAValue:
-        """The decoded element as i32 (f32 and i64 as they are), or `lanes` that lie side by side."""
+    def read(self, indices: Sequence[SSAValue]) -> SSAValue:
+        """The decoded element as i32 (f32 and i64 as they are)."""
         emit, element = self.emit, self.type.element_type
         if not self.encoded:
-            pointer = self._address(indices, None)
-            word = emit.load(pointer, vector(lanes, self.stored), self.dtype.itemsize)
-            if self.dtype.kind == "f" or element == i64:
-                return word
-            return emit.widen(word, i32, signed=self.dtype.kind == "i")
+            return self._wide(emit.load(self._address(indices, None), self.stored, self._bytes))
         assert isinstance(element, CodeType)
         if self.table:
             code = self._summand(indices, (1 << element.planes) - 1)
@@ -66,6 +65,42 @@ class Element:
             scaled = emit.binary("mul", bit, emit.constant(weight * element.scale, i32))
             total = emit.binary("add", total, scaled)
         return total
+
+    def read_lanes(self, indices: Sequence[SSAValue], axis: int, lanes: int) -> SSAValue:
+        """So many decoded elements of a plain tensor along an axis as `read` gives one; zero past its end.
+
+        Past the end there may be some only where they lie side by side.
+        """
+        emit, type = self.emit, vector(lanes, self.stored)
+        pointer, stride = self._address(indices, None), self.operand.stride(axis)
+        if stride != self._bytes and lanes > 1:
+            one = [
+                emit.load(emit.offset(pointer, lane * stride), self.stored, self._bytes)
+                for lane in range(lanes)
+            ]
+            return self._wide(emit.gathered(one))
+        held = self.held(indices[axis], axis, lanes)
+        if held is None:
+            return self._wide(emit.load(pointer, type, self._bytes))
+        return self._wide(emit.load_where(held, pointer, type, self._bytes))
+
+    def held(self, index: SSAValue, axis: int, lanes: int) -> SSAValue | None:
+        """Which of so many lanes from an index on are inside an axis; None if all always are."""
+        emit, extent = self.emit, self.type.get_shape()[axis]
+        if extent % lanes == 0:
+            return None
+        first = emit.splat(emit.op(arith.IndexCastOp(index, i32)), lanes)
+        here = emit.binary("add", first, emit.constants(range(lanes), i32))
+        return emit.compare("slt", here, emit.constant(extent, here.type))
+
+    @property
+    def _bytes(self) -> int:
+        return self.dtype.itemsize
+
+    def _wide(self, word: SSAValue) -> SSAValue:
+        if self.dtype.kind == "f" or self.type.element_type == i64:
+            return word
+        return self.emit.widen(word, i32, signed=self.dtype.kind == "i")
 
     def _summand(self, indices: Sequence[SSAValue], largest: int) -> SSAValue:
         """The code at `indices`, from the entry of its table that sums it alone."""
@@ -167,6 +202,21 @@ class Places:
         if self.valid is None:
             return value
         return self.emit.op(arith.SelectOp(self.valid, value, self.emit.constant(0, value.type)))
+
+
+def lanes_along(source: Element, axis: int, target: Element, term: Term, most: int) -> int:
+    """How many neighbours along an axis of a plain source are so along a stored axis of the target, or 1.
+
+    Whole parts of every block of the target, and of the axis, unless they lie side by side in memory and what
+    is past the end is stored as zeros.
+    """
+    if source.layout is not None or any(kind == "by" for kind, _ in term.chain):
+        return 1
+    blocks = [block for t in target.terms if t.axis == term.axis for _, block in t.chain]
+    padded = gcd(most, *blocks) if term.chain else 1
+    whole = gcd(most, source.type.get_shape()[axis], *blocks)
+    beside = source.operand.stride(axis) == source.dtype.itemsize
+    return padded if beside and whole < min(padded, FEWEST) else whole
 
 
 def coarser(chain: Chain, lanes: int) -> Chain:

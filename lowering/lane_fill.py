@@ -1,4 +1,4 @@
-"""Fill words of many channels at once, where these lie side by side in a plain source and in the target.
+"""Fill words of many channels at once, where these lie side by side in the target.
 
     HWIO  ->  [d3 by 32, planes, d0, d1, d2 by 32, d3 in 32], i32
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
 
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerType, i32, i64
@@ -19,7 +18,16 @@ from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Chain, Term
-from lowering.elements import Element, Known, Places, coarser, nest, outermost, storage_extents
+from lowering.elements import (
+    Element,
+    Known,
+    Places,
+    coarser,
+    lanes_along,
+    nest,
+    outermost,
+    storage_extents,
+)
 from lowering.tasks import Units
 from microkernels.address import move
 from microkernels.emit import Emitter
@@ -32,18 +40,17 @@ GROUP_BITS = (16, 32, 64)
 
 
 def lanes_of(source: Element, target: Element, machine: Target) -> int:
-    """How many channels are filled at once; 1 if they do not lie side by side in both."""
-    layout, axis = target.layout, target.type.get_num_dims() - 1
-    if source.layout is not None or layout is None or layout.msb or target.table is not None:
+    """How many channels are filled at once; 1 if they do not lie side by side in the target."""
+    layout, terms = target.layout, _terms(target)
+    if source.layout or layout is None or layout.msb or target.table is not None or not terms:
         return 1
-    last = (_terms(target) or [None])[-1]
-    if last is None or last.axis != axis or any(kind == "by" for kind, _ in last.chain):
+    axis, chain = terms[-1].axis, terms[-1].chain
+    assert axis is not None
+    if target.operand.stride(axis, chain) != _group(target) * target.dtype.itemsize:
         return 1
-    if target.operand.stride(axis, last.chain) != _group(target) * target.dtype.itemsize:
-        return 1
-    blocks = [block for t in target.terms if t.axis == axis for _, block in t.chain]
-    most = max(1, TOGETHER // _planes(target)) * machine.simd_bits // 32
-    return gcd(most, target.type.get_shape()[axis], *blocks)
+    beside = source.operand.stride(axis) == source.dtype.itemsize
+    together = max(1, TOGETHER // _planes(target)) if beside else 1
+    return lanes_along(source, axis, target, terms[-1], together * machine.simd_bits // 32)
 
 
 def fill_lanes(
@@ -73,7 +80,7 @@ def _group(target: Element) -> int:
         return 1
     kind, count = last.chain[-1]
     fits = target.dtype.itemsize < 4 and 8 * target.dtype.itemsize * count in GROUP_BITS
-    return count if kind == "in" and fits and last.axis != target.type.get_num_dims() - 1 else 1
+    return count if kind == "in" and fits and last.axis != target.terms[-2].axis else 1
 
 
 @dataclass
@@ -88,8 +95,8 @@ class _Fill:
     def __post_init__(self) -> None:
         stored = zip(self.target.terms, storage_extents(self.target))
         terms = _terms(self.target)
+        self._axis = terms[-1].axis or 0
         *outer, last = (extent for term, extent in stored if term in terms)
-        self._axis = self.target.type.get_num_dims() - 1
         self.extents = (*outer, last // self.lanes)
 
     def words(self, indices: list[SSAValue]) -> None:
@@ -146,14 +153,18 @@ class _Fill:
 
     def _read(self, known: Known) -> SSAValue:
         """The elements of some channels at a place: their codes, if the target holds planes."""
-        emit, shape = self.emit, self.target.type.get_shape()
-        places = Places(emit, (*shape[:-1], shape[-1] // self.lanes), known)
+        emit, shape = self.emit, list(self.target.type.get_shape())
+        shape[self._axis] = -(-shape[self._axis] // self.lanes)
+        places = Places(emit, shape, known)
         at = [places.index(axis) for axis in range(len(shape))]
-        at[-1] = emit.at("mul", at[-1], self.lanes)
-        value = self.source.read(at, self.lanes)
+        at[self._axis] = emit.at("mul", at[self._axis], self.lanes)
+        value = self.source.read_lanes(at, self._axis, self.lanes)
         if self.target.encoded:
             code = self.target.type.element_type
             assert isinstance(code, CodeType)
             value = emit.binary("sub", value, emit.constant(code.offset, value.type))
             value = emit.binary("ashr", value, emit.constant(code.scale - 1, value.type))
+            held = self.source.held(at[self._axis], self._axis, self.lanes)
+            if held is not None and code.is_odd:  # whose code of a decoded 0 is none
+                value = emit.select(held, value, emit.constant(0, value.type))
         return places.only(value)

@@ -155,6 +155,13 @@ class Emitter:
         first = self.op(llvm_ops.insert_lane(undef, value, self.constant(0, i32)))
         return self.shuffle(first, [0] * lanes)
 
+    def gathered(self, values: Sequence[SSAValue]) -> SSAValue:
+        """Scalars as the lanes of a vector."""
+        total = self.first(values[0], len(values))
+        for lane, value in enumerate(values[1:], 1):
+            total = self.op(llvm_ops.insert_lane(total, value, self.constant(lane, i32)))
+        return total
+
     def first(self, value: SSAValue, lanes: int) -> SSAValue:
         """One scalar in the first lane of a vector that is zero elsewhere."""
         if lanes == 1:
@@ -207,8 +214,13 @@ class Emitter:
         """Load the first `lanes` lanes of a vector and touch nothing behind them; the rest is zero."""
         if lanes >= lanes_of(type):
             return self.load(pointer, type, align)
-        zero = self.constant(0, type)
-        args = [pointer, self.constant(align, i32), self._mask(lanes_of(type), lanes), zero]
+        return self.load_where(self._mask(lanes_of(type), lanes), pointer, type, align)
+
+    def load_where(
+        self, held: SSAValue, pointer: SSAValue, type: Attribute, align: int
+    ) -> SSAValue:
+        """Load the lanes of a vector that a mask holds and touch nothing else; the rest is zero."""
+        args = [pointer, self.constant(align, i32), held, self.constant(0, type)]
         return self.call(f"llvm.masked.load.{mangled(type)}.p0", args, type)
 
     def store_some(self, value: SSAValue, pointer: SSAValue, align: int, lanes: int) -> None:
