@@ -155,7 +155,7 @@ def computed(b: Builder, node: Node) -> tuple[Value, ...]:
     for name in node.inputs:
         source = b.values.get(name)
         if isinstance(source, Quantised) and node.op not in TAKE_QUANTISED:
-            b.values[name] = integers(b, node, source)
+            b.values[name] = source = integers(b, node, source)
         if isinstance(source, Tensor) and node.op not in TAKE_PADDING:
             b.values[name] = onnx_pads.settled(b, node, source)
     results = handler(b, node)

@@ -14,6 +14,7 @@ import numpy as np
 from lowbit_dialect.importers.onnx_binary import table, with_known
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node
+from lowbit_dialect.importers.onnx_pads import settled
 from lowbit_dialect.importers.onnx_quantisers import (
     Grid,
     filled,
@@ -52,6 +53,8 @@ def quantize_linear(b: Builder, node: Node) -> Quantised | Constant:
         values = np.asarray(np.clip(np.round(real / scale) + zero, low, high))
         return Constant(values.astype(np.int32), bounds)
     x = b.tensor(node)
+    if any(b.constant(node, index).values.size > 1 for index in (1, 2) if node.has(index)):
+        x = settled(b, node, x)
     scale, zero = scale_and_zero(b, node, x.shape)
     return Quantised(x, scale, zero, bounds, scale)
 
@@ -109,13 +112,13 @@ def dequantize_linear(b: Builder, node: Node) -> Tensor | Constant:
 def real_values(b: Builder, node: Node, source: Quantised) -> Tensor:
     """What a QuantizeLinear with its DequantizeLinear gives: codes, or f32 where no code holds them."""
     (low, high), row = source.bounds, table(node, source.x, source.scale)
-    offset, stored = int(source.zero.ravel()[0]), code_for(low, high)
-    if stored is None or row is None or source.zero.size > 1 or not low <= offset <= high:
+    offset, code = int(source.zero.ravel()[0]), code_for(low, high)
+    if code is None or row is None or source.zero.size > 1 or not low <= offset <= high:
         x = numbered(b, node, source)
         x = x.holding(b.emit(node, ClipOp(x.value, float(low), float(high)), "clipped"))
         return with_known(b, node, moved(b, node, x, -source.zero), source.scale, MulOp)
     if code_for(low - offset, high - offset) is None:
-        x = integers(b, node, source)
+        x = stored(b, node, source)
         return replace(x, scale=row[0], axis=row[1], zero=offset)
     grid = Grid(source.steps, 0 * source.zero, (low - offset, high - offset))
     return replace(quantise(b, node, source.x, grid), scale=row[0], axis=row[1])
@@ -123,14 +126,17 @@ def real_values(b: Builder, node: Node, source: Quantised) -> Tensor:
 
 def numbered(b: Builder, node: Node, source: Quantised) -> Tensor:
     """The integers of a QuantizeLinear in f32, before it saturates."""
-    if any(source.x.pads) and source.zero.size > 1:
-        raise node.fail("has zero points by channel after a Pad: quantise before it")
     x = with_known(b, node, source.x, source.steps, DivOp)
     return moved(b, node, rounded(b, node, x, "half_even"), source.zero)
 
 
 def integers(b: Builder, node: Node, source: Quantised) -> Tensor:
     """The integers of a QuantizeLinear as such."""
+    return stored(b, node, replace(source, x=settled(b, node, source.x)))
+
+
+def stored(b: Builder, node: Node, source: Quantised) -> Tensor:
+    """Codes that keep their zero point."""
     code = code_for(*source.bounds)
     if code is None:
         raise node.fail("reads integers of more than 8 bits: a DequantizeLinear belongs before it")
@@ -162,7 +168,10 @@ def clip_integers(b: Builder, node: Node, source: Quantised | Constant) -> Quant
     if low > high:
         raise node.fail(f"its bounds {low} and {high} leave nothing")
     if isinstance(source, Quantised):
-        return replace(source, bounds=(low, high))
+        # The zeros of a Pad stay zeros where one zero point is left.
+        kept = source.zero.size == 1 and low <= source.zero.ravel()[0] <= high
+        x = source.x if kept else settled(b, node, source.x)
+        return replace(source, x=x, bounds=(low, high))
     return Constant(np.clip(source.values, low, high), (low, high))
 
 

@@ -17,6 +17,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_linear import conv, gemm, matmul
 from lowbit_dialect.importers.onnx_model import Constant, Node
+from lowbit_dialect.importers.onnx_pads import settled
 from lowbit_dialect.importers.onnx_qcdq import dequantize_linear, quantize_linear
 from lowbit_dialect.importers.onnx_quantisers import positive
 from lowbit_dialect.importers.onnx_tensor import Quantised, Tensor, Value
@@ -45,7 +46,8 @@ The scale and the zero point of the result come last, but first where there are 
 def dequantised(b: Builder, node: Node, index: int, axis: int = 1) -> Value:
     """The tensor of inputs `index` and the two after, its scale and its zero point."""
     inputs = node.inputs[index : index + 3]
-    return dequantize_linear(b, replace(node, inputs=inputs, attributes={"axis": axis}))
+    value = dequantize_linear(b, replace(node, inputs=inputs, attributes={"axis": axis}))
+    return settled(b, node, value) if isinstance(value, Tensor) else value
 
 
 def quantised(b: Builder, node: Node, x: Value, index: int) -> Quantised:

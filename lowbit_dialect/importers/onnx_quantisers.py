@@ -16,6 +16,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.importers.onnx_binary import table, with_known
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node
+from lowbit_dialect.importers.onnx_pads import settled
 from lowbit_dialect.importers.onnx_shapes import to_shape
 from lowbit_dialect.importers.onnx_tensor import BIPOLAR, ONE, Tensor, code_for
 from lowbit_dialect.layout import Array
@@ -93,8 +94,10 @@ def operand(b: Builder, node: Node, rank: int) -> Tensor | Constant:
     x = b.operand(node, 0)
     if not isinstance(x, Constant):
         x = b.tensor(node)
-        missing = rank - len(x.shape)
-        return to_shape(b, node, x, (1,) * missing + x.shape) if missing > 0 else x
+        if (missing := rank - len(x.shape)) <= 0:
+            return x
+        x = settled(b, node, x)
+        return to_shape(b, node, x, (1,) * missing + x.shape)
     real = b.reals(node, 0)
     return Constant(real.reshape((1,) * (rank - real.ndim) + real.shape))
 
@@ -127,7 +130,11 @@ def quant(b: Builder, node: Node) -> Tensor | Constant:
     rank = len(x.shape)
     bounds = quant_bounds(bits, signed, narrow)
     grid = Grid(filled(scale, rank), filled(zero, rank), bounds, rounding_mode(node, "ROUND"))
-    return quantise_constant(x, grid) if isinstance(x, Constant) else quantise(b, node, x, grid)
+    if isinstance(x, Constant):
+        return quantise_constant(x, grid)
+    # Zeros that a Pad leaves to the next Conv stay zeros under one scale and zero point alone.
+    keeps_zero = grid.scale.size == 1 and grid.offset is not None
+    return quantise(b, node, x if keeps_zero else settled(b, node, x), grid)
 
 
 def rounding_mode(node: Node, default: str) -> str:
@@ -170,9 +177,7 @@ def bipolar(b: Builder, node: Node, x: Tensor | Constant, scale: Array) -> Tenso
     scale = filled(scale, len(x.shape))
     if isinstance(x, Constant):
         return Constant(np.where(x.values >= 0, 1, -1).astype(np.int8), (-1, 1), scale)
-    if any(x.pads):
-        raise node.fail("is bipolar after a Pad: no code of it means 0")
-    x = b.to_float(node, x)
+    x = b.to_float(node, settled(b, node, x))  # no code of it means 0
     # Dividing by a positive scale changes no sign, and by one no bit.
     one = b.known(node, ONE, f32, "one")
     signs = x.holding(b.emit(node, QuantizeOp(x.value, one, BIPOLAR)), scale=ONE)
@@ -213,8 +218,6 @@ def nearest(b: Builder, node: Node, value: SSAValue, code: CodeType, grid: Grid)
 
 def round_real(b: Builder, node: Node, x: Tensor, grid: Grid) -> Tensor:
     """Values on the grid in f32, for what no code holds."""
-    if any(x.pads) and grid.offset is None:
-        raise node.fail("stands after a Pad, whose zeros it changes")
     x = with_known(b, node, x, grid.scale, DivOp)
     x = moved(b, node, x, grid.zero)
     low, high = (float(np.float32(bound)) for bound in grid.bounds)

@@ -127,6 +127,31 @@ def test_zero_points_and_scales_by_channel():
     assert "!lowbit.uint<8>" in str(module)
 
 
+@pytest.mark.parametrize("low,zeros,ops", [(0, 1, 0), (9, 1, 1), (0, 3, 1)])
+@pytest.mark.parametrize("after", ["Relu", "Conv", "DequantizeLinear"])
+def test_zeros_of_a_pad_are_quantised_too(low, zeros, ops, after):
+    """They wait for the Conv only where they stay zeros."""
+    constants = numbers(np.uint8, 5, low, 200, 0.5) | {"pads": np.array([0, 0, 1, 1, 0, 0, 2, 1])}
+    constants |= {"w": integers(3, 2, 3, 2, 2), "ones": np.asarray(1, np.float32)}
+    if zeros > 1:
+        constants["scale"], constants["zero"] = (
+            np.full(3, 0.5, np.float32),
+            np.array([5, 6, 9], np.uint8),
+        )
+    nodes = [helper.make_node("Pad", ["x", "pads"], ["p"]), *qcdq("p", "q")]
+    match after:
+        case "Conv":
+            nodes.append(helper.make_node("Conv", ["q", "w"], ["y"]))
+        case "Relu":
+            nodes.append(helper.make_node("Relu", ["q"], ["y"]))
+        case _:
+            other = ["q_clipped", "ones"] + (["zero"] if zeros == 1 else [])
+            nodes.append(helper.make_node(after, other, ["y"]))
+    module = check(model(nodes, (1, 3, 4, 4), constants), integers(4, 1, 3, 4, 4, low=-9, high=9))
+    if after == "Conv":
+        assert op_names(module).count("pad") == ops
+
+
 def test_blocks_of_weights_share_a_scale():
     constants = {"w": integers(5, 8, 3, low=-8, high=7).astype(np.int8)}
     constants |= {"ws": np.exp2(integers(6, 4, 3)), "wz": integers(7, 4, 3).astype(np.int8)}

@@ -140,6 +140,15 @@ def test_rounding_of_9_bits(mode):
     check(model([quant("x", "y", rounding_mode=mode)], (1, 160), constants), EDGES.reshape(1, -1))
 
 
+@pytest.mark.parametrize("changes", [{"bits": 1.0}, {"zero": 0.5}, {"zero": 99.0}, {"bits": 16.0}])
+def test_zeros_of_a_pad_are_quantised_too(changes):
+    constants = {"scale": 0.5, "zero": 0.0, "bits": 4.0, "pads": np.array([0, 0, 1, 2, 0, 0, 0, 1])}
+    nodes = [helper.make_node("Pad", ["x", "pads"], ["p"]), quant("p", "q")]
+    nodes.append(helper.make_node("Conv", ["q", "w"], ["y"]))
+    constants |= {"w": integers(1, 2, 3, 2, 2), **changes}
+    check(model(nodes, (1, 3, 4, 4), constants), integers(2, 1, 3, 4, 4, low=-9, high=9))
+
+
 @pytest.mark.parametrize("signed", [0, 1])
 @pytest.mark.parametrize("mode", ["FLOOR", "ROUND", "CEIL"])
 @pytest.mark.parametrize("zero", [0.0, 8.0, 3.0])
