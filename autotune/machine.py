@@ -137,10 +137,7 @@ def machine_facts() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "llvm": llvm_version(),
-        **{
-            name: importlib.metadata.version(name)
-            for name in ("lowbit", "xdsl", "llvmlite", "numpy")
-        },
+        **{name: importlib.metadata.version(name) for name in ("xdsl", "llvmlite", "numpy")},
     }
 
 

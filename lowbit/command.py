@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
 
+from lowbit import __version__
 from lowbit.streams import flushed
 
 _PROGRAM = "a .mlir program, of any stage, or an .onnx model; - for stdin"
@@ -51,12 +52,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class VersionAction(argparse.Action):
-    """Print the version, which is looked up only when asked for."""
+    """Print the version."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"lowbit {version('lowbit')}")
+        print(f"lowbit {__version__}")
         parser.exit()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from autotune.machine import machine_facts, measure_hand_over, pin_core
 from autotune.rates import Rates
+from lowbit import __version__
 from lowbit.benchmark import Question, Result, measure
 from lowbit.code import resolve
 from lowbit.commands.bench_words import heading, layer_line, layers_head, profile_lines, summary
@@ -170,7 +171,7 @@ def describe_machine(target: Target, rates: Rates, threads: int, *, peers: bool)
     multiplied = {
         f"{name}_gmacs_per_s": round(rate, 2) for name, rate in measured.items() if " " not in name
     }
-    facts = machine_facts() | {"target": str(target)} | multiplied
+    facts = machine_facts() | {"target": str(target), "lowbit": __version__} | multiplied
     facts |= {"gb_per_s": bandwidth, "peers": versions() if peers else {}}
     if threads > 1:
         facts["hand_over_us"] = round((measure_hand_over() or 0.0) * 1e6, 3)

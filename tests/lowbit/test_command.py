@@ -218,7 +218,7 @@ class TestResults:
             "peers",
         ]
         assert result["macs"] == (6 * 3 - 2) ** 2 * 8 * 8
-        assert {"cpu", "target", "binary_gmacs_per_s"} <= set(told["machine"])
+        assert {"cpu", "target", "lowbit", "binary_gmacs_per_s"} <= set(told["machine"])
         assert {"L1 read", "memory write"} <= set(told["machine"]["gb_per_s"])
         layer = ("--conv2d", "4 4 8 8 1 0 1", "--activation", "i8", "--weight", "i8")
         table = output(capsys, "bench", *layer, "--processes", "0")
