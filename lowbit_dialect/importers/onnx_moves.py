@@ -24,6 +24,8 @@ from lowbit_dialect.ops.elementwise import RequantizeOp
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, RepeatOp
 
+MOST_FACTOR = 1024
+"""How often a Resize may repeat a pixel along an axis."""
 MOST_RUNS = 64
 """Runs of evenly spaced places that a Gather may be made of."""
 
@@ -311,9 +313,9 @@ def resize_factors(b: Builder, node: Node, x: Tensor) -> list[int]:
         given[axis] = (
             Fraction(sizes[index], x.shape[axis]) if sizes is not None else Fraction(scales[index])
         )
-    if any(one.denominator != 1 or one < 1 for one in given):
+    if any(one.denominator != 1 or not 1 <= one <= MOST_FACTOR for one in given):
         shown = ", ".join(str(float(one)) for one in given)
-        raise node.fail(f"resizes by {shown}: whole factors of at least 1 are imported")
+        raise node.fail(f"resizes by {shown}: whole factors of 1 to {MOST_FACTOR} are imported")
     return [int(one) for one in given]
 
 
