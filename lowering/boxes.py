@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from lowbit_dialect.ops.common import array, output_type, shape_of
+from lowbit_dialect.ops.layout import TransposeOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, MoveOp, PadOp, RepeatOp
 
 RUN_BYTES = 4096
@@ -20,6 +21,8 @@ RUN_BYTES = 4096
 
 SPREAD_BYTES = 16
 """Bytes that are loaded at a time to be spread out."""
+UNROLLED = 8
+"""Elements apart from each other that are moved in a straight line."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,16 @@ class Box:
                 loops.append(loop)
         return replace(self, loops=tuple(loops))
 
-    @property
-    def spreads(self) -> bool:
-        """Whether elements that follow each other are each repeated a few times in place."""
+    def spreads(self, item: int) -> bool:
+        """Whether elements of `item` bytes that follow each other are each repeated a few times."""
         if len(self.loops) < 2:
             return False
         (*_, each, times) = self.loops
-        return (each.read, each.write) == (1, times.extent) and (times.read, times.write) == (0, 1)
+        few = times.extent * item <= SPREAD_BYTES
+        return few and (each, times) == (
+            Loop(each.extent, 1, times.extent),
+            Loop(times.extent, 0, 1),
+        )
 
     def cut(self, at: int, most: int) -> Iterator[Box]:
         """The same in boxes of which loop `at` has at most `most` steps."""
@@ -84,7 +90,7 @@ class Box:
             )
 
 
-def boxes_of(op: MoveOp, item: int) -> list[Box]:
+def boxes_of(op: MoveOp | TransposeOp, item: int) -> list[Box]:
     """The boxes of an op on elements of `item` bytes."""
     boxes = [box.joined() for box in _BOXES[type(op)](op)]
     return [part for box in boxes for part in _in_runs(box, item)]
@@ -94,10 +100,12 @@ def _in_runs(box: Box, item: int) -> Iterator[Box]:
     """A box in parts that vectors move: whole ones of what is spread, runs of what follows each other."""
     if not box.loops:
         yield box
-    elif box.spreads and box.loops[-1].extent * item <= SPREAD_BYTES:
+    elif box.spreads(item):
         yield from _in_powers(box, SPREAD_BYTES // item)
-    else:
+    elif box.loops[-1].write == 1 and box.loops[-1].read in (0, 1):
         yield from box.cut(len(box.loops) - 1, max(1, RUN_BYTES // item))
+    else:
+        yield from box.cut(len(box.loops) - 1, UNROLLED)
 
 
 def _in_powers(box: Box, most: int) -> Iterator[Box]:
@@ -128,6 +136,12 @@ def _extract_slice(op: ExtractSliceOp) -> Iterator[Box]:
     read = [stride * step for stride, step in zip(strides, array(op.steps, ()))]
     first = sum(stride * start for stride, start in zip(strides, array(op.starts, ())))
     yield Box(0, _loops(sizes, read, strides_of(sizes)), read=first)
+
+
+def _transpose(op: TransposeOp) -> Iterator[Box]:
+    shape, order = shape_of(op.input), array(op.permutation, ())
+    strides, sizes = strides_of(shape), [shape[axis] for axis in order]
+    yield Box(0, _loops(sizes, [strides[axis] for axis in order], strides_of(sizes)))
 
 
 def _repeat(op: RepeatOp) -> Iterator[Box]:
@@ -170,9 +184,10 @@ def _loops(extents: Sequence[int], read: Sequence[int], write: Sequence[int]) ->
     return tuple(Loop(*numbers) for numbers in zip(extents, read, write))
 
 
-_BOXES: dict[type[MoveOp], Callable[[Any], Iterator[Box]]] = {
+_BOXES: dict[type[MoveOp | TransposeOp], Callable[[Any], Iterator[Box]]] = {
     ConcatOp: _concat,
     ExtractSliceOp: _extract_slice,
     PadOp: _pad,
     RepeatOp: _repeat,
+    TransposeOp: _transpose,
 }

@@ -35,6 +35,8 @@ from lowering.elements import (
 )
 from lowering.fill import fill_words
 from lowering.lane_fill import fill_lanes, lanes_of
+from lowering.move_loops import box_loops
+from lowering.moves import BYTES_PER_NANOSECOND
 from lowering.packing import are_rows, convert_rows
 from lowering.preparation import (
     build_tables,
@@ -50,8 +52,6 @@ from microkernels.llvm_ops import vector
 from microkernels.target import Target
 
 COPY_LANES = 16
-BYTES_PER_NANOSECOND = 10
-"""A guess, low enough for what is not vectorised to count as well."""
 
 
 def convert_loops(
@@ -75,7 +75,7 @@ def convert_loops(
     if (by := turn_of(source, target, order)) is not None:
         extent = turn(emit, source, target, by, units)
     elif isinstance(op, TransposeOp):
-        extent = _by_element(emit, source, target, order, units)
+        extent = box_loops(emit, op, [op.input], units)
     elif are_rows(source, target):
         extent = convert_rows(emit, source, target, machine, units)
     elif builds_tables(source.layout, target.layout):
@@ -87,7 +87,7 @@ def convert_loops(
     elif (lanes := lanes_of(source, target, machine)) > 1:
         extent = fill_lanes(emit, source, target, lanes, units)
     else:
-        extent = _by_element(emit, source, target, order, units)
+        extent = fill_words(emit, target, source.read, units)
     Rewriter.erase_op(op)
     return extent
 
@@ -144,14 +144,6 @@ def _copy_flat(emit: Emitter, source: Element, target: Element, units: Units | N
         emit.store_some(wide, y, sizes[1], count)
 
     return in_steps(emit, total, COPY_LANES, some, units)
-
-
-def _by_element(
-    emit: Emitter, source: Element, target: Element, order: Sequence[int], units: Units | None
-) -> int:
-    """Fill every word of the target; logical axis `k` of it is axis `order[k]` of the source."""
-    places = [list(order).index(axis) for axis in range(len(order))]
-    return fill_words(emit, target, lambda at: source.read([at[p] for p in places]), units)
 
 
 def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:

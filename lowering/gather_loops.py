@@ -7,8 +7,8 @@ from xdsl.rewriter import Rewriter
 from lowbit_dialect.layout import storage_bytes
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.gather import GatherOp, LinesOp, SubsampleOp, WindowsOp
-from lowering.conversion_loops import BYTES_PER_NANOSECOND
 from lowering.line_loops import line_loops
+from lowering.moves import BYTES_PER_NANOSECOND
 from lowering.subsample_loops import subsample_loops
 from lowering.tasks import Share
 from lowering.window_loops import window_loops

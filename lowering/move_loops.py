@@ -11,11 +11,11 @@ from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.layout import storage_bytes, storage_dtype
 from lowbit_dialect.ops.common import element_of, shaped
+from lowbit_dialect.ops.layout import TransposeOp
 from lowbit_dialect.ops.movement import MoveOp, PadOp
 from lowering.boxes import Box, Loop, boxes_of
-from lowering.conversion_loops import BYTES_PER_NANOSECOND
 from lowering.elements import nest
-from lowering.moves import BLOCK, UNROLLED, copy, fill
+from lowering.moves import BLOCK, BYTES_PER_NANOSECOND, UNROLLED, constant_bytes, copy, fill
 from lowering.tasks import Share, Units, count_up
 from microkernels.address import move
 from microkernels.emit import Emitter
@@ -31,38 +31,39 @@ def move_loops(op: MoveOp, share: Share | None = None) -> int:
     moved = sum(storage_bytes(shaped(value)) for value in (*op.moved, op.outs))
     if share is not None and moved // BYTES_PER_NANOSECOND < share.least:
         share = None
-    mover, done = _Mover(Emitter(op), op), 0
+    extent = box_loops(Emitter(op), op, op.moved, share and share.units)
+    Rewriter.erase_op(op)
+    return extent if share else 1
+
+
+def box_loops(
+    emit: Emitter, op: MoveOp | TransposeOp, inputs: Sequence[SSAValue], units: Units | None
+) -> int:
+    """Emit the loops of an op on `inputs`, or some units of them; return how many units there are."""
+    mover, done = _Mover(emit, op, inputs), 0
     for box in boxes_of(op, mover.item):
         outer = box.loops[: len(box.loops) - mover.depth(box)]
         count = outer[0].extent if outer else 1
-        units = share and share.units.within(mover.emit, done, count)
-        mover.box(box, outer, units)
+        mover.box(box, outer, units and units.within(emit, done, count))
         done += count
-    Rewriter.erase_op(op)
-    return done if share else 1
+    return done
 
 
 class _Mover:
     """What the loops of one op have in common."""
 
-    def __init__(self, emit: Emitter, op: MoveOp):
+    def __init__(self, emit: Emitter, op: MoveOp | TransposeOp, inputs: Sequence[SSAValue]):
         assert op.outs is not None
         self.emit, self._element = emit, element_of(op.outs.type)
         self._dtype = storage_dtype(self._element)
         self.item = self._dtype.itemsize
-        self._sources = [emit.pointer(value) for value in op.moved]
+        self._sources = [emit.pointer(value) for value in inputs]
         self._target = emit.pointer(op.outs)
         self._value = op.number if isinstance(op, PadOp) else 0
 
-    @staticmethod
-    def depth(box: Box) -> int:
-        """How many of the innermost loops are done in vectors."""
-        if not box.loops:
-            return 0
-        last = box.loops[-1]
-        if box.spreads:
-            return 2
-        return int(last.write == 1 and last.read in (0, 1))
+    def depth(self, box: Box) -> int:
+        """How many of the innermost loops are done in vectors, or in a straight line."""
+        return 2 if box.spreads(self.item) else min(1, len(box.loops))
 
     def box(self, box: Box, outer: Sequence[Loop], units: Units | None) -> None:
         """Emit one box, or some units of its outermost loop."""
@@ -92,15 +93,30 @@ class _Mover:
 
     def _run(self, loops: Sequence[Loop], x: SSAValue | None, y: SSAValue) -> None:
         """Move the elements of the innermost loops."""
-        emit, count = self.emit, loops[-1].extent if loops else 1
-        if x is None:
-            fill(emit, y, np.full(count, self._value, self._dtype).tobytes())
-        elif len(loops) == 2:
-            self._spread(x, y, loops[0].extent, count)
-        elif loops and loops[0].read == 0:
-            self._splat(x, y, count)
+        last = loops[-1] if loops else Loop(1, 1, 1)
+        if x is not None and len(loops) == 2:
+            self._spread(x, y, loops[0].extent, last.extent)
+        elif last.write != 1 or last.read not in (0, 1):
+            self._one_by_one(x, y, last)
+        elif x is None:
+            pattern = np.full(last.extent, self._value, self._dtype)
+            fill(self.emit, y, pattern.tobytes())
+        elif last.read == 0:
+            self._splat(x, y, last.extent)
         else:
-            copy(emit, x, y, count * self.item, (i8, i8))
+            copy(self.emit, x, y, last.extent * self.item, (i8, i8))
+
+    def _one_by_one(self, x: SSAValue | None, y: SSAValue, loop: Loop) -> None:
+        """Elements apart from each other; they are loaded before the first is stored."""
+        emit, item = self.emit, self.item
+        if x is None:
+            pattern = np.full(1, self._value, self._dtype).tobytes()
+            values = [constant_bytes(emit, pattern)] * loop.extent
+        else:
+            places = [emit.offset(x, i * loop.read * item) for i in range(loop.extent)]
+            values = [emit.load(place, self._word, item) for place in places]
+        for i, value in enumerate(values):
+            emit.store(value, emit.offset(y, i * loop.write * item), item)
 
     @property
     def _word(self) -> IntegerType:

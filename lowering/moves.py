@@ -16,6 +16,8 @@ BLOCK = 32
 """Bytes that are moved at a time: a vector of AVX2."""
 UNROLLED = 8
 """Blocks up to which a copy is unrolled."""
+BYTES_PER_NANOSECOND = 10
+"""A guess, low enough for what is not vectorised to count as well."""
 
 
 def constant_bytes(emit: Emitter, data: bytes) -> SSAValue:

@@ -10,6 +10,7 @@ from programs import Net, data
 
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import element_of, shape_of
+from lowbit_dialect.ops.layout import TransposeOp
 from lowbit_dialect.ops.movement import MoveOp, PadOp
 from lowbit_dialect.reference import evaluate_op
 from lowering.boxes import boxes_of
@@ -23,7 +24,7 @@ def places(first: int, extents: Sequence[int], steps: Sequence[int]) -> Array:
     return total.ravel()
 
 
-def performed(op: MoveOp, inputs: list[Array], item: int) -> tuple[Array, Array]:
+def performed(op: MoveOp | TransposeOp, inputs: list[Array], item: int) -> tuple[Array, Array]:
     """What the boxes of an op write, and how often."""
     size = int(np.prod(shape_of(op.results[0])))
     result, times = np.zeros(size, inputs[0].dtype), np.zeros(size, int)
@@ -48,7 +49,7 @@ def test_each_element_is_written_once(make: Make, item: int):
     op = make(net)
     kind = element_of(op.results[0].type)
     random = np.random.default_rng(0)
-    values = {x: data(kind, shape_of(x), "random", random) for x in op.moved}
-    got, times = performed(op, [values[x] for x in op.moved], item)
+    values = {x: data(kind, shape_of(x), "random", random) for x in op.operands}
+    got, times = performed(op, [values[x] for x in op.operands], item)
     np.testing.assert_array_equal(times, 1)
     np.testing.assert_array_equal(got, evaluate_op(op, values).ravel())

@@ -24,7 +24,7 @@ def test_moves(tier: str, kind: str):
         ops = [first(net), second(net)]
         module = net.module(*map(net.add, ops))
         random = np.random.default_rng(seed)
-        values = [v for op in ops for v in op.moved]
+        values = [v for op in ops for v in op.operands]
         check(
             module,
             [[data(element_of(v.type), shape_of(v), "random", random) for v in values]],
@@ -49,6 +49,7 @@ def test_more_than_a_run(threads: int):
         PadOp(y, (4200,), (3,), 1.5),
         RepeatOp(y, (2,)),
         RepeatOp(y, (5,)),
+        RepeatOp(net.input((300,), "int2"), (20,)),
         RepeatOp(net.input((3, 1), "i16"), (1, 5000)),
     ]
     module = net.module(*map(net.add, moved))

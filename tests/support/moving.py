@@ -11,10 +11,11 @@ from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32, i64
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.ops.layout import TransposeOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, MoveOp, PadOp, RepeatOp
 
-KINDS = ("concat", "extract_slice", "pad", "repeat")
-Make = Callable[[Net], MoveOp]
+KINDS = ("concat", "extract_slice", "pad", "repeat", "transpose")
+Make = Callable[[Net], MoveOp | TransposeOp]
 """Builds the op on inputs of a program."""
 
 
@@ -53,6 +54,9 @@ def moves(draw: DrawFn, longest: int = 70, kinds: Sequence[str] = KINDS) -> Make
             return lambda net: PadOp(
                 net.input(shape, element), amounts[0], amounts[1], value, amounts[2]
             )
+        case "transpose":
+            order = draw(st.permutations(range(len(shape))))
+            return lambda net: TransposeOp(net.input(shape, element), order)
         case _:
             factors = [draw(st.sampled_from((1, 1, 2, 3))) for _ in shape]
             factors[draw(st.integers(0, len(shape) - 1))] = draw(st.integers(1, longest // 2))
