@@ -79,8 +79,8 @@ def placed(node: Node, values: Array, shape: tuple[int, ...], what: str) -> Arra
     if not -rank <= axis < rank:
         raise node.fail(f"axis {axis} is not one of {rank}")
     axis %= rank
-    if block > 0 and values.ndim == rank:
-        values = np.repeat(values, block, axis).take(range(shape[axis]), axis, mode="clip")
+    if block > 0 and values.ndim == rank and values.shape[axis] == -(-shape[axis] // block):
+        values = values.take(np.arange(shape[axis]) // block, axis)
         if values.shape == shape:
             return filled(values, rank)
     if block or values.shape != (shape[axis],):

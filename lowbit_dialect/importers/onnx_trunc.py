@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log2
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def trunc(b: Builder, node: Node) -> Tensor:
     bits, kept = (whole(node, numbers(b, node, i), "bit width") for i in (3, 4 + second))
     if not 1 <= kept <= MAX_BITS:
         raise node.fail(f"leaves {kept} bits: 1 to {MAX_BITS} are imported")
-    lost = round(float(np.log2(target.ravel()[0] / scale.ravel()[0]))) if second else bits - kept
+    powers = [log2(float(one.ravel()[0])) for one in (target, scale)]
+    lost = round(powers[0] - powers[1]) if second else bits - kept
     if not 0 <= lost <= MAX_BITS:
         raise node.fail(f"drops {lost} bits: 0 to {MAX_BITS} are dropped")
     x = with_known(b, node, b.tensor(node), scale.reshape(1), DivOp)

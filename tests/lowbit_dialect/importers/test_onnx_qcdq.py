@@ -181,6 +181,10 @@ def test_integers_are_moved_and_pooled_as_such_and_read_with_other_numbers():
         ([helper.make_node("Clip", ["high", "high", "low"], ["y"])], "leave nothing"),
         ([helper.make_node("DequantizeLinear", ["scale", "scale"], ["y"])], "not float32"),
         (
+            [helper.make_node("QuantizeLinear", ["x", "rows", "zero"], ["q"], block_size=2**60)],
+            r"scales of shape \[1, 2\] for axis 1",
+        ),
+        (
             [helper.make_node("QuantizeLinear", ["x", "row", "zero"], ["q"], axis=1)],
             r"scales of shape \[2\] for axis 1 of \[1, 3\]",
         ),
@@ -193,7 +197,7 @@ def test_integers_are_moved_and_pooled_as_such_and_read_with_other_numbers():
 )
 def test_refusals(nodes, message):
     constants = numbers(np.uint8, 10, 2, 200, 1.0)
-    constants |= {"row": np.array([1, 2], np.float32)}
+    constants |= {"row": np.array([1, 2], np.float32), "rows": np.array([[1, 2]], np.float32)}
     constants |= {"wide": np.asarray(0, np.int32)}
     with pytest.raises(ImportFailed, match=message):
         imported(model(nodes, (1, 3), constants, opset=21))

@@ -167,6 +167,23 @@ def test_trunc(signed, mode, zero):
 
 
 @pytest.mark.parametrize(
+    "changes,message",
+    [
+        ({"target": 3e38, "scale": 1e-38}, "drops 252 bits"),
+        ({"target": 0.25}, "drops -1 bits"),
+        ({"few": 0.0}, "leaves 0 bits"),
+        ({"target": [1.0, 2.0]}, "one number each"),
+    ],
+)
+def test_truncations_refused(changes, message):
+    constants = {"scale": 0.5, "zero": 0.0, "bits": 10.0, "target": 4.0, "few": 4.0, **changes}
+    names = ["x", "scale", "zero", "bits", "target", "few"]
+    node = helper.make_node("Trunc", names, ["y"], "trunc", domain=QONNX)
+    with pytest.raises(ImportFailed, match=f"Trunc 'trunc': .*{message}"):
+        imported(model([node], (1, 3), constants))
+
+
+@pytest.mark.parametrize(
     "constants,attributes,message",
     [
         ({"bits": 33.0}, {}, "has 33 bits: 1 to 32"),
