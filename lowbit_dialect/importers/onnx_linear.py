@@ -1,23 +1,27 @@
-"""Conv, Gemm and MatMul: integer sums of codes with codes, f32 otherwise."""
+"""Conv and ConvTranspose, and what every product does: integer sums of codes, f32 otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType, f32, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.importers.onnx_builder import Builder
+from lowbit_dialect.importers.onnx_fold import narrowed
 from lowbit_dialect.importers.onnx_lines import over_lines
-from lowbit_dialect.importers.onnx_model import Constant, Node, shown
+from lowbit_dialect.importers.onnx_model import Constant, ImportFailed, Node, shown
+from lowbit_dialect.importers.onnx_moves import cut
+from lowbit_dialect.importers.onnx_pads import Border, surrounded
 from lowbit_dialect.importers.onnx_quantisers import filled, positive
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code, in_signs
-from lowbit_dialect.importers.onnx_window import read_window, slide
+from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import I32_MAX
 from lowbit_dialect.ops.elementwise import AddOp
-from lowbit_dialect.ops.linear import Conv2dOp, DenseOp, LinearOp
+from lowbit_dialect.ops.linear import Conv2dOp, LinearOp
 from lowbit_dialect.ranges import accumulator_range
 
 Make = Callable[[Tensor, SSAValue, Attribute], LinearOp]
@@ -27,25 +31,91 @@ Make = Callable[[Tensor, SSAValue, Attribute], LinearOp]
 @over_lines
 def conv(b: Builder, node: Node) -> Tensor:
     """Convolution: NCHW and OIHW become NHWC and HWIO."""
+    x, w, groups = operands(b, node)
+    outputs, inputs = w.shape[:2]
+    if groups < 1 or inputs * groups != x.shape[1] or outputs % groups:
+        raise unfit(node, x, w, groups)
+    top, left, bottom, right = x.pads
+    window = read_kernel(node, (x.shape[2] + top + bottom, x.shape[3] + left + right), w)
+    around = tuple(p + q for p, q in zip(window.padding, x.pads))
+    return convolve(b, node, x, w, replace(window, padding=around), groups)
+
+
+@over_lines
+def conv_transpose(b: Builder, node: Node) -> Tensor:
+    """ConvTranspose: the Conv by the kernel turned round over an image with zeros between its pixels."""
+    x, w, groups = operands(b, node)
+    if groups < 1 or w.shape[0] != x.shape[1] or w.shape[0] % groups:
+        raise unfit(node, x, w, groups)
+    window = read_kernel(node, x.shape[2:], w)
+    if node.text("auto_pad", "NOTSET") not in ("NOTSET", "VALID", ""):
+        raise node.fail("auto_pad is NOTSET: export with pads")
+    if "output_shape" in node.attributes:
+        raise node.fail("output_shape is not there: export with pads and output_padding")
+    more = node.integers("output_padding", (0, 0))
+    if not all(0 <= one < max(s, d) for one, s, d in zip(more, window.strides, window.dilations)):
+        raise node.fail("output_padding is less than the stride or the dilation")
+    between = (0, 0, *(stride - 1 for stride in window.strides))
+    x = surrounded(b, node, x, Border((0,) * 4, (0,) * 4, 0.0), between)
+    reach = [dilation * (size - 1) for dilation, size in zip(window.dilations, window.kernel)]
+    top, left, bottom, right = (r - p for r, p in zip(reach * 2, window.padding))
+    ends = (top, left, bottom + more[0], right + more[1])
+    around = tuple(max(end, 0) for end in ends)
+    still = OnnxWindow(window.kernel, (1, 1), window.dilations, around)
+    y = convolve(b, node, x, turned(w, groups), still, groups)
+    # A padding that is wider than the kernel reaches crops.
+    kept = {
+        axis: range(max(-ends[axis - 2], 0), y.shape[axis] + min(ends[axis], 0)) for axis in (2, 3)
+    }
+    return cut(b, node, y, kept)
+
+
+def turned(w: Constant, groups: int) -> Constant:
+    """Weights IOHW of a ConvTranspose as those of the Conv, OIHW, turned round."""
+
+    def turn(values: Array) -> Array:
+        inputs, each, *kernel = values.shape
+        split = values.reshape(groups, inputs // groups, each, *kernel).swapaxes(1, 2)
+        return split.reshape(groups * each, inputs // groups, *kernel)[:, :, ::-1, ::-1]
+
+    scale = w.scale
+    if scale is not None:
+        scale = narrowed(turn(np.broadcast_to(scale, w.shape)))
+    return Constant(turn(w.values), w.bounds, scale)
+
+
+def operands(b: Builder, node: Node) -> tuple[Tensor, Constant, int]:
+    """The image, the weights, and the number of groups."""
     x, w = b.tensor(node), b.constant(node, 1)
     if len(x.shape) != 4 or w.values.ndim != 4 or w.values.size == 0:
         raise node.fail(f"takes rank 3 or 4, not {list(x.shape)} and weights {list(w.shape)}")
-    top, left, bottom, right = x.pads
-    padded = (x.shape[2] + top + bottom, x.shape[3] + left + right)
-    window = read_window(node, padded, w.shape[2:])
-    groups = node.integer("group", 1)
+    return x, w, node.integer("group", 1)
+
+
+def unfit(node: Node, x: Tensor, w: Constant, groups: int) -> ImportFailed:
+    """The error of weights for another number of channels."""
+    return node.fail(
+        f"weights {list(w.shape)} in {groups} groups do not fit {x.shape[1]} input channels"
+    )
+
+
+def read_kernel(node: Node, size: Sequence[int], w: Constant) -> OnnxWindow:
+    """The window of a node, whose kernel is that of its weights."""
+    window = read_window(node, size, w.shape[2:])
     if window.kernel != w.shape[2:]:
         raise node.fail(
             f"kernel_shape {list(window.kernel)} is not that of weights {list(w.shape)}"
         )
-    outputs, inputs = w.shape[:2]
-    if groups < 1 or inputs * groups != x.shape[1] or outputs % groups:
-        raise node.fail(
-            f"weights {list(w.shape)} in {groups} groups do not fit {x.shape[1]} input channels"
-        )
-    padding = tuple(p + q for p, q in zip(window.padding, x.pads))
-    result = slide(node, window, padding, x.shape, outputs)
-    x = b.arranged(node, x, NHWC)
+    return window
+
+
+def convolve(
+    b: Builder, node: Node, x: Tensor, w: Constant, window: OnnxWindow, groups: int
+) -> Tensor:
+    """The convolution of an image by weights OIHW and the bias of a node; the window pads all of it."""
+    outputs = w.shape[0]
+    result = slide(node, window, window.padding, x.shape, outputs)
+    x = replace(b.arranged(node, x, NHWC), pads=(0, 0, 0, 0))
     shape = [result[axis] for axis in NHWC]
 
     def make(x: Tensor, weights: SSAValue, element: Attribute) -> LinearOp:
@@ -54,7 +124,7 @@ def conv(b: Builder, node: Node) -> Tensor:
             weights,
             TensorType(element, shape),
             strides=window.strides,
-            padding=padding,
+            padding=window.padding,
             dilations=window.dilations,
             groups=groups,
             pad_value=x.zero,
@@ -62,59 +132,6 @@ def conv(b: Builder, node: Node) -> Tensor:
 
     bias = b.vector(node, 2, outputs) if node.has(2) else None
     return contract(b, node, x, w, (2, 3, 1, 0), make, (result, NHWC), bias, groups)
-
-
-def gemm(b: Builder, node: Node) -> Tensor:
-    """`alpha A B + beta C` with known B and C."""
-    if node.integer("transA", 0):
-        raise node.fail("transA is 0: transpose the activation instead")
-    if node.number("alpha", 1.0) != 1.0:
-        raise node.fail(f"alpha is 1, not {node.number('alpha', 1.0)}: fold it into the weights")
-    axes = (1, 0) if node.integer("transB", 0) else (0, 1)
-    bias = None
-    if node.has(2):
-        values = b.reals(node, 2)
-        if values.ndim > 2 or values.size != (values.shape[-1] if values.ndim else 1):
-            raise node.fail(f"C of shape {list(values.shape)} is not one row")
-        bias = values.reshape(-1) * np.float32(node.number("beta", 1.0))
-    return product(b, node, axes, bias)
-
-
-def matmul(b: Builder, node: Node) -> Tensor:
-    """Product with a known matrix."""
-    return product(b, node, (0, 1), None)
-
-
-def product(b: Builder, node: Node, axes: tuple[int, int], bias: Array | None) -> Tensor:
-    """`lowbit.dense`; rows of the weights follow the columns of a flattened image."""
-    x, w = b.tensor(node), b.constant(node, 1)
-    if len(x.shape) != 2 or w.values.ndim != 2:
-        raise node.fail(f"takes rank 2, not {list(x.shape)} and {list(w.shape)}: flatten first")
-    depth, outputs = (w.shape[axis] for axis in axes)
-    if depth != x.shape[1] or outputs == 0:
-        raise node.fail(f"an input {list(x.shape)} does not fit weights of {depth} rows")
-    if bias is not None and bias.size not in (1, outputs):
-        raise node.fail(f"C has {bias.size} columns, not {outputs}")
-    if x.flattened:
-        w = select(w, axes[0], x.columns)
-    else:
-        x = b.row_major(node, x)
-    shape = (x.shape[0], outputs)
-
-    def make(x: Tensor, weights: SSAValue, element: Attribute) -> LinearOp:
-        return DenseOp(x.value, weights, TensorType(element, shape))
-
-    if bias is not None:
-        bias = np.broadcast_to(bias, (outputs,)).copy()
-    return contract(b, node, x, w, axes, make, (shape, (0, 1)), bias)
-
-
-def select(w: Constant, axis: int, order: Array) -> Constant:
-    """`w` with the positions of one axis in another order."""
-    scale = w.scale
-    if scale is not None and scale.shape[axis] != 1:
-        scale = np.take(scale, order, axis)
-    return Constant(np.take(w.values, order, axis), w.bounds, scale)
 
 
 def contract(
@@ -194,4 +211,4 @@ def subtract_zero(b: Builder, node: Node, zero: int, value: SSAValue, weights: A
     return b.emit(node, AddOp(value, row))
 
 
-OPS = {"Conv": conv, "Gemm": gemm, "MatMul": matmul}
+OPS = {"Conv": conv, "ConvTranspose": conv_transpose}

@@ -15,7 +15,7 @@ from lowbit_dialect.ops.layout import ReshapeOp
 
 HEIGHT = 2
 """ONNX axis of an image that lines lack."""
-NUMBERS = ("kernel_shape", "strides", "dilations", "pads")
+NUMBERS = ("kernel_shape", "strides", "dilations", "pads", "output_padding")
 Handler = Callable[[Builder, Node], Tensor]
 
 
@@ -41,10 +41,10 @@ def widened(node: Node, name: str, value: Attribute) -> Attribute:
     """An attribute of a window over a line as one over an image."""
     if name not in NUMBERS or not isinstance(value, tuple):
         return value
-    if name != "pads":
-        return (1, *node.integers(name, (1,)))
-    before, after = node.integers(name, (0, 0))
-    return 0, before, 0, after
+    if name == "pads":
+        before, after = node.integers(name, (0, 0))
+        return 0, before, 0, after
+    return (int(name != "output_padding"), *node.integers(name, (1,)))
 
 
 def of_height_one(w: Constant) -> Constant:

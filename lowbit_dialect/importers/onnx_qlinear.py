@@ -15,9 +15,10 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.importers.onnx_builder import Builder
-from lowbit_dialect.importers.onnx_linear import conv, gemm, matmul
+from lowbit_dialect.importers.onnx_linear import conv
 from lowbit_dialect.importers.onnx_model import Constant, Node
 from lowbit_dialect.importers.onnx_pads import settled
+from lowbit_dialect.importers.onnx_products import gemm, matmul
 from lowbit_dialect.importers.onnx_qcdq import dequantize_linear, quantize_linear
 from lowbit_dialect.importers.onnx_quantisers import positive
 from lowbit_dialect.importers.onnx_tensor import Quantised, Tensor, Value
