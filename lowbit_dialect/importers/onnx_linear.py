@@ -61,7 +61,7 @@ def conv_transpose(b: Builder, node: Node) -> Tensor:
     top, left, bottom, right = (r - p for r, p in zip(reach * 2, window.padding))
     ends = (top, left, bottom + more[0], right + more[1])
     around = tuple(max(end, 0) for end in ends)
-    still = OnnxWindow(window.kernel, (1, 1), window.dilations, around)
+    still = replace(window, strides=(1, 1), padding=around)
     y = convolve(b, node, x, turned(w, groups), still, groups)
     # A padding that is wider than the kernel reaches crops.
     kept = {
