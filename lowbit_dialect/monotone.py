@@ -74,6 +74,8 @@ class Interval(np.ndarray[Any, np.dtype[Any]]):
     def __repr__(self) -> str:
         return f"Interval({self.ends!r})"
 
+    __str__ = __repr__
+
     @override
     def __getitem__(self, key: Any) -> Any:
         raise NotMonotone
