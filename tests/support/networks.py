@@ -13,6 +13,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from lowbit_dialect.codes import CodeType, parse_code
 from lowbit_dialect.functions import FUNCTIONS
+from lowbit_dialect.ops.common import element_of
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     ApplyOp,
@@ -26,6 +27,7 @@ from lowbit_dialect.ops.elementwise import (
     ThresholdOp,
 )
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
+from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
 from lowbit_dialect.ops.rows import REDUCTIONS, ReduceOp, TopKOp
 from lowbit_dialect.reference import Array
@@ -137,7 +139,27 @@ class Network:
             if self.draw(st.integers(0, 2)) == 0:
                 row = self.random.integers(-9, 9, self.shape(y)[self.axis])
                 y = self.net.add(AddOp(y, self.table(row, i32), axis=self.axis))
-        self.x = self.quantised(y, kind)
+        codes = self.quantised(y, kind)
+        self.x = self.moved(codes) if self.draw(st.integers(0, 4)) == 0 else codes
+
+    def moved(self, codes: SSAValue) -> SSAValue:
+        """Channels twice or in part, or images with something round them: what a layer may read."""
+        shape, axis, rest = self.shape(codes), self.axis, [0] * 4
+        kind = self.draw(st.sampled_from(("concat", "extract_slice", "pad", "repeat")))
+        match kind:
+            case "concat":
+                return self.net.add(ConcatOp([codes, codes], axis))
+            case "extract_slice":
+                sizes = [n - n // 2 if at == axis else n for at, n in enumerate(shape)]
+                return self.net.add(ExtractSliceOp(codes, rest, sizes))
+            case "pad":
+                code = element_of(codes.type)
+                assert isinstance(code, CodeType)
+                low = [int(0 < at != axis) for at in range(4)]
+                return self.net.add(PadOp(codes, low, rest, code.maximum))
+            case _:
+                factors = [2 if at == 2 else 1 for at in range(4)]
+                return self.net.add(RepeatOp(codes, factors))
 
     def tail(self) -> SSAValue:
         """What the network returns: codes, a pool of them, a transpose, or a dense layer on all."""
