@@ -118,6 +118,8 @@ def quant(b: Builder, node: Node) -> Tensor | Constant:
     """QONNX `Quant(x, scale, zero point, bits)`: clamp, then round."""
     scale, zero = positive(node, b.reals(node, 1)), numbers(b, node, 2)
     x = operand(b, node, max(scale.ndim, zero.ndim))
+    if isinstance(x, Tensor) and max(scale.size, zero.size) > 1:
+        x = settled(b, node, x)
     check_broadcast(b, node, x, scale, zero)
     bits = whole(node, numbers(b, node, 3), "bit width")
     signed, narrow = bool(node.integer("signed", 1)), bool(node.integer("narrow", 1))

@@ -140,7 +140,10 @@ def test_rounding_of_9_bits(mode):
     check(model([quant("x", "y", rounding_mode=mode)], (1, 160), constants), EDGES.reshape(1, -1))
 
 
-@pytest.mark.parametrize("changes", [{"bits": 1.0}, {"zero": 0.5}, {"zero": 99.0}, {"bits": 16.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"bits": 1.0}, {"zero": 0.5}, {"zero": 99.0}, {"bits": 16.0}, {"scale": [1.0] * 6 + [2.0]}],
+)
 def test_zeros_of_a_pad_are_quantised_too(changes):
     constants = {"scale": 0.5, "zero": 0.0, "bits": 4.0, "pads": np.array([0, 0, 1, 2, 0, 0, 0, 1])}
     nodes = [helper.make_node("Pad", ["x", "pads"], ["p"]), quant("p", "q")]
