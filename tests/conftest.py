@@ -49,9 +49,9 @@ def _spare(items: list[pytest.Item]) -> set[pytest.Item]:
     """Of the items that differ in their tier alone those that are not its turn, so that all get as many."""
     groups: dict[tuple[object, ...], list[pytest.Item]] = {}
     for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        if "tier" in parameters:
-            rest = [(name, repr(v)) for name, v in parameters.items() if name != "tier"]
+        places = getattr(getattr(item, "callspec", None), "indices", {})
+        if "tier" in places:
+            rest = [one for one in places.items() if one[0] != "tier"]
             groups.setdefault((item.nodeid.partition("[")[0], *rest), []).append(item)
     spare: set[pytest.Item] = set()
     turn = 0

@@ -58,7 +58,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
 
 
 @pytest.mark.usefixtures("path")
-@pytest.mark.parametrize(("make", "message"), REFUSED, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("make", "message"), REFUSED, ids=lambda value: None)
 def test_what_is_refused(make: Callable[[], object], message: str):
     with pytest.raises(ValueError, match=message) as error:
         make()
