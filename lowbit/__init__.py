@@ -15,7 +15,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lowbit.calling import Bound, Packed
     from lowbit.checks import CheckFailed, CheckReport, check, reference
-    from lowbit.kernel import Kernel, compile, load
+    from lowbit.compiling import compile, load
+    from lowbit.kernel import Kernel
     from lowbit.layers import LayerReport, compare_layers
     from lowbit.machines import targets
     from lowbit.objects import Exported, export
@@ -40,12 +41,12 @@ _WHERE = {
     "Target": "microkernels.target",
     "check": "lowbit.checks",
     "compare_layers": "lowbit.layers",
-    "compile": "lowbit.kernel",
+    "compile": "lowbit.compiling",
     "conv2d": "lowbit.single",
     "dense": "lowbit.single",
     "export": "lowbit.objects",
     "import_model": "lowbit.single",
-    "load": "lowbit.kernel",
+    "load": "lowbit.compiling",
     "parse": "lowbit.single",
     "reference": "lowbit.checks",
     "targets": "lowbit.machines",

@@ -12,9 +12,10 @@ import numpy as np
 from autotune.machine import pin_core
 from lowbit import peers
 from lowbit.checks import CheckFailed, first_difference, is_exact, reference
+from lowbit.compiling import compile
 from lowbit.data import random_values
 from lowbit.elements import parse_element
-from lowbit.kernel import Bound, Kernel, compile
+from lowbit.kernel import Bound, Kernel
 from lowbit.limits import Work, work_of
 from lowbit.program import Program
 from lowbit.signature import inputs_of, shaped

@@ -10,10 +10,10 @@ import numpy as np
 from xdsl.dialects.builtin import Float32Type
 
 from lowbit.arrays import checked
+from lowbit.compiling import compile
 from lowbit.data import examples as make_examples
 from lowbit.elements import typed
 from lowbit.given import instance, integer
-from lowbit.kernel import compile
 from lowbit.program import Program
 from lowbit.signature import inputs_of
 from lowbit_dialect.layout import Array

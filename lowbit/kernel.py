@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from ctypes import addressof, c_void_p
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from xdsl.passes import ModulePass
 
 from lowbit.arrays import BYTES, Intake, address_of, aligned_empty, aligned_storage
-from lowbit.cache import Cache, key_of
 from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
-from lowbit.code import Code, Generated, Request, generate, resolve
+from lowbit.code import Code, Generated, Request, generate
 from lowbit.given import instance
-from lowbit.lowered import after_passes, program_of, stage_of
-from lowbit.pipeline import check_stage, read_schedule
+from lowbit.lowered import program_of, stage_of
+from lowbit.pipeline import check_stage
 from lowbit.program import Program, parse_module
-from lowbit.saved import Saved, from_bytes, read_own, to_bytes, write_at_once
+from lowbit.saved import Saved, from_bytes, to_bytes, write_at_once
 from lowbit.shown import html_table
 from lowbit.signature import Function, Signature
 from lowbit_dialect.layout import Array, layout_of, storage_of
@@ -32,74 +29,6 @@ from microkernels.target import Target
 if TYPE_CHECKING:
     from lowering.backend.jit import Jit
     from lowering.backend.pool import Team
-
-
-def compile(
-    program: Program,
-    target: str | Target = "host",
-    schedule: str | Schedule = "default",
-    threads: int = 1,
-    verify_each: bool = False,
-    *,
-    passes: Sequence[ModulePass | str] = (),
-    cache: bool | str | Path = False,
-) -> Kernel:
-    """Compile a program for a target.
-
-    `schedule` is `default`, or a `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does
-    not pin its own. A call shares its work out to `threads` at most, as many as there are usable cores; the
-    results are the same bits for any number. `passes` of one's own, as values or as text, run first, on the
-    program as it is given: that may be IR of any stage, `lowbit.parse(kernel.ir("plan"))`. `cache` keeps
-    kernels on disk, in the folder given or, if True, in the user's cache, and finds what was compiled from
-    the same program by the same versions. Raises ValueError naming the op or option that is wrong.
-    """
-    program = after_passes(program, passes)
-    text = str(read_schedule(schedule)) or "default"
-    request = Request(str(resolve(target)), text, check_threads(threads))
-    store = Cache.of(cache)
-    if store is None:
-        return _compile(program, request, verify_each)
-    key = key_of(str(program), request.target, request.schedule, str(request.threads))
-    found = None if verify_each else store.find(key)
-    if found is not None:
-        try:
-            return Kernel.restored(found, deepcopy(program))
-        except ValueError:  # what was kept is none of ours
-            pass
-    kernel = _compile(program, request, verify_each)
-    store.keep(key, kernel.saved(with_program=False))
-    return kernel
-
-
-def check_threads(threads: int) -> int:
-    """Return `threads`; raises ValueError unless it is a number of threads."""
-    if type(threads) is not int or threads < 1:
-        raise ValueError(f"threads is a whole number of at least 1, not {threads!r}")
-    return threads
-
-
-def _compile(program: Program, request: Request, verify_each: bool) -> Kernel:
-    code = generate(
-        program,
-        request.target,
-        request.schedule,
-        threads=request.threads,
-        verify_each=verify_each,
-    )
-    return Kernel(deepcopy(program), request, code)
-
-
-def load(path: str | Path) -> Kernel:
-    """Read a kernel that `Kernel.save` wrote.
-
-    It holds machine code, and what it holds is trusted: the file must belong to this user or root, and
-    nobody else may have been able to write it. Raises OSError, or ValueError naming the file and what is
-    wrong with it.
-    """
-    try:
-        return Kernel.restored(from_bytes(read_own(Path(instance("path", path, str, Path)))))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def restore(data: bytes) -> Kernel:

@@ -12,9 +12,10 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation
 
 from lowbit.checks import as_tuple, differences, is_exact
+from lowbit.compiling import compile
 from lowbit.elements import spelling_of
 from lowbit.given import integer
-from lowbit.kernel import Kernel, compile
+from lowbit.kernel import Kernel
 from lowbit.lowered import as_written
 from lowbit.pipeline import lower
 from lowbit.program import Program

@@ -17,7 +17,7 @@ from lowbit.benchmark import Question, Result, measure
 from lowbit.code import resolve
 from lowbit.commands.bench_words import heading, layer_line, layers_head, profile_lines, summary
 from lowbit.commands.inputs import load_program, progress, read_schedule, write_json, write_text
-from lowbit.kernel import check_threads
+from lowbit.compiling import check_threads
 from lowbit.peers import versions
 from lowbit.profile import Profile, marked, profile_json
 from lowbit.profile_report import profile_page

@@ -16,8 +16,9 @@ from lowbit.commands.inputs import (
     tell_threads,
     write_text,
 )
+from lowbit.compiling import check_threads, compile
 from lowbit.elements import typed
-from lowbit.kernel import Kernel, check_threads, compile
+from lowbit.kernel import Kernel
 from lowbit.lowered import Lowered, stage_of
 from lowbit.pipeline import STAGES, spec
 from lowbit.program import Program

@@ -23,7 +23,7 @@ from lowbit.commands.inputs import (
     tell_threads,
     write_json,
 )
-from lowbit.kernel import compile, load
+from lowbit.compiling import compile, load
 from lowbit.profile import Profile, marked, profile_json
 from lowbit.program import Program
 from lowbit.timing import Timer

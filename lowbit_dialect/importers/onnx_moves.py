@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import f32
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import MAX_ELEMENTS, Node
-from lowbit_dialect.importers.onnx_shapes import axis_of, integers, to_shape
+from lowbit_dialect.importers.onnx_shapes import axis_of, different, integers, to_shape
 from lowbit_dialect.importers.onnx_tensor import ONE, Tensor, Value, code_for
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import value_range
@@ -68,12 +68,11 @@ def slice_(b: Builder, node: Node) -> Value:
         steps = [1] * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise node.fail("its starts, ends, axes and steps are as many")
-    if not all(-rank <= a < rank for a in axes) or len({a % rank for a in axes}) < len(axes):
-        raise node.fail(f"axes {axes} are not different ones of {rank}")
+    axes = different(node, axes, rank)
     if 0 in steps:
         raise node.fail("a step is not 0")
     places = {
-        axis % rank: range(*slice(start, end, step).indices(x.shape[axis]))
+        axis: range(*slice(start, end, step).indices(x.shape[axis]))
         for start, end, axis, step in zip(starts, ends, axes, steps)
     }
     return cut(b, node, x, places)

@@ -11,7 +11,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_moves import bounded, cut, join, repeated
-from lowbit_dialect.importers.onnx_shapes import integers
+from lowbit_dialect.importers.onnx_shapes import different, integers
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
 from lowbit_dialect.ops.movement import PadOp, padded
 
@@ -151,8 +151,7 @@ def read_border(b: Builder, node: Node, rank: int) -> Border:
             node.integers("pads", (0,) * (len(given) if isinstance(given, tuple) else 1))
         )
     axes = integers(b, node, 3) if node.has(3) else list(range(rank))
-    if not all(-rank <= axis < rank for axis in axes) or len({a % rank for a in axes}) < len(axes):
-        raise node.fail(f"axes {axes} are not different ones of {rank}")
+    axes = different(node, axes, rank)
     if len(numbers) != 2 * len(axes):
         raise node.fail(
             f"has {len(numbers)} pads: one before and one after each of {len(axes)} axes"

@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import TensorType
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_moves import attribute, repeated
-from lowbit_dialect.importers.onnx_shapes import integers
+from lowbit_dialect.importers.onnx_shapes import different, integers
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, Value
 from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
 
@@ -66,7 +66,7 @@ def resize_factors(b: Builder, node: Node, x: Tensor) -> list[int]:
     scales = attribute_scales(b, node)
     sizes = integers(b, node, 3) if node.has(3) else None
     count = len(sizes) if sizes is not None else len(scales)
-    axes = list(range(rank)) if count == rank else listed(node, rank)
+    axes = list(range(rank)) if count == rank else different(node, attribute(node, "axes"), rank)
     if len(axes) != count:
         raise node.fail(f"has {count} factors or sizes for {rank} axes")
     given = [Fraction(1)] * rank
@@ -89,14 +89,6 @@ def attribute_scales(b: Builder, node: Node) -> list[float]:
     if not node.has(index) or b.constant(node, index).values.size == 0:
         return []
     return [float(one) for one in b.reals(node, index).ravel()]
-
-
-def listed(node: Node, rank: int) -> list[int]:
-    """Attribute `axes`, not negative."""
-    axes = attribute(node, "axes")
-    if not all(-rank <= axis < rank for axis in axes) or len({a % rank for a in axes}) < len(axes):
-        raise node.fail(f"axes {list(axes)} are not different ones of {rank}")
-    return [axis % rank for axis in axes]
 
 
 def blocks(b: Builder, node: Node) -> tuple[Tensor, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
@@ -86,8 +87,13 @@ def listed_axes(b: Builder, node: Node, rank: int, default: list[int] | None) ->
         axes = default
     else:
         raise node.fail("its axes are missing")
+    return different(node, axes, rank)
+
+
+def different(node: Node, axes: Sequence[int], rank: int) -> list[int]:
+    """Axes that are all different, not negative."""
     if not all(-rank <= axis < rank for axis in axes) or len({a % rank for a in axes}) < len(axes):
-        raise node.fail(f"axes {axes} are not different ones of {rank}")
+        raise node.fail(f"axes {list(axes)} are not different ones of {rank}")
     return [axis % rank for axis in axes]
 
 

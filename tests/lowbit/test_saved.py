@@ -173,7 +173,7 @@ def test_only_files_of_ones_own_are_read(kernel, tmp_path) -> None:
 def test_the_cache_finds_what_was_compiled_before(program, tmp_path, monkeypatch) -> None:
     compiled = []
     monkeypatch.setattr(
-        "lowbit.kernel.generate", lambda *a, **k: compiled.append(a) or generate(*a, **k)
+        "lowbit.compiling.generate", lambda *a, **k: compiled.append(a) or generate(*a, **k)
     )
     small = lowbit.dense((1, 8), (8, 4), "uint1", "uint1")
     folder = tmp_path / "cache"
