@@ -110,7 +110,8 @@ class Meanings:
     """Whether the zero point of the QuantizeLinear at hand is an int8."""
 
     def on_DequantizeLinear(self, given: list[Exact], attributes: Mapping[str, Any]) -> Exact:
-        x, scale, zero = given
+        x, scale = given[:2]
+        zero = given[2] if len(given) > 2 else Exact.of(np.zeros(scale.values.shape))
         axis, rank = attributes.get("axis", 1), x.values.ndim
         row, zeros = (
             one.values.reshape([one.values.size if i == axis else 1 for i in range(rank)])
