@@ -129,9 +129,9 @@ class Steps(Maker):
             steps = size + a + b - k
             count = (-(-steps // s) if ceil else steps // s) + 1
             beyond = ceil and (count - 1) * s >= size + a
-            if beyond and self.qonnx:
+            if beyond:
                 return  # onnx infers a window more than onnxruntime gives
-            out.append(count - beyond)
+            out.append(count)
         if ceil:
             named["ceil_mode"] = 1
         if kind == "AveragePool":
