@@ -20,6 +20,8 @@ _LARGEST_ALIGNMENT = 4096
 _MOST_ZEROS = 1 << 28
 _PATCHED = {0: 0, 1: 8, 2: 4, 4: 4, 9: 4, 10: 4, 11: 4, 24: 8, 25: 8, 26: 4, 41: 4, 42: 4}
 """Bytes that each kind of relocation of x86-64 writes; LLVM makes no others of what we give it."""
+_BY_NAME = (4, 9, 41, 42)
+"""Those by way of a table of calls or addresses, in which the linker finds a symbol by its name."""
 
 
 class _Section(NamedTuple):
@@ -105,15 +107,19 @@ def _check_symbols(image: bytes, table: _Section, sections: list[_Section]) -> N
 def _check_relocations(image: bytes, table: _Section, sections: list[_Section]) -> None:
     legal = _is_kind(sections, table.link, _SYMTAB) and 0 < table.info < len(sections)
     _expect(legal, "its relocations have no symbols or no section")
-    homes = [home for _, _, _, home, _, _ in _rows(_SYMBOL, image, sections[table.link])]
+    symbols = list(_rows(_SYMBOL, image, sections[table.link]))
+    names = sections[table.link].link
+    _expect(_is_kind(sections, names, _STRTAB), "its symbols have no names")
     patched = sections[table.info]
     for index, (offset, what, _) in enumerate(_rows(_RELOCATION, image, table)):
         where, symbol, kind = f"relocation {index}", what >> 32, what & 0xFFFFFFFF
-        _expect(symbol < len(homes), f"{where} names no symbol")
+        _expect(symbol < len(symbols), f"{where} names no symbol")
+        name, _, _, home, _, _ = symbols[symbol]
         _expect(kind in _PATCHED, f"{where} is of unknown kind {kind}")
+        named = kind not in _BY_NAME or _name(image, sections[names], name)
+        _expect(bool(named), f"{where} asks for a symbol without a name")
         inside = patched.kind != _NOBITS and offset + _PATCHED.get(kind, 0) <= patched.size
         _expect(inside, f"{where} reaches beyond its section")
-        home = homes[symbol]
         loaded = not 0 < home < len(sections) or bool(sections[home].flags & _ALLOCATED)
         _expect(loaded, f"{where} is about what is not in memory")
 

@@ -56,6 +56,7 @@ def test_damaged_sections(
         (RELOCATIONS, 0, "<Q", 1 << 40, "relocation 0 reaches beyond its section"),
         (RELOCATIONS, 8, "<I", 99, "relocation 0 is of unknown kind 99"),
         (RELOCATIONS, 12, "<I", 1 << 20, "relocation 0 names no symbol"),
+        (RELOCATIONS, 8, "<Q", 42, "relocation 0 asks for a symbol without a name"),
     ],
 )
 def test_damaged_tables(
