@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import f32
 
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import MAX_ELEMENTS, Constant, Node
-from lowbit_dialect.importers.onnx_shapes import to_shape
+from lowbit_dialect.importers.onnx_shapes import ranked
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.elementwise import AddOp, ApplyOp, ClipOp, DivOp, MulOp
@@ -66,9 +66,7 @@ def spread(
     b: Builder, node: Node, x: Tensor, shape: tuple[int, ...], order: tuple[int, ...]
 ) -> Tensor:
     """`x` repeated to `shape`, its ONNX axes stored in `order`."""
-    if len(x.shape) < len(shape):
-        x = to_shape(b, node, x, (1,) * (len(shape) - len(x.shape)) + x.shape)
-    x = b.arranged(node, x, order)
+    x = b.arranged(node, ranked(b, node, x, len(shape)), order)
     if x.shape == shape:
         return x
     factors = [shape[axis] // x.shape[axis] for axis in order]
@@ -143,7 +141,7 @@ def power(b: Builder, node: Node) -> Value:
     """Pow by the numbers that exporters write."""
     exponent = b.reals(node, 1) if isinstance(b.operand(node, 1), Constant) else np.zeros(2)
     number = float(exponent.ravel()[0]) if exponent.size == 1 else 0.0
-    x = b.to_float(node, b.tensor(node))
+    x = ranked(b, node, b.to_float(node, b.tensor(node)), exponent.ndim)
     match number:
         case 1.0:
             return x
@@ -170,7 +168,7 @@ def bound(low: bool) -> Callable[[Builder, Node], Value]:
             return b.tensor(node)
         if len(node.inputs) != 2 or (pair := split(b, node)) is None or pair[1].size != 1:
             raise node.fail("takes a computed tensor and one known number")
-        x = b.to_float(node, pair[0])
+        x = ranked(b, node, b.to_float(node, pair[0]), pair[1].ndim)
         number = float(pair[1].ravel()[0])
         op = ClipOp(x.value, number) if low else ClipOp(x.value, None, number)
         return x.holding(b.emit(node, op))

@@ -12,6 +12,7 @@ from lowbit_dialect.importers.onnx_binary import subtract, with_known
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_functions import SMALLEST
 from lowbit_dialect.importers.onnx_model import Constant, Node
+from lowbit_dialect.importers.onnx_shapes import ranked
 from lowbit_dialect.importers.onnx_tensor import BIPOLAR, ONE, Tensor, Value
 from lowbit_dialect.ops.elementwise import AddOp, QuantizeOp, RequantizeOp
 
@@ -66,7 +67,8 @@ def where(b: Builder, node: Node) -> Value:
     scale, bias = (high - low) / np.float32(2), (high + low) / np.float32(2)
     if not (scale > 0 and scale + bias == high and bias - scale == low):
         raise node.fail(f"its numbers {yes[0]} and {no[0]} are not a mean plus and minus a number")
-    return replace(x, scale=scale, bias=bias if bias else None)
+    x = replace(x, scale=scale, bias=bias if bias else None)
+    return ranked(b, node, x, max(b.constant(node, index).values.ndim for index in (1, 2)))
 
 
 OPS = {

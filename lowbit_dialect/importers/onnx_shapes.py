@@ -148,6 +148,11 @@ def to_shape(b: Builder, node: Node, x: Tensor, shape: tuple[int, ...]) -> Tenso
     return replace(x, value=value, shape=shape)
 
 
+def ranked(b: Builder, node: Node, x: Tensor, rank: int) -> Tensor:
+    """`x` with at least so many axes: what broadcasting adds comes first and is one long."""
+    return to_shape(b, node, x, (1,) * (rank - len(x.shape)) + x.shape)
+
+
 def same_axis(x: Tensor, shape: tuple[int, ...]) -> int | None:
     """Where the axis of the scale lies in another shape, if it stays one."""
     before, extent = prod(x.shape[: x.axis]), x.shape[x.axis]

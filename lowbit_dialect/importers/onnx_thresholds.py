@@ -107,7 +107,8 @@ def apply_thresholds(
     if rows.shape[0] > 1 and x.flattened and axis == 1:
         rows = rows[x.columns]
     table = b.known(node, rows, element, "thresholds")
-    return b.emit(node, ThresholdOp(value, table, code, axis=x.stored_axis(axis)))
+    at = x.stored_axis(axis) if rows.shape[0] > 1 else -1  # one row is for any axis
+    return b.emit(node, ThresholdOp(value, table, code, axis=at))
 
 
 def smallest_reaching(scale: Array, bias: Array, thresholds: Array) -> Array:

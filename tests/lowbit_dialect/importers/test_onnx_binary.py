@@ -64,6 +64,11 @@ def test_max_and_min_with_a_number(op):
     check(model([node(op, "x")], (2, 3)), integers(6, 2, 3))
 
 
+@pytest.mark.parametrize("op", ["Max", "Min", "Pow"])
+def test_a_number_with_more_axes_than_the_tensor(op):
+    check(model([node(op, "x", "c")], (2, 3), {"c": [[[2.0]]]}), integers(6, 2, 3))
+
+
 def test_one_over_x_and_x_over_itself():
     x = integers(7, 2, 3, low=1, high=7)
     module = check(model([node("Div", "c", "x")], (2, 3), {"c": 1.0}), x)

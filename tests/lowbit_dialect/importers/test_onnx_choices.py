@@ -41,6 +41,12 @@ def test_where(op, yes, no):
     assert "!lowbit.odd<1>" in str(module)
 
 
+@pytest.mark.parametrize("yes,no", [([[[1.0]]], [-1.0]), (0.0, [[[1.0]]])])
+def test_numbers_with_more_axes_than_the_condition(yes, no):
+    nodes = [node("Less", "x", "c", y="b"), node("Where", "b", "yes", "no")]
+    check(model(nodes, X.shape, {"c": 0.5, "yes": yes, "no": no}), X)
+
+
 def test_a_binary_network():
     """As PyTorch writes the sign of one: its codes are multiplied as bits."""
     w = np.sign(np.random.default_rng(0).standard_normal((4, 3, 3, 3))).astype(np.float32)

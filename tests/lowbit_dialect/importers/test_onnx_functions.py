@@ -80,6 +80,12 @@ def test_sign_gives_ternary_codes():
     assert "!lowbit.ternary" in str(module)
 
 
+def test_sign_of_codes_with_one_axis():
+    constants = {"scale": 0.5, "zero": 0.0, "bits": 4.0}
+    nodes = [quant("x", "q"), helper.make_node("Sign", ["q"], ["y"])]
+    check(model(nodes, (5,), constants), integers(1, 5))
+
+
 def test_sign_of_codes_compares_them():
     """Larq's sign, `Sign(Sign(x) + 0.1)`, is bipolar."""
     nodes = [
