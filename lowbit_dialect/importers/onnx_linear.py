@@ -19,7 +19,7 @@ from lowbit_dialect.importers.onnx_quantisers import filled, positive
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code, in_signs
 from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.common import I32_MAX
+from lowbit_dialect.ops.common import I32_MAX, value_range
 from lowbit_dialect.ops.elementwise import AddOp
 from lowbit_dialect.ops.linear import Conv2dOp, LinearOp
 from lowbit_dialect.ranges import accumulator_range
@@ -116,6 +116,9 @@ def convolve(
     outputs = w.shape[0]
     result = slide(node, window, window.padding, x.shape, outputs)
     x = replace(b.arranged(node, x, NHWC), pads=(0, 0, 0, 0))
+    low, high = value_range(x.element) if x.zero else (0, 0)
+    if not low <= x.zero <= high:
+        x = b.to_float(node, x)  # of a MultiThreshold none of whose codes mean 0, as padding does
     shape = [result[axis] for axis in NHWC]
 
     def make(x: Tensor, weights: SSAValue, element: Attribute) -> LinearOp:

@@ -66,11 +66,13 @@ def surrounded(
 ) -> Tensor:
     """`x` with one number round it, and so many of it between its elements; codes if it is one of them."""
     x = b.row_major(node, x) if x.flattened else x
+    inner = [0] * len(x.shape) if between is None else between
+    if x.has_rows and any(one[x.axis] for one in (border.before, border.after, inner)):
+        x = b.to_float(node, x)  # what is put there has no scale
     number = border.value
     if not x.is_integers:
         code = code_of(x, border.value)
         x, number = (b.to_float(node, x), border.value) if code is None else (x, code)
-    inner = [0] * len(x.shape) if between is None else between
     amounts = [[one[axis] for axis in x.axes] for one in (border.before, border.after, inner)]
     shape = tuple(padded(x.shape, border.before, border.after, inner))
     bounded(node, shape)

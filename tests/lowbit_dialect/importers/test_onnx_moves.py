@@ -195,6 +195,13 @@ def test_a_number_that_is_no_code_pads_in_f32() -> None:
     assert names.index("requantize") < names.index("pad")
 
 
+@pytest.mark.parametrize("pads", [(0, 1, 0, 0, 0, 0), (0, 0, 0, 0, 2, 0), (1, 0, 2, 1, 0, 0)])
+def test_zeros_where_each_channel_has_its_scale(pads: tuple[int, ...]) -> None:
+    nodes = [quant("x", "q"), NODE("Pad", ["q", "n"], ["y"])]
+    constants = {**CODES, "scale": [[[0.5], [0.25]]], "n": ints(*pads)}
+    check(model(nodes, (1, 2, 3), constants), integers(3, 1, 2, 3))
+
+
 @pytest.mark.parametrize(
     ("node", "constants", "message"),
     [

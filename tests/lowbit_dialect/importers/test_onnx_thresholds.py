@@ -110,6 +110,17 @@ def test_integer_thresholds_are_the_smallest_that_reach(scale, bias, threshold):
     assert found == -(2**31) or not reached(found - 1)
 
 
+@pytest.mark.parametrize("bias", [0.5, 3.0, -5.0])
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 0, 2, 1)])
+def test_codes_none_of_which_is_zero_before_a_conv(bias, pads):
+    counted = multi_threshold("x", out_scale=0.5, out_bias=bias)
+    counted.output[0] = "q"
+    nodes = [counted, helper.make_node("Conv", ["q", "w"], ["y"], pads=pads)]
+    signs = np.sign(integers(1, 2, 2, 3, 3) - 0.5).astype(np.float32)
+    constants = {"t": [[-1.0, 0.0, 2.0]], "w": signs}
+    check(model(nodes, (1, 2, 4, 4), constants), integers(2, 1, 2, 4, 4))
+
+
 def test_thresholds_out_of_reach():
     limits = np.array([[-np.inf, np.inf]], np.float32)
     got = smallest_reaching(np.ones(1, np.float32), np.zeros(1, np.float32), limits)
