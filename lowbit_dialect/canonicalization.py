@@ -31,17 +31,23 @@ from lowbit_dialect.ops.layout import (
     convert_layout,
 )
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
-from lowbit_dialect.ranges import proven_range
+from lowbit_dialect.ranges import needs_range, proven_range
 
 
 class ProveRangePattern(RewritePattern):
-    """State the range of sums that constant weights prove, in place of what was promised."""
+    """State the range of sums that constant weights prove, in place of what was promised.
+
+    Where they prove nothing, a promise stays only if the op is not valid without it.
+    """
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: Conv2dOp | DenseOp, rewriter: PatternRewriter) -> None:
-        if op.result is not None and op.range != (proven := proven_range(op)):
-            op.range = proven
-            rewriter.notify_op_modified(op)
+        if op.result is None or op.range == (proven := proven_range(op)):
+            return
+        if proven is None and needs_range(op):
+            return
+        op.range = proven
+        rewriter.notify_op_modified(op)
 
 
 class ConvertConstantPattern(RewritePattern):

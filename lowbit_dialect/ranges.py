@@ -19,7 +19,7 @@ from lowbit_dialect.ops.common import ints, value_range
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.layout import ConstantOp, ConversionOp
 from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.ops.linear_checks import MayWrap
+from lowbit_dialect.ops.linear_checks import MayWrap, verify_sums
 
 Bounds = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -52,6 +52,15 @@ def proven_range(op: LinearOp) -> DenseArrayBase[IntegerType] | None:
     """What the property `range` of a valid op on tensors is; None unless its weights are known integers."""
     bounds = accumulator_range(op.contraction, op.weights)
     return None if bounds is None else ints((int(bounds[0].min()), int(bounds[1].max())))
+
+
+def needs_range(op: LinearOp) -> bool:
+    """Whether the types of an op on integers let a sum wrap in its accumulator."""
+    try:
+        verify_sums(op.contraction, op.accumulator, *op.contraction.bound)
+    except MayWrap:
+        return True
+    return False
 
 
 def admit(op: Operation) -> None:

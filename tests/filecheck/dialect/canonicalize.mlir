@@ -188,3 +188,13 @@ func.func @ranges(%x: tensor<1x3x!lowbit.uint<2>>, %v: tensor<3x1x!lowbit.ternar
   %c = lowbit.conv2d %p, %k : tensor<1x3x3x1xi8>, tensor<1x1x1x2x!lowbit.int<3>> -> tensor<1x3x3x2xi32>
   func.return %0, %1, %2, %c : tensor<1x1xi32>, tensor<1x1xi32>, tensor<1x1xi32>, tensor<1x3x3x2xi32>
 }
+
+// -----
+
+// A promise that an op is not valid without stays where the weights are unknown.
+// CHECK-LABEL: @promised_range
+// CHECK: lowbit.dense %x, %w {range = array<i64: -100, 100>}
+func.func @promised_range(%x: tensor<1x200000xi8>, %w: tensor<200000x1xi8>) -> tensor<1x1xi32> {
+  %0 = lowbit.dense %x, %w {range = array<i64: -100, 100>} : tensor<1x200000xi8>, tensor<200000x1xi8> -> tensor<1x1xi32>
+  func.return %0 : tensor<1x1xi32>
+}
