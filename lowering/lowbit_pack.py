@@ -49,6 +49,7 @@ from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.quantizers import FURTHEST, ascends
 from lowbit_dialect.ops.rows import RowOp
+from lowbit_dialect.ranges import needs_range
 from lowbit_dialect.schedule import ScheduleAttr
 from lowering.collapsing import collapse, has_channels_within
 from lowering.elements import row_major
@@ -191,6 +192,8 @@ def _bound(op: LinearOp) -> None:
     added = addends(steps[: steps.index(final)], op.epilogue.block.args[0])
     if added is None:
         return
+    if needs_range(op):
+        return  # Its range may be a promise that nothing proves.
     owner = final.thresholds.owner
     reach = max(map(abs, op.sums)) + largest(added)
     if isinstance(owner, ConstantOp) and reach < FURTHEST:
