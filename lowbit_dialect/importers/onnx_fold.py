@@ -27,18 +27,19 @@ _MOVES = """
     DepthToSpace Expand Flatten Gather Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze
 """
 _LINEAR = """
-    Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BatchNormalization BitShift BitwiseAnd
+    Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh BitShift BitwiseAnd
     BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Clip Concat ConstantOfShape Cos Cosh CumSum Div Elu
-    Equal Exp EyeLike Floor Greater GreaterOrEqual HardSigmoid HardSwish Hardmax IsInf IsNaN
-    LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Max Mean Min Mod Mul Neg Not OneHot Or PRelu
+    Equal Exp EyeLike Floor Greater GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN
+    LayerNormalization LeakyRelu Less LessOrEqual Log Max Mean Min Mod Mul Neg Not OneHot Or PRelu
     Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
-    ReduceProd ReduceSum ReduceSumSquare Relu Round Selu Shape Sigmoid Sign Sin Sinh Size Softmax
+    ReduceProd ReduceSum ReduceSumSquare Relu Round Selu Shape Sigmoid Sign Sin Sinh Size
     Softplus Softsign Sqrt Sub Sum Tan Tanh Trilu Where Xor
 """
 MOVES = frozenset(_MOVES.split())
 """Ops by which each element of the first input goes to some places, or none."""
 LINEAR = frozenset(_LINEAR.split())
-"""Ops that take a few nanoseconds an element. Not folded are those that the package computes one by one."""
+"""Ops that take a few nanoseconds an element. Not folded are those that the package computes one by one,
+or in old opsets as in new ones (Softmax), or not right (BatchNormalization)."""
 FOLDED = MOVES | LINEAR | PRODUCTS
 
 
@@ -84,7 +85,12 @@ class Folder:
             self.spend(node, named, inferred(proto, named, version))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                evaluator: Any = ReferenceEvaluator(proto, opsets={"": version})
+                # In a graph: of a node by itself it takes the newest version.
+                order_axes(proto, inputs)
+                reads = [onnx.ValueInfoProto(name=name) for name in named]
+                gives = [onnx.ValueInfoProto(name=name) for name in proto.output]
+                graph = onnx.helper.make_graph([proto], "node", reads, gives)
+                evaluator: Any = ReferenceEvaluator(graph, opsets={"": version})
                 results = evaluator.run(None, named)
         except ImportFailed:
             raise
@@ -123,6 +129,14 @@ def to_proto(node: Node) -> Any:
         empty = AttributeProto.INTS if held == () else None
         proto.attribute.append(helper.make_attribute(name, held, attr_type=empty))
     return proto
+
+
+def order_axes(proto: Any, inputs: Sequence[Array | None]) -> None:
+    """Sort the axes of an Unsqueeze in an attribute: the package inserts one after another."""
+    if proto.op_type == "Unsqueeze" and proto.attribute and inputs[0] is not None:
+        axes = proto.attribute[0].ints
+        rank = inputs[0].ndim + len(axes)
+        axes[:] = sorted(axis % rank for axis in axes)
 
 
 def inferred(proto: Any, inputs: Mapping[str, Array], version: int) -> list[list[int] | None]:

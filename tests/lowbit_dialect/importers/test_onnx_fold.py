@@ -101,6 +101,33 @@ MOVES = [
 ]
 
 
+@pytest.mark.parametrize("opset", [7, 9, 12])
+@pytest.mark.parametrize(
+    "node",
+    [
+        known("Squeeze", "c", axes=[0]),
+        known("Unsqueeze", "c", axes=[2, 0]),
+        known("ReduceSum", "c", axes=[1], keepdims=0),
+        known("Softmax", "c"),
+        known("LogSoftmax", "c", axis=0),
+        known("BatchNormalization", "c", "s", "s", "s", "s"),
+    ],
+    ids=lambda node: node.op_type,
+)
+def test_known_nodes_as_their_opset_has_them(node, opset):
+    constants = {"c": A.reshape(1, 2, 3, 1), "s": F([1, 4])}
+    proto = model([node, helper.make_node("Mul", ["x", "k"], ["y"])], (1,), constants, opset=opset)
+    proto.ir_version = 8
+    check(proto, F([1]), 1e-6)
+
+
+def test_a_known_clip_and_pad_by_attributes():
+    nodes = [helper.make_node("Clip", ["a"], ["c"], min=-2.0, max=3.0)]
+    nodes.append(known("Pad", "c", pads=[0, 1, 1, 0], value=1.5))
+    nodes.append(helper.make_node("Mul", ["x", "k"], ["y"]))
+    check(model(nodes, (1,), {"a": A}, opset=9), F([2]))
+
+
 @pytest.mark.parametrize("node,to,by_axis", MOVES, ids=lambda value: None)
 def test_moved_integers_stay_integers(node, to, by_axis):
     scale = F([1, 2, 4]).reshape(1, 3, 1)
