@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from autotune.identity import processor_name
 from lowering.backend.hand_over import MEETINGS, hand_over_probe
 from lowering.backend.host import host_target
 from lowering.backend.machine import llvm_version
@@ -128,7 +129,7 @@ def machine_facts() -> dict[str, Any]:
     """Describe machine and tools as a JSON object: what a measurement depends on."""
     target = host_target()
     return {
-        "cpu": _cpu_model(),
+        "cpu": processor_name(),
         "target": str(target),
         "caches": list(target.caches),
         "cores": os.cpu_count(),
@@ -156,14 +157,6 @@ def _elapsed_ns(run: Callable[[int], int], rounds: int) -> int:
     begin = time.perf_counter_ns()
     run(rounds)
     return time.perf_counter_ns() - begin
-
-
-def _cpu_model() -> str:
-    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _read(path: Path) -> str | None:
