@@ -190,15 +190,14 @@ def _of_cpu(name: str) -> Target:
         if name in cpus:
             return replace(Target.parse(cpus[name]), cpu=name)
     names = [*TARGETS, *(cpu for cpus in _CPUS.values() for cpu in cpus)]
-    raise ValueError(
-        f"{_unknown('target', name, names)}; the targets are {', '.join(TARGETS)}, and processors "
-        "such as znver4"
-    )
+    listed = f"; the targets are {', '.join(TARGETS)}, and processors such as znver4"
+    raise ValueError(_unknown("target", name, names, listed))
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def _unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """What to say of a name: which are near, or `otherwise`."""
     name = name[:40]
-    return f"unknown {kind} {name!r}{did_you_mean(name, known, most=3)}"
+    return f"unknown {kind} {name!r}{did_you_mean(name, known, most=3) or otherwise}"
 
 
 def _read_field(field: str, value: str) -> str | int | Caches:

@@ -112,6 +112,14 @@ def test_refusals_name_what_is_wrong(text: str, message: str):
     assert len(str(refusal.value)) < 250
 
 
+def test_what_is_near_is_named_once_and_ends_the_sentence():
+    with pytest.raises(ValueError) as refusal:
+        Target.parse("x86-64-v9")
+    assert str(refusal.value) == (
+        "unknown target 'x86-64-v9'; did you mean x86-64-v4 or x86-64-v3 or x86-64-v2?"
+    )
+
+
 def test_has_refuses_a_feature_that_no_machine_has():
     with pytest.raises(ValueError, match="unknown feature 'avx3'"):
         TARGETS["x86-64"].has("avx3")
