@@ -51,7 +51,9 @@ def find_pass(spec: ArgSpec) -> ModulePass:
     """The pass of a name with its options, of xDSL, lowbit or an installed package; raises ValueError."""
     known = Universe.get_multiverse().all_passes | LOWBIT_UNIVERSE.all_passes
     if spec.name not in known:
-        raise ValueError(f"unknown pass '{spec.name}'{did_you_mean(spec.name, known)}")
+        listed = f"; those of lowbit are {', '.join(PASSES)}, and xDSL has its own"
+        hint = did_you_mean(spec.name, known) or listed
+        raise ValueError(f"unknown pass '{spec.name}'{hint}")
     try:
         return known[spec.name]().from_spec(spec)
     except ValueError as error:

@@ -141,6 +141,8 @@ def test_passes_of_ones_own_run_first(network: lowbit.Program, arrays: list[Arra
         ValueError, match=r"^unknown pass 'canonicalise'; did you mean canonicalize"
     ):
         lowbit.compile(network, TARGET, passes=["canonicalise"])
+    with pytest.raises(ValueError, match=r"^unknown pass 'x'; those of lowbit are lowbit-fuse, .*"):
+        lowbit.compile(network, TARGET, passes=["x"])
     with pytest.raises(ValueError, match=r"^a pass is 3: expected ModulePass$"):
         lowbit.compile(network, TARGET, passes=[3])  # type: ignore[list-item]
 
