@@ -34,6 +34,8 @@ _UNREADABLE = (
     zlib.error,
 )
 """What NumPy and its unpackers raise at bytes that others wrote, an encrypted file's among them."""
+_STARTS = b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06"
+"""Of .npy files, and of archives, an empty one's the last; NumPy takes all else for a pickle."""
 
 
 def _opened(path: str) -> IO[bytes]:
@@ -48,14 +50,24 @@ def load_arrays(path: str) -> Array | dict[str, Array]:
     """
     try:
         with _opened(path) as file:
+            if (start := file.read(6)) and not start.startswith(_STARTS):
+                raise ValueError("it begins as neither does")
+            file.seek(0)
             loaded: Any = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return cast(Array, loaded)
             arrays = {name: loaded[name] for name in loaded.files}
     except _UNREADABLE as error:
-        reason = one_line(str(error) or type(error).__name__, 200)
-        raise ValueError(f"{path}: no readable .npy or .npz file: {reason}") from error
+        raise ValueError(f"{path}: no readable .npy or .npz file: {_reason(error)}") from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{path}: '{name}' in it is no array")
     return arrays
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without NumPy's advice to unpickle whatever it is."""
+    said = str(error) or type(error).__name__
+    if said.startswith("Object arrays"):
+        return "it holds Python objects, and nothing is unpickled: save numbers"
+    return one_line(said.splitlines()[0], 200)

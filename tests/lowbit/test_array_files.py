@@ -29,6 +29,19 @@ def marked(field: int, value: int) -> bytes:
     return changed(data, data.index(b"PK\1\2") + field + 2, struct.pack("<H", value))
 
 
+def objects() -> bytes:
+    held = io.BytesIO()
+    np.save(held, np.array([{}], dtype=object), allow_pickle=True)
+    return held.getvalue()
+
+
+def long_header() -> bytes:
+    fields = [(f"field{index}", "<f4") for index in range(2000)]
+    held = io.BytesIO()
+    np.lib.format.write_array(held, np.zeros(1, fields), (2, 0))
+    return held.getvalue()
+
+
 DAMAGED = {
     "zlib": (changed(archive(), 60, bytes(40)), "Error -3 while decompressing"),
     "lzma": (changed(archive(zipfile.ZIP_LZMA), 52, bytes(40)), "Corrupt input data"),
@@ -38,6 +51,9 @@ DAMAGED = {
     "header": (changed(archive(zipfile.ZIP_STORED), 35 + 10, b"{[(0'"), "EOF in multi-line"),
     "text": (b"PK\3\4 is not enough", "not a zip file"),
     "empty": (b"", "No data left in file"),
+    "neither": (b"hello world", "it begins as neither does$"),
+    "objects": (objects(), "it holds Python objects, and nothing is unpickled: save numbers$"),
+    "long": (long_header(), r"Header info length .* may not be safe to load securely\.$"),
 }
 
 
