@@ -86,7 +86,7 @@ def pointing(error: ErrorT, name: str, text: str | bytes) -> ErrorT:
     if place := re.match(rf"{re.escape(name)}:(\d+):(\d+): ", describe(error)):
         line, column = int(place[1]), int(place[2])
         plain = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        for shown in plain.split("\n")[line - 1 : line]:
+        for shown in filter(str.strip, plain.split("\n")[line - 1 : line]):
             error.add_note(excerpt(shown, column - 1))
     return error
 

@@ -21,6 +21,8 @@ _TYPES = ("tensor", "memref", "vector", "index", "i8", "i16", "i32", "i64", "f32
 
 def explained(error: ParseError, context: Context) -> ParseError:
     """The error with what may be meant by a name that there is not, at that name."""
+    if error.msg.startswith("Could not parse entire input"):
+        return ParseError(error.span, _no_op(error.span.text))
     unknown = _UNKNOWN.match(error.msg)
     if unknown is None:
         return ParseError(error.span, error.msg.rstrip(".") + _type_meant(error))
@@ -32,6 +34,13 @@ def explained(error: ParseError, context: Context) -> ParseError:
     start = source.content.rfind(name, 0, error.span.end)
     span = Span(start, start + len(name), source) if start >= 0 else error.span
     return ParseError(span, f"there is no '{name}'{hint}")
+
+
+def _no_op(word: str) -> str:
+    """What to say where an op should begin, or the input ends before any."""
+    if not word:
+        return "the program is empty: expected func.func @NAME(...) {...}"
+    return f"expected an op or the end, not '{word}'"
 
 
 def _type_meant(error: ParseError) -> str:

@@ -1,5 +1,7 @@
 """Functions and arguments that no program has, word for word."""
 
+from pathlib import Path
+
 import pytest
 
 import lowbit
@@ -100,6 +102,23 @@ def test_what_is_meant(line: str) -> None:
     with pytest.raises(ValueError) as caught:
         lowbit.parse(f"func.func @f(%x: tensor<2xi8>) {{\n{line}\nfunc.return\n}}")
     assert str(caught.value) == f"<text>:2:{MISSPELT[line]}"
+
+
+@pytest.mark.parametrize("text", ["", "\n// nothing yet\n"])
+def test_an_empty_program(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.mlir"
+    path.write_text(text)
+    place = f"{path}:{text.count(chr(10)) + 1}:1: "
+    with pytest.raises(ValueError) as caught:
+        lowbit.parse(path)
+    assert str(caught.value) == f"{place}the program is empty: expected func.func @NAME(...) {{...}}"
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_what_follows_a_program() -> None:
+    with pytest.raises(ValueError) as caught:
+        lowbit.parse("func.func @f() {\nfunc.return\n}\n}\n")
+    assert str(caught.value) == "<text>:4:1: expected an op or the end, not '}'"
 
 
 def test_errors_show_the_place() -> None:
