@@ -79,10 +79,13 @@ def load(path: str | Path) -> Kernel:
     """Read a kernel that `Kernel.save` wrote.
 
     It holds machine code, and what it holds is trusted: the file must belong to this user or root, and
-    nobody else may have been able to write it. Raises OSError, or ValueError naming the file and what is
+    nobody else may have been able to write it. Raises OSError or ValueError naming the file and what is
     wrong with it.
     """
     try:
         return Kernel.restored(from_bytes(read_own(Path(instance("path", path, str, Path)))))
+    except OSError as error:
+        reason = f"{error.strerror}: give a file that Kernel.save or lowbit compile -o wrote"
+        raise OSError(error.errno, reason, str(path)) from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -122,14 +122,17 @@ def write_at_once(path: Path, data: bytes) -> None:
 
 def read_own(path: Path) -> bytes:
     """Read a file of this user's; raises OSError naming it, or ValueError if others could have written it."""
-    # A pipe would otherwise wait for a writer.
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
+    with open(path, "rb", opener=_without_waiting) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("this is no regular file")
         require_own(status)
         return file.read()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a pipe at once, too, which would otherwise wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def require_own(status: os.stat_result) -> None:

@@ -14,6 +14,7 @@ import lowbit
 from lowbit.cache import Cache, key_of, user_folder
 from lowbit.code import generate
 from lowbit.data import random_values
+from lowbit.errors import describe
 from lowbit.saved import from_bytes, read_own, to_bytes
 from lowbit.signature import inputs_of
 
@@ -162,8 +163,12 @@ def test_only_files_of_ones_own_are_read(kernel, tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe: this is no regular file"):
         lowbit.load(tmp_path / "pipe")
-    with pytest.raises(FileNotFoundError, match="missing"):
-        lowbit.load(tmp_path / "missing")
+    for kind, name in ((FileNotFoundError, "missing"), (IsADirectoryError, "")):
+        with pytest.raises(kind) as refusal:
+            lowbit.load(tmp_path / name)
+        told = describe(refusal.value)
+        assert told.startswith(f"{tmp_path / name}: ")
+        assert told.endswith(": give a file that Kernel.save or lowbit compile -o wrote")
     with pytest.raises(OSError, match=r"nowhere/kernel\.lbk"):
         kernel.save(tmp_path / "nowhere" / "kernel.lbk")
     kernel.save(path)
