@@ -99,7 +99,8 @@ class ThresholdOp(ElementwiseOp):
     def _verify_promises(self, steps: Array) -> None:
         promised = self.ascending is not None
         expect(not promised or ascends(steps), "is ascending, but its thresholds are not")
-        reach = float(np.abs(steps.astype(np.float64)).max(initial=0))
+        with np.errstate(invalid="ignore"):  # a signalling NaN is one all the same
+            reach = float(np.abs(steps.astype(np.float64)).max(initial=0))
         expect(
             self.bounded is None or reach <= FURTHEST,
             f"is bounded, but a threshold is {reach:.0f} from 0: at most {FURTHEST}",
@@ -109,7 +110,8 @@ class ThresholdOp(ElementwiseOp):
 def ascends(rows: Array) -> bool:
     """Whether no threshold of a row is below the one before it; NaN, which nothing reaches, is above all."""
     before, after = rows[:, :-1], rows[:, 1:]
-    return bool(np.all((before <= after) | (after != after)))
+    with np.errstate(invalid="ignore"):
+        return bool(np.all((before <= after) | (after != after)))
 
 
 @irdl_op_definition

@@ -111,7 +111,9 @@ def test_an_empty_program(text: str, tmp_path: Path) -> None:
     place = f"{path}:{text.count(chr(10)) + 1}:1: "
     with pytest.raises(ValueError) as caught:
         lowbit.parse(path)
-    assert str(caught.value) == f"{place}the program is empty: expected func.func @NAME(...) {{...}}"
+    assert (
+        str(caught.value) == f"{place}the program is empty: expected func.func @NAME(...) {{...}}"
+    )
     assert not hasattr(caught.value, "__notes__")
 
 

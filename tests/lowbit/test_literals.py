@@ -105,3 +105,18 @@ def test_a_splat_is_read_at_once() -> None:
     ).parse_op()
     assert isinstance(op, ConstantOp) and len(op.value.data.data) == 4
     assert op.array().shape == (2**24,) and str(op).count("dense<1>") == 1
+
+
+@pytest.mark.parametrize("promise", ["", "{ascending}"])
+def test_a_signalling_threshold_is_a_threshold(promise: str) -> None:
+    """NumPy warns where it converts or compares one, and warnings are errors here."""
+    program = lowbit.parse(
+        f"""func.func @f(%x: tensor<2x1xf32>) -> tensor<2x1x!lowbit.uint<2>> {{
+%t = lowbit.constant dense<[[1.0, {SIGNALLING:#x}, {NAN:#x}]]> : tensor<1x3xf32> -> tensor<1x3xf32>
+%y = lowbit.threshold %x, %t {promise} : tensor<2x1xf32>, tensor<1x3xf32> -> tensor<2x1x!lowbit.uint<2>>
+func.return %y : tensor<2x1x!lowbit.uint<2>>
+        }}"""
+    )
+    x = np.array([[0.5], [np.inf]], np.float32)
+    assert lowbit.reference(program, x).tolist() == [[0], [1]]
+    assert lowbit.compile(program, "host")(x).tolist() == [[0], [1]]
