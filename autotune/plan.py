@@ -17,7 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import ScheduleAttr
-from lowering.inputs import target_of
+from lowering.preconditions import target_of
 from microkernels.choice import schedule_of
 from microkernels.target import Target
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lowbit.calling import Bound, Packed
     from lowbit.checks import CheckFailed, CheckReport, check, reference
     from lowbit.compiling import compile, load
+    from lowbit.constructors import conv2d, dense, import_model, parse
     from lowbit.kernel import Kernel
     from lowbit.layers import LayerReport, compare_layers
     from lowbit.machines import targets
     from lowbit.objects import Exported, export
     from lowbit.program import Program
-    from lowbit.single import conv2d, dense, import_model, parse
     from lowbit.tuning import tune
     from lowbit_dialect.layout import Layout
     from lowbit_dialect.schedule import Schedule
@@ -42,12 +42,12 @@ _WHERE = {
     "check": "lowbit.checks",
     "compare_layers": "lowbit.layers",
     "compile": "lowbit.compiling",
-    "conv2d": "lowbit.single",
-    "dense": "lowbit.single",
+    "conv2d": "lowbit.constructors",
+    "dense": "lowbit.constructors",
     "export": "lowbit.objects",
-    "import_model": "lowbit.single",
+    "import_model": "lowbit.constructors",
     "load": "lowbit.compiling",
-    "parse": "lowbit.single",
+    "parse": "lowbit.constructors",
     "reference": "lowbit.checks",
     "targets": "lowbit.machines",
     "tune": "lowbit.tuning",

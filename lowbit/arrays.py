@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from xdsl.dialects.builtin import Float32Type
 
-from lowbit.elements import spelling_of, value_bounds
+from lowbit.element_types import spelling_of, value_bounds
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, ShapedValue, layout_of, storage_dtype, storage_of
 from lowbit_dialect.storage import to_storage

@@ -9,12 +9,13 @@ from typing import Any, SupportsIndex
 from xdsl.dialects.builtin import Float32Type, TensorType, f32, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from lowbit.elements import parse_element
+from lowbit.argument_checks import instance, integer, integers, real, repeated
+from lowbit.element_types import parse_element
 from lowbit.float_builder import FloatBuilder
-from lowbit.given import instance, integer, integers, real, repeated
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, with_layout
 from lowbit_dialect.ops.common import element_of, shape_of
+from lowbit_dialect.ops.conversions import BitpackOp
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     BatchNormOp,
@@ -23,10 +24,10 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
-from lowbit_dialect.ops.layout import BitpackOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 
 Pair = SupportsIndex | Sequence[SupportsIndex]
 """One whole number for both axes or all sides, or each of them."""

@@ -9,11 +9,11 @@ from typing import Any, cast
 import numpy as np
 from xdsl.dialects.builtin import Float32Type
 
+from lowbit.argument_checks import instance, integer
 from lowbit.arrays import checked
 from lowbit.compiling import compile
-from lowbit.data import examples as make_examples
-from lowbit.elements import typed
-from lowbit.given import instance, integer
+from lowbit.element_types import typed
+from lowbit.example_arrays import examples as make_examples
 from lowbit.program import Program
 from lowbit.signature import inputs_of
 from lowbit_dialect.layout import Array

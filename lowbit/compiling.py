@@ -8,9 +8,9 @@ from pathlib import Path
 
 from xdsl.passes import ModulePass
 
+from lowbit.argument_checks import instance
 from lowbit.cache import Cache, key_of
-from lowbit.code import Request, generate, resolve
-from lowbit.given import instance
+from lowbit.code_generation import Request, generate, resolve
 from lowbit.kernel import Kernel
 from lowbit.lowered import after_passes
 from lowbit.pipeline import read_schedule

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from microkernels.isa.x86 import CPUID
 from microkernels.target import Target
-from microkernels.x86 import CPUID
 
 
 def supported(symbol: str, target: Target) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
-from lowbit.elements import spelling_of
+from lowbit.element_types import spelling_of
 from lowbit.lowered import as_written
 from lowbit.pipeline import STAGES, Stage, lower
 from lowbit.program import Program
@@ -16,11 +16,12 @@ from lowbit.signature import arena_bytes, functions_of
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.names import title
 from lowbit_dialect.ops.common import shaped
+from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
-from lowbit_dialect.ops.layout import ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
+from lowbit_dialect.ops.reshaping import TransposeOp
 from lowbit_dialect.schedule import Schedule
 
 _LONG = re.compile(r'dense<(?:"0x[0-9A-Fa-f]{64,}"|\[[^>]{200,}\])>')

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import Operation, SSAValue
 
-from lowbit.given import instance, integer, real
+from lowbit.argument_checks import instance, integer, real
 from lowbit_dialect.ops.elementwise import ApplyOp, DivOp, MulOp, PreluOp
 from lowbit_dialect.ops.rows import ReduceOp, TopKOp
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from lowbit.argument_checks import instance
 from lowbit.arrays import BYTES, Intake, address_of, aligned_empty, aligned_storage
 from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
-from lowbit.code import Code, Generated, Request, generate
-from lowbit.given import instance
+from lowbit.code_generation import Code, Generated, Request, generate
 from lowbit.lowered import program_of, stage_of
 from lowbit.pipeline import check_stage
 from lowbit.program import Program, parse_module

@@ -11,17 +11,19 @@ from xdsl.dialects.builtin import FunctionType, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation
 
+from lowbit.argument_checks import integer
 from lowbit.checks import as_tuple, differences, is_exact
 from lowbit.compiling import compile
-from lowbit.elements import spelling_of
-from lowbit.given import integer
+from lowbit.element_types import spelling_of
 from lowbit.kernel import Kernel
 from lowbit.lowered import as_written
 from lowbit.pipeline import lower
 from lowbit.program import Program
 from lowbit.signature import inputs_of
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp
+from lowbit_dialect.ops.constant import ConstantOp
+from lowbit_dialect.ops.conversions import ConversionOp
+from lowbit_dialect.ops.reshaping import ReshapeOp
 from lowbit_dialect.reference import run
 
 Progress = Callable[[int, int], None]

@@ -18,9 +18,9 @@ from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import VerifyException
 
-from lowbit.code import Code, descend, resolve
+from lowbit.argument_checks import instance
+from lowbit.code_generation import Code, descend, resolve
 from lowbit.frozen import from_json, to_json
-from lowbit.given import instance
 from lowbit.pipeline import Stage, check_stage, run_pass
 from lowbit.program import STAGE, Program
 from lowbit.registry import find_pass

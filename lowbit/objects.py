@@ -9,12 +9,12 @@ from pathlib import Path
 from xdsl.dialects.builtin import StringAttr
 
 from lowbit import __version__
+from lowbit.argument_checks import instance
 from lowbit.arrays import ALIGNMENT
 from lowbit.c_names import C_TYPES, c_symbol, is_word
-from lowbit.code import Code, generate
+from lowbit.code_generation import Code, generate
 from lowbit.cpu_check import supported
-from lowbit.elements import spelling_of
-from lowbit.given import instance
+from lowbit.element_types import spelling_of
 from lowbit.lowered import as_written
 from lowbit.pipeline import Added
 from lowbit.program import Program

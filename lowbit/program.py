@@ -19,11 +19,11 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
+from lowbit.argument_checks import instance, integers
 from lowbit.builder import Builder
-from lowbit.elements import parse_element, typed
-from lowbit.entry import verify_functions
+from lowbit.element_types import parse_element, typed
 from lowbit.errors import USER_ERRORS, describe, pointing
-from lowbit.given import instance, integers
+from lowbit.function_verifier import verify_functions
 from lowbit.registry import context
 from lowbit.shown import counted, html_table, listed
 from lowbit.source import parse_source, verify
@@ -37,7 +37,7 @@ from lowbit_dialect.names import (
     title,
 )
 from lowbit_dialect.ops.common import check_layout, shaped
-from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ranges import admit
 
 CONSTANT = "lowbit.constant"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lowbit import __version__
-from lowbit.code import Code, Request
+from lowbit.code_generation import Code, Request
 from lowbit.errors import one_line
 from lowbit.frozen import from_json, to_json
 

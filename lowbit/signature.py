@@ -10,9 +10,9 @@ from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
-from lowbit.elements import typed
-from lowbit.entry import ARENA, PACKED
-from lowbit.given import instance
+from lowbit.argument_checks import instance
+from lowbit.element_types import typed
+from lowbit.function_verifier import ARENA, PACKED
 from lowbit.program import Program, argument_attributes
 from lowbit.shown import listed
 from lowbit_dialect.layout import ShapedValue, storage_bytes

@@ -6,7 +6,7 @@ from xdsl.ir import SSAValue
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from lowbit_dialect.ops.common import array, element_of, shape_of
-from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, MoveOp, PadOp, RepeatOp
 
 FOLDED = 1 << 16

@@ -19,18 +19,17 @@ from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewri
 
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import array, element_of, shaped
-from lowbit_dialect.ops.elementwise import AddOp, ClipOp
-from lowbit_dialect.ops.layout import (
+from lowbit_dialect.ops.constant import ConstantOp
+from lowbit_dialect.ops.conversions import (
     BitpackOp,
-    ConstantOp,
     ConversionOp,
     RelayoutOp,
-    ReshapeOp,
-    TransposeOp,
     UnpackOp,
     convert_layout,
 )
+from lowbit_dialect.ops.elementwise import AddOp, ClipOp
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ranges import needs_range, proven_range
 
 

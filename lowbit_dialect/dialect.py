@@ -11,6 +11,8 @@ from xdsl.ir import Dialect
 
 from lowbit_dialect.codes import IntType, OddType, TernaryType, UIntType
 from lowbit_dialect.layout import LayoutAttr
+from lowbit_dialect.ops.constant import ConstantOp
+from lowbit_dialect.ops.conversions import BitpackOp, RelayoutOp, UnpackOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import (
     AddOp,
@@ -25,18 +27,10 @@ from lowbit_dialect.ops.elementwise import (
     ThresholdOp,
 )
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
-from lowbit_dialect.ops.layout import (
-    BitpackOp,
-    ConstantOp,
-    RelayoutOp,
-    ReshapeOp,
-    SliceOp,
-    TransposeOp,
-    UnpackOp,
-)
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp, TransposeOp
 from lowbit_dialect.ops.rows import ReduceOp, TopKOp
 from lowbit_dialect.ops.tile import TileOp, YieldOp
 from lowbit_dialect.schedule import ScheduleAttr

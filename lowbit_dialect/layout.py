@@ -310,6 +310,19 @@ def layout_of(type: ShapedValue) -> Layout | None:
     return attr.data if isinstance(attr, LayoutAttr) else None
 
 
+def row_major(rank: int) -> tuple[Term, ...]:
+    """The stored axes of a tensor without a layout."""
+    return tuple(Term(axis) for axis in range(rank))
+
+
+def plain(layout: Layout | None, element: Any) -> bool:
+    """Whether a layout stores elements as no layout does: whole axes in order, the same words."""
+    if layout is None:
+        return True
+    order = layout.terms == row_major(len(layout.terms))
+    return order and not layout.encoded and storage_dtype(element, layout) == storage_dtype(element)
+
+
 def with_layout(type: TensorType[Any], layout: Layout | None) -> TensorType[Any]:
     """The same tensor type stored in `layout`."""
     if layout is None:

@@ -16,8 +16,9 @@ from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import ints, value_range
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.contraction import Contraction
-from lowbit_dialect.ops.layout import ConstantOp, ConversionOp
+from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.linear_checks import MayWrap, verify_sums
 

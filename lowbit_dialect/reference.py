@@ -18,11 +18,13 @@ from xdsl.ir import Operation
 
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.common import array, element_of, spatial_axes
+from lowbit_dialect.ops.constant import ConstantOp
+from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
-from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.reference_elementwise import (
     ELEMENTWISE,

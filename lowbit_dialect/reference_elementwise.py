@@ -14,6 +14,7 @@ from lowbit_dialect.functions import prelu
 from lowbit_dialect.lanes import ArrayLanes, Lanes
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.monotone import monotone
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     ApplyOp,
@@ -28,7 +29,6 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
-from lowbit_dialect.ops.layout import ConstantOp
 
 Values = dict[SSAValue, Array]
 Row = Callable[[Array], Array]

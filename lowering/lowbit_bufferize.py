@@ -45,9 +45,11 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.layout import LayoutAttr, layout_of, storage_bytes
 from lowbit_dialect.names import NAME
 from lowbit_dialect.ops.common import check_layout, shaped, tensor_of
-from lowbit_dialect.ops.layout import ConstantOp, RelayoutOp, ReshapeOp, SliceOp
+from lowbit_dialect.ops.constant import ConstantOp
+from lowbit_dialect.ops.conversions import RelayoutOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.storage import to_storage
-from lowering.inputs import block_of, return_of
+from lowering.preconditions import block_of, return_of
 from lowering.rebuild import rebuild
 
 ALIGNMENT = 64

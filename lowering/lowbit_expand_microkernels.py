@@ -20,12 +20,12 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
-from lowbit_dialect.ops.layout import ReshapeOp, SliceOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.ops.tile import TileOp
-from lowering import elementwise
-from lowering.epilogue import Epilogue, Place
-from lowering.inputs import target_of
-from lowering.tile_check import check_tile
+from lowering.epilogue import elementwise
+from lowering.epilogue.tile_epilogue import Epilogue, Place
+from lowering.loops.tile_check import check_tile
+from lowering.preconditions import target_of
 from microkernels import lanewise
 from microkernels.block import Reduction
 from microkernels.choice import find_kernel

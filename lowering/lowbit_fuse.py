@@ -11,7 +11,7 @@ its epilogue, where their operands are constants or arguments. A chain of float 
 
 A chain of seven steps or more becomes one `lowbit.requantize` instead, where a scale and a bias in f32 give
 every accumulator the same code: it costs the same whatever the number of steps, and has two tables to hold
-in registers. `lowering.steps` finds the steps; a chain that is not monotone stays as it is.
+in registers. `lowering.epilogue.steps` finds the steps; a chain that is not monotone stays as it is.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, layout_of, storage_dtype
 from lowbit_dialect.ops.common import shape_of, shaped
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     ElementwiseOp,
@@ -38,15 +39,14 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
-from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.ranges import accumulator_range
 from lowbit_dialect.reference import evaluate_elementwise
-from lowering.inputs import block_of
-from lowering.lines import line_through
+from lowering.epilogue.steps import INT32, Steps, steps_of
+from lowering.epilogue.straight_lines import line_through
+from lowering.preconditions import block_of
 from lowering.rebuild import rebuild
-from lowering.steps import INT32, Steps, steps_of
 
 MOST_STEPS = 15
 """Steps of a code up to which comparing beats evaluating the chain: 4 bits."""

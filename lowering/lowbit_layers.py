@@ -38,10 +38,10 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.names import layer_of
 from lowbit_dialect.ops.common import shaped
-from lowbit_dialect.ops.layout import RelayoutOp
-from lowering.inputs import block_of
-from lowering.outline import packs_for
-from lowering.tasks import add_function, erase_unused_addresses, needs
+from lowbit_dialect.ops.conversions import RelayoutOp
+from lowering.loops.tasks import add_function, erase_unused_addresses, needs
+from lowering.packing.outline_packing import packs_for
+from lowering.preconditions import block_of
 from microkernels.emit import Emitter
 
 _CYCLES = "llvm.readcyclecounter"

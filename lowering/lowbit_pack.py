@@ -25,7 +25,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.algebra import inside_terms
-from lowbit_dialect.layout import Layout, layout_of, with_layout
+from lowbit_dialect.layout import Layout, layout_of, row_major, with_layout
 from lowbit_dialect.ops.common import (
     check_layout,
     element_of,
@@ -34,31 +34,26 @@ from lowbit_dialect.ops.common import (
     spatial_axes,
     tensor_of,
 )
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.contraction import Contraction
+from lowbit_dialect.ops.conversions import ConversionOp, RelayoutOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import ElementwiseOp, ThresholdOp
-from lowbit_dialect.ops.layout import (
-    ConstantOp,
-    ConversionOp,
-    RelayoutOp,
-    ReshapeOp,
-    TransposeOp,
-)
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.quantizers import FURTHEST, ascends
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.ranges import needs_range
 from lowbit_dialect.schedule import ScheduleAttr
-from lowering.collapsing import collapse, has_channels_within
-from lowering.elements import row_major
-from lowering.gathering import gather
-from lowering.inputs import block_of, return_of, target_of
-from lowering.outline import outline_packing
+from lowering.epilogue.thresholds import addends, largest
+from lowering.packing.collapsing import collapse, has_channels_within
+from lowering.packing.im2col import gather
+from lowering.packing.layout_assignment import Storage, fold
+from lowering.packing.outline_packing import outline_packing
+from lowering.preconditions import block_of, return_of, target_of
 from lowering.rebuild import rebuild
-from lowering.stored import Storage, fold
-from lowering.thresholds import addends, largest
 from microkernels import lanewise
 from microkernels.choice import find_kernel, schedule_of
 from microkernels.interface import table_layout

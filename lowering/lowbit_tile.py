@@ -24,30 +24,30 @@ from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.geometry import Window
-from lowbit_dialect.layout import layout_of
+from lowbit_dialect.layout import layout_of, plain
 from lowbit_dialect.ops.common import element_of, output_type, shape_of, shaped, spatial_axes
+from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import BinaryOp, ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
-from lowbit_dialect.ops.layout import ConversionOp, ReshapeOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.schedule import Schedule
-from lowering.conversion_loops import convert_loops, correction_loops
-from lowering.gather_loops import gather_loops
-from lowering.inputs import target_of
-from lowering.loops import TileNest
-from lowering.move_loops import move_loops
-from lowering.outline import packs_for
+from lowering.loops.row_loops import row_loops
+from lowering.loops.sharing import build_share
+from lowering.loops.strips import build_strips, tables_of
+from lowering.loops.tasks import Share, call, erase_unused_addresses, outline
+from lowering.loops.tile_loops import TileNest
+from lowering.moving.conversion_loops import convert_loops, correction_loops
+from lowering.moving.gather_loops import gather_loops
+from lowering.moving.move_loops import move_loops
+from lowering.packing.outline_packing import packs_for
+from lowering.preconditions import target_of
 from lowering.rebuild import rebuild
-from lowering.row_loops import row_loops
-from lowering.sharing import build_share
-from lowering.stored import plain
-from lowering.strips import build_strips, tables_of
-from lowering.tasks import Share, call, erase_unused_addresses, outline
 from microkernels import lanewise
 from microkernels.choice import corrected, default_schedule, find_kernel
 from microkernels.emit import Emitter
@@ -233,7 +233,7 @@ def _lanewise(target: Target, channels: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class LowbitTilePass(ModulePass):
-    """Loops around tiles, for a target; with more than one thread in tasks (`lowering.tasks`)."""
+    """Loops around tiles, for a target; with more than one thread in tasks (`lowering.loops.tasks`)."""
 
     name = "lowbit-tile"
 

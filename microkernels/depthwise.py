@@ -16,7 +16,7 @@ from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, block_terms
-from microkernels.intrinsics import multiply_add_words
+from microkernels.isa.x86_intrinsics import multiply_add_words
 from microkernels.llvm_ops import vector
 from microkernels.target import Target
 

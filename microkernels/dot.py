@@ -31,7 +31,7 @@ from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, supports
-from microkernels.intrinsics import add_dots, multiply_add_bytes, sum_words
+from microkernels.isa.x86_intrinsics import add_dots, multiply_add_bytes, sum_words
 from microkernels.llvm_ops import vector
 from microkernels.target import Target
 

@@ -33,7 +33,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Narrow, Values, Word
-from microkernels.intrinsics import sum_bytes, sum_words, ternary
+from microkernels.isa.x86_intrinsics import sum_bytes, sum_words, ternary
 from microkernels.llvm_ops import lanes_of, vector
 from microkernels.popcount import Popcount, word_channels
 from microkernels.target import Target

@@ -43,7 +43,7 @@ from microkernels.interface import (
     supports,
     whole_words,
 )
-from microkernels.intrinsics import look_up
+from microkernels.isa.x86_intrinsics import look_up
 from microkernels.llvm_ops import vector
 from microkernels.target import Target
 

@@ -38,7 +38,7 @@ from microkernels.interface import (
     supports,
     whole_words,
 )
-from microkernels.intrinsics import look_up, sum_bytes, sum_words
+from microkernels.isa.x86_intrinsics import look_up, sum_bytes, sum_words
 from microkernels.llvm_ops import vector
 from microkernels.target import Target
 

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lowbit_dialect.spelling import did_you_mean
-from microkernels import x86
+from microkernels.isa import x86
 
 Caches = tuple[int, int, int]
 

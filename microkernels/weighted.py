@@ -23,7 +23,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel, Values, Word, supports
-from microkernels.intrinsics import add_dots
+from microkernels.isa.x86_intrinsics import add_dots
 from microkernels.llvm_ops import vector
 from microkernels.popcount import Popcount
 from microkernels.target import Target

@@ -103,7 +103,13 @@ def test_imports_point_one_way(path: Path):
 def test_dependencies(path: Path):
     allowed = {*DEPENDENCIES, *ROOMS, *sys.stdlib_module_names}
     importer = path.is_relative_to(ROOT / "lowbit_dialect" / "importers")
-    lazy = ONNX if importer else PEERS if path == ROOT / "lowbit" / "peers.py" else set[str]()
+    lazy = (
+        ONNX
+        if importer
+        else PEERS
+        if path == ROOT / "lowbit" / "bench" / "peers.py"
+        else set[str]()
+    )
     found = {parts[0] for parts in imports(tree(path))}
     assert found <= allowed | lazy, f"imports {', '.join(sorted(found - allowed - lazy))}"
     assert not lazy & {parts[0] for parts in top_level(path)}, "an extra is imported lazily"

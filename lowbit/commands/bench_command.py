@@ -13,17 +13,17 @@ from typing import Any
 from autotune.machine import machine_facts, measure_hand_over, pin_core
 from autotune.rates import Rates
 from lowbit import __version__
-from lowbit.benchmark import Question, Result, measure
-from lowbit.code import resolve
+from lowbit.bench.benchmark import Question, Result, measure
+from lowbit.bench.peers import versions
+from lowbit.bench.profile import Profile, marked, profile_json
+from lowbit.bench.profile_report import profile_page
+from lowbit.bench.report import page
+from lowbit.bench.suites import SUITES, ConvLayer, DenseLayer, Layer
+from lowbit.bench.timing import Timer
+from lowbit.code_generation import resolve
 from lowbit.commands.bench_words import heading, layer_line, layers_head, profile_lines, summary
-from lowbit.commands.inputs import load_program, progress, read_schedule, write_json, write_text
+from lowbit.commands.command_io import load_program, progress, read_schedule, write_json, write_text
 from lowbit.compiling import check_threads
-from lowbit.peers import versions
-from lowbit.profile import Profile, marked, profile_json
-from lowbit.profile_report import profile_page
-from lowbit.report import page
-from lowbit.suites import SUITES, ConvLayer, DenseLayer, Layer
-from lowbit.timing import Timer
 from microkernels.target import Target
 
 ELEMENT = "uint1"

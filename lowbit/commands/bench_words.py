@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lowbit import peers
-from lowbit.benchmark import Result, geometric_means
-from lowbit.profile import Profile
+from lowbit.bench import peers
+from lowbit.bench.benchmark import Result, geometric_means
+from lowbit.bench.profile import Profile
 
 
 def heading(machine: dict[str, Any]) -> list[str]:

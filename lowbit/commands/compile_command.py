@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from lowbit.commands.inputs import (
+from lowbit.commands.command_io import (
     KERNEL,
     load_program,
     progress,
@@ -17,7 +17,7 @@ from lowbit.commands.inputs import (
     write_text,
 )
 from lowbit.compiling import check_threads, compile
-from lowbit.elements import typed
+from lowbit.element_types import typed
 from lowbit.kernel import Kernel
 from lowbit.lowered import Lowered, stage_of
 from lowbit.pipeline import STAGES, spec

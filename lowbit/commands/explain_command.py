@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from lowbit.commands.inputs import load_program, progress, read_schedule, write_json
+from lowbit.commands.command_io import load_program, progress, read_schedule, write_json
 from lowbit.explanation import Explanation, explain, stage_text
 
 

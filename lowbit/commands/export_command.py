@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from lowbit.commands.inputs import load_program, progress, read_schedule, write_json
+from lowbit.commands.command_io import load_program, progress, read_schedule, write_json
 from lowbit.objects import export
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from lowbit.commands.inputs import read_shape, write_text
-from lowbit.single import import_model
+from lowbit.commands.command_io import read_shape, write_text
+from lowbit.constructors import import_model
 
 
 def run(given: Namespace) -> None:

@@ -12,10 +12,12 @@ from zipfile import ZipFile
 import numpy as np
 
 from lowbit.array_files import STDIN, load_arrays
+from lowbit.bench.profile import Profile, marked, profile_json
+from lowbit.bench.timing import Timer
 from lowbit.checks import as_tuple, reference
-from lowbit.code import resolve
+from lowbit.code_generation import resolve
 from lowbit.commands.bench_words import profile_lines
-from lowbit.commands.inputs import (
+from lowbit.commands.command_io import (
     KERNEL,
     load_program,
     progress,
@@ -24,9 +26,7 @@ from lowbit.commands.inputs import (
     write_json,
 )
 from lowbit.compiling import compile, load
-from lowbit.profile import Profile, marked, profile_json
 from lowbit.program import Program
-from lowbit.timing import Timer
 from lowbit_dialect.layout import Array
 
 SHOWN = 8

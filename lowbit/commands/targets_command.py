@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from lowbit.commands.inputs import write_json
+from lowbit.commands.command_io import write_json
 from lowbit.machines import targets
 
 

@@ -16,8 +16,9 @@ from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
 from lowbit_dialect.layout import Array
 from lowbit_dialect.names import NAME, identifier, name_attribute
 from lowbit_dialect.ops.common import shape_of
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.elementwise import AddOp, RequantizeOp
-from lowbit_dialect.ops.layout import ConstantOp, ReshapeOp, TransposeOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ranges import admit
 
 LEAST, EACH = 1 << 24, 16

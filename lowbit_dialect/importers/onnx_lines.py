@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import TensorType
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Attribute, Constant, Node
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
-from lowbit_dialect.ops.layout import ReshapeOp
+from lowbit_dialect.ops.reshaping import ReshapeOp
 
 HEIGHT = 2
 """ONNX axis of an image that lines lack."""

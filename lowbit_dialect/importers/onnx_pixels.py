@@ -14,7 +14,7 @@ from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_moves import attribute, repeated
 from lowbit_dialect.importers.onnx_shapes import different, integers
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, Value
-from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 
 MOST_FACTOR = 1024
 """How often a Resize may repeat a pixel along an axis."""

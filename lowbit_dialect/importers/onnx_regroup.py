@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import TensorType
 from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Node
 from lowbit_dialect.importers.onnx_tensor import Tensor
-from lowbit_dialect.ops.layout import ReshapeOp
+from lowbit_dialect.ops.reshaping import ReshapeOp
 
 
 @dataclass(frozen=True)

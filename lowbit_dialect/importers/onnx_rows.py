@@ -13,7 +13,7 @@ from lowbit_dialect.importers.onnx_pools import mean_of_image
 from lowbit_dialect.importers.onnx_shapes import axis_of, integers, listed_axes, to_shape
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value
 from lowbit_dialect.ops.elementwise import ApplyOp, MulOp
-from lowbit_dialect.ops.layout import ReshapeOp
+from lowbit_dialect.ops.reshaping import ReshapeOp
 from lowbit_dialect.ops.rows import ReduceOp, TopKOp
 
 Handler = Callable[[Builder, Node], Value | tuple[Value, ...]]

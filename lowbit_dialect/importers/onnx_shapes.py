@@ -13,7 +13,7 @@ from lowbit_dialect.importers.onnx_builder import Builder
 from lowbit_dialect.importers.onnx_model import Constant, Node
 from lowbit_dialect.importers.onnx_regroup import regrouped
 from lowbit_dialect.importers.onnx_tensor import Tensor, Value, is_row_major
-from lowbit_dialect.ops.layout import ReshapeOp
+from lowbit_dialect.ops.reshaping import ReshapeOp
 
 
 def integers(b: Builder, node: Node, index: int) -> list[int]:

@@ -32,8 +32,8 @@ from lowbit_dialect.ops.common import (
     expect,
     shape_of,
 )
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.elementwise_base import LAST, ROUNDINGS, ElementwiseOp, result_like
-from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.properties import integer, one_of
 
 FURTHEST = 2**30

@@ -13,9 +13,9 @@ import pytest
 
 import lowbit
 from autotune.rates import Rates
-from lowbit import peers, timing
+from lowbit.bench import peers, timing
 from lowbit.command import main
-from lowbit.commands import inputs
+from lowbit.commands import command_io
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits_w2a2.onnx"
 PROGRAM = """
@@ -432,7 +432,9 @@ class TestErrors:
     def test_a_failed_check_of_bits_is_told(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lowbit.benchmark.reference", lambda program, *arrays: np.int32([[0]]))
+        monkeypatch.setattr(
+            "lowbit.bench.benchmark.reference", lambda program, *arrays: np.int32([[0]])
+        )
         assert main(["bench", "--conv2d", "4 4 8 8 1 0 1", "--processes", "0"]) == 1
         assert "layer conv2d (uint1 x uint1): its shape is" in capsys.readouterr().err
 
@@ -494,9 +496,9 @@ def test_a_bar_appears_on_a_terminal_after_a_second(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr(inputs, "PATIENCE", 0.0)
+    monkeypatch.setattr(command_io, "PATIENCE", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with inputs.progress("thinking") as advance:
+    with command_io.progress("thinking") as advance:
         for done in range(50):
             advance(done, 50)
             time.sleep(0.005)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import lowbit
-from lowbit.data import random_values
+from lowbit.example_arrays import random_values
 from lowbit.signature import inputs_of
 from lowbit_dialect.storage import to_storage
 

@@ -14,7 +14,7 @@ from lowbit.registry import context
 from lowbit.source import SourceParser
 from lowbit_dialect.codes import CODE_SPELLINGS, CodeType, parse_code
 from lowbit_dialect.layout import storage_dtype
-from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
 
 INF, NAN, SIGNALLING = 0x7F800000, 0x7FC00000, 0x7F800001
 SPECIAL = (0, 1, 0x7FFFFF, 0x800000, INF - 1, INF, NAN, NAN + 1, SIGNALLING, 0x4B7FFFFF, 0x4B800000)

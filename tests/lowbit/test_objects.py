@@ -10,8 +10,8 @@ from elftools.elf.elffile import ELFFile
 import lowbit
 from lowbit.cpu_check import supported
 from lowering.backend.host import missing_on_host
+from microkernels.isa.x86 import CPUID, CPUS
 from microkernels.target import TARGETS, Target
-from microkernels.x86 import CPUID, CPUS
 
 SOURCE = """
 #include <stdio.h>

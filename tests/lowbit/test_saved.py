@@ -12,9 +12,9 @@ import pytest
 
 import lowbit
 from lowbit.cache import Cache, key_of, user_folder
-from lowbit.code import generate
-from lowbit.data import random_values
+from lowbit.code_generation import generate
 from lowbit.errors import describe
+from lowbit.example_arrays import random_values
 from lowbit.saved import from_bytes, read_own, to_bytes
 from lowbit.signature import inputs_of
 

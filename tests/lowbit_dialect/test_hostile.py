@@ -13,7 +13,7 @@ from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.utils.exceptions import ParseError, VerifyException
 
 from lowbit_dialect.codes import UIntType
-from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
 
 EVERY = 1 if settings.get_current_profile_name() == "nightly" else 23
 """Of the mutations of a program each so many-th is tried."""

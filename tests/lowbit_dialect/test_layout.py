@@ -26,7 +26,7 @@ from lowbit_dialect.layout import (
     storage_bytes,
     storage_of,
 )
-from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.storage import from_storage, pack, to_storage, unpack
 
 Case = tuple[CodeType, tuple[int, ...], Layout, Array]

@@ -16,7 +16,8 @@ from xdsl.utils.exceptions import VerifyException
 from lowbit_dialect.codes import CODE_SPELLINGS, UIntType, parse_code
 from lowbit_dialect.layout import Array, Layout, LayoutAttr
 from lowbit_dialect.ops.common import value_range
-from lowbit_dialect.ops.layout import BitpackOp, ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
+from lowbit_dialect.ops.conversions import BitpackOp
 from lowbit_dialect.ops.linear import DenseOp, LinearOp
 from lowbit_dialect.ranges import accumulator_range, admit, proven_range
 from lowbit_dialect.reference import run

@@ -36,8 +36,8 @@ from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
 from lowbit_dialect import reference
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.layout import Array, with_layout
+from lowbit_dialect.ops.conversions import BitpackOp, UnpackOp
 from lowbit_dialect.ops.elementwise import QuantizeOp, RequantizeOp, ThresholdOp
-from lowbit_dialect.ops.layout import BitpackOp, UnpackOp
 from lowbit_dialect.ops.pool import MaxPoolOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target

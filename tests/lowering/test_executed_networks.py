@@ -16,8 +16,8 @@ from xdsl.dialects.builtin import i32
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import output_type
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.elementwise import ThresholdOp
-from lowbit_dialect.ops.layout import ConstantOp
 from lowbit_dialect.ops.linear import LinearOp
 
 

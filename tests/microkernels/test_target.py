@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microkernels import x86
+from microkernels.isa import x86
 from microkernels.target import TARGETS, Target
 
 NAMES = [*TARGETS, *x86.CPUS]

@@ -10,13 +10,15 @@ from xdsl.ir import Attribute, Operation
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import element_of, shape_of, shaped
+from lowbit_dialect.ops.constant import ConstantOp
+from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.gather import GatherOp
-from lowbit_dialect.ops.layout import ConstantOp, ConversionOp, TransposeOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
+from lowbit_dialect.ops.reshaping import TransposeOp
 from lowbit_dialect.ops.rows import RowOp
 from microkernels import lanewise
 from microkernels.choice import find_kernel

@@ -25,12 +25,12 @@ from lowering.backend.host import resolve_target
 from lowering.backend.isolate import IsolationError, Limits, Worker
 from lowering.backend.translate import Translated, translate
 from lowering.llvm.pipeline import LLVM
+from lowering.loops.tasks import tasks_of
 from lowering.lowbit_bufferize import ALIGNMENT, LowbitBufferizePass
 from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
 from lowering.lowbit_fuse import LowbitFusePass
 from lowering.lowbit_pack import LowbitPackPass
 from lowering.lowbit_tile import LowbitTilePass
-from lowering.tasks import tasks_of
 
 Array = npt.NDArray[Any]
 COVERAGE = Coverage()

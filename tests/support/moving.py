@@ -11,8 +11,8 @@ from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32, i64
 from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.ops.layout import TransposeOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, MoveOp, PadOp, RepeatOp
+from lowbit_dialect.ops.reshaping import TransposeOp
 
 KINDS = ("concat", "extract_slice", "pad", "repeat", "transpose")
 Make = Callable[[Net], MoveOp | TransposeOp]

@@ -26,9 +26,9 @@ from lowbit_dialect.ops.elementwise import (
     RequantizeOp,
     ThresholdOp,
 )
-from lowbit_dialect.ops.layout import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.rows import REDUCTIONS, ReduceOp, TopKOp
 from lowbit_dialect.reference import Array
 

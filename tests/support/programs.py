@@ -27,7 +27,7 @@ from lowbit_dialect.codes import CodeType, parse_code
 from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import Layout, LayoutAttr, storage_dtype
 from lowbit_dialect.ops.common import image_shape, value_range
-from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 

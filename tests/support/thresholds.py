@@ -8,8 +8,8 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import parse_code
 from lowbit_dialect.layout import Layout, with_layout
 from lowbit_dialect.ops.common import tensor_of
+from lowbit_dialect.ops.conversions import BitpackOp
 from lowbit_dialect.ops.elementwise import AddOp, ThresholdOp
-from lowbit_dialect.ops.layout import BitpackOp
 from lowbit_dialect.schedule import Schedule
 
 I32 = np.iinfo(np.int32)

@@ -9,7 +9,7 @@ from onnx_oracle import block_of, check, imported, integers, model, op_names
 
 from lowbit_dialect.importers import ImportFailed
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.layout import ConstantOp
+from lowbit_dialect.ops.constant import ConstantOp
 
 
 def qcdq(x: str, y: str, clip: bool = True, scale: str = "scale", **attributes: int) -> list:

@@ -10,8 +10,8 @@ from onnx import helper
 from onnx_oracle import QONNX, block_of, check, imported, integers, model, op_names, quant
 
 from lowbit_dialect.importers import ImportFailed
+from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.elementwise import QuantizeOp
-from lowbit_dialect.ops.layout import ConstantOp
 
 SCALES = (0.5, 1.0, 0.1)
 EDGES = np.arange(-80, 80, dtype=np.float32) / 8

@@ -13,7 +13,7 @@ from lowering.backend.elf import symbols
 from lowering.backend.emit import emit_assembly, emit_object
 from lowering.backend.machine import BackendError
 from lowering.backend.translate import Translated, translate
-from microkernels import x86
+from microkernels.isa import x86
 from microkernels.target import TARGETS, Target
 
 from .conftest import parse

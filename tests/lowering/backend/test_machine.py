@@ -16,7 +16,7 @@ from lowering.backend.machine import (
     parse_module,
 )
 from lowering.backend.translate import Translated
-from microkernels import x86
+from microkernels.isa import x86
 from microkernels.target import TARGETS, Target
 
 HELP = """

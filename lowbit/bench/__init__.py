@@ -1,0 +1,1 @@
+"""Measure and tell: layers and programs beside the limit of the machine and other systems."""

@@ -1,0 +1,1 @@
+"""What becomes of accumulators: chains to codes as one op, and the code behind each tile."""

@@ -1,0 +1,232 @@
+"""Scalar access to single elements of memrefs in any layout: the general way, for what need not be fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import gcd
+
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import Float32Type, IndexType, IntegerType, f32, i32, i64
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import (
+    SUMS,
+    Chain,
+    Layout,
+    Term,
+    layout_of,
+    row_major,
+    storage_dtype,
+    storage_of,
+)
+from lowbit_dialect.ops.common import shaped
+from microkernels.address import move
+from microkernels.emit import Emitter
+from microkernels.llvm_ops import vector
+from microkernels.operand import Operand
+
+FEWEST = 8
+"""Lanes below which vectors that reach past an axis pay."""
+Known = dict[tuple[int, Chain], SSAValue]
+"""Positions of stored axes, by logical axis and chain."""
+
+
+class Element:
+    """Reads or writes elements of one memref at logical indices."""
+
+    def __init__(self, emit: Emitter, value: SSAValue):
+        self.emit, self.type = emit, shaped(value)
+        self.layout = layout_of(self.type)
+        self.operand = Operand(emit, value)
+        self.dtype = storage_dtype(self.type.element_type, self.layout)
+        self.terms = self.layout.terms if self.layout else row_major(self.type.get_num_dims())
+        self.encoded = self.layout is not None and self.layout.encoded
+        self.table = self.layout.table if self.layout else None
+
+    @property
+    def stored(self) -> IntegerType | Float32Type:
+        """Type of a stored word."""
+        return f32 if self.dtype.kind == "f" else IntegerType(8 * self.dtype.itemsize)
+
+    def read(self, indices: Sequence[SSAValue]) -> SSAValue:
+        """The decoded element as i32 (f32 and i64 as they are)."""
+        emit, element = self.emit, self.type.element_type
+        if not self.encoded:
+            return self._wide(emit.load(self._address(indices, None), self.stored, self._bytes))
+        assert isinstance(element, CodeType)
+        if self.table:
+            code = self._summand(indices, (1 << element.planes) - 1)
+            scaled = emit.binary("mul", code, emit.constant(element.scale, i32))
+            return emit.binary("add", scaled, emit.constant(element.offset, i32))
+        total = emit.constant(element.offset, i32)
+        for plane, weight in enumerate(element.plane_weights):
+            word = emit.load(
+                self._address(indices, emit.index(plane)), self.stored, self.dtype.itemsize
+            )
+            bit = self._bit(word, indices)
+            scaled = emit.binary("mul", bit, emit.constant(weight * element.scale, i32))
+            total = emit.binary("add", total, scaled)
+        return total
+
+    def read_lanes(self, indices: Sequence[SSAValue], axis: int, lanes: int) -> SSAValue:
+        """So many decoded elements of a plain tensor along an axis as `read` gives one; zero past its end.
+
+        Past the end there may be some only where they lie side by side.
+        """
+        emit, type = self.emit, vector(lanes, self.stored)
+        pointer, stride = self._address(indices, None), self.operand.stride(axis)
+        if stride != self._bytes and lanes > 1:
+            one = [
+                emit.load(emit.offset(pointer, lane * stride), self.stored, self._bytes)
+                for lane in range(lanes)
+            ]
+            return self._wide(emit.gathered(one))
+        held = self.held(indices[axis], axis, lanes)
+        if held is None:
+            return self._wide(emit.load(pointer, type, self._bytes))
+        return self._wide(emit.load_where(held, pointer, type, self._bytes))
+
+    def held(self, index: SSAValue, axis: int, lanes: int) -> SSAValue | None:
+        """Which of so many lanes from an index on are inside an axis; None if all always are."""
+        emit, extent = self.emit, self.type.get_shape()[axis]
+        if extent % lanes == 0:
+            return None
+        first = emit.splat(emit.op(arith.IndexCastOp(index, i32)), lanes)
+        here = emit.binary("add", first, emit.constants(range(lanes), i32))
+        return emit.compare("slt", here, emit.constant(extent, here.type))
+
+    @property
+    def _bytes(self) -> int:
+        return self.dtype.itemsize
+
+    def _wide(self, word: SSAValue) -> SSAValue:
+        if self.dtype.kind == "f" or self.type.element_type == i64:
+            return word
+        return self.emit.widen(word, i32, signed=self.dtype.kind == "i")
+
+    def _summand(self, indices: Sequence[SSAValue], largest: int) -> SSAValue:
+        """The code at `indices`, from the entry of its table that sums it alone."""
+        emit = self.emit
+        place = self._place(indices)
+        shift = emit.op(arith.IndexCastOp(place, i32))
+        alone = emit.op(
+            arith.IndexCastOp(emit.binary("shl", emit.constant(1, i32), shift), IndexType())
+        )
+
+        def entry(at: SSAValue) -> SSAValue:
+            word = emit.load(self._address(indices, at), self.stored, self.dtype.itemsize)
+            return emit.widen(word, i32, signed=False)
+
+        if self.table == SUMS:
+            return entry(alone)
+        rest = emit.binary("add", entry(emit.index(0)), emit.constant(largest, i32))
+        return emit.binary("lshr", emit.binary("sub", rest, entry(alone)), emit.constant(1, i32))
+
+    def _place(self, indices: Sequence[SSAValue]) -> SSAValue:
+        """Which element of its word or table the one at `indices` is."""
+        term = self.word_term
+        inner = (*term.chain[:-1], ("in", term.chain[-1][1]))
+        return self._value(inner, indices[term.axis or 0])
+
+    def _bit(self, word: SSAValue, indices: Sequence[SSAValue]) -> SSAValue:
+        """Bit of the element at `indices` in its word, as i32."""
+        emit, place = self.emit, self._place(indices)
+        shift = emit.widen(bit_position(emit, self.layout, place), self.stored, signed=False)
+        one = emit.binary("and", emit.binary("lshr", word, shift), emit.constant(1, self.stored))
+        return emit.widen(one, i32, signed=False)
+
+    @property
+    def word_term(self) -> Term:
+        """The stored axis whose remainder a word or table holds."""
+        assert self.layout is not None and self.layout.word_term is not None
+        return self.layout.word_term
+
+    def _address(self, indices: Sequence[SSAValue], entry: SSAValue | None) -> SSAValue:
+        """Address of the word of an element; `entry` is its plane, or its place in a table."""
+        parts: list[tuple[SSAValue, int]] = []
+        for term in self.terms:
+            if term.axis is None:
+                assert entry is not None
+                parts.append((entry, self.operand.stride(None, term.chain)))
+            else:
+                value = self._value(term.chain, indices[term.axis])
+                parts.append((value, self.operand.stride(term.axis, term.chain)))
+        return move(self.emit, self.operand.pointer, parts)
+
+    def _value(self, chain: Chain, index: SSAValue) -> SSAValue:
+        for kind, block in chain:
+            index = self.emit.at("div" if kind == "by" else "rem", index, block)
+        return index
+
+
+def bit_position(emit: Emitter, layout: Layout | None, place: SSAValue) -> SSAValue:
+    """Where element `place` of a word lies, as i32: from the low end, or from the high end with `msb`."""
+    assert layout is not None
+    if layout.msb:
+        place = emit.at("sub", emit.index(layout.word_width - 1), place)
+    return emit.op(arith.IndexCastOp(place, i32))
+
+
+class Places:
+    """From positions of stored axes back to logical indices, and whether these exist."""
+
+    def __init__(self, emit: Emitter, shape: Sequence[int], known: Known):
+        self.emit, self.shape, self.known = emit, shape, known
+        self.valid: SSAValue | None = None
+
+    def index(self, axis: int) -> SSAValue:
+        """The logical index along an axis, kept inside it; `valid` tells whether it really was."""
+        return self._resolve(axis, (), self.shape[axis])
+
+    def _resolve(self, axis: int, chain: Chain, extent: int) -> SSAValue:
+        if (axis, chain) in self.known:
+            return self.known[axis, chain]
+        emit = self.emit
+        ((_, block),) = {
+            c[len(chain)]
+            for a, c in self.known
+            if a == axis and c[: len(chain)] == chain and c[len(chain)][0] == "by"
+        }
+        blocks = -(-extent // block)
+        outer = self._resolve(axis, (*chain, ("by", block)), blocks)
+        inner = self._resolve(axis, (*chain, ("in", block)), block)
+        value = emit.at("add", emit.at("mul", outer, block), inner)
+        if extent % block == 0:
+            return value
+        inside = emit.op(arith.CmpiOp(value, emit.index(extent), "slt"))
+        if self.valid is not None:
+            inside = emit.op(arith.AndIOp(self.valid, inside))
+        self.valid = inside
+        return emit.at("min", value, extent - 1)
+
+    def only(self, value: SSAValue) -> SSAValue:
+        """`value` where the place exists, else zero."""
+        if self.valid is None:
+            return value
+        return self.emit.op(arith.SelectOp(self.valid, value, self.emit.constant(0, value.type)))
+
+
+def lanes_along(source: Element, axis: int, target: Element, term: Term, most: int) -> int:
+    """How many neighbours along an axis of a plain source are so along a stored axis of the target, or 1.
+
+    Whole parts of every block of the target, and of the axis, unless they lie side by side in memory and what
+    is past the end is stored as zeros.
+    """
+    if source.layout is not None or any(kind == "by" for kind, _ in term.chain):
+        return 1
+    blocks = [block for t in target.terms if t.axis == term.axis for _, block in t.chain]
+    padded = gcd(most, *blocks) if term.chain else 1
+    whole = gcd(most, source.type.get_shape()[axis], *blocks)
+    beside = source.operand.stride(axis) == source.dtype.itemsize
+    return padded if beside and whole < min(padded, FEWEST) else whole
+
+
+def coarser(chain: Chain, lanes: int) -> Chain:
+    """The chain of an axis that counts vectors of so many neighbours instead of elements."""
+    return tuple((kind, block // lanes) for kind, block in chain)
+
+
+def storage_extents(element: Element) -> tuple[int, ...]:
+    """Extents of the stored axes of an element's memref."""
+    return storage_of(element.type)[0]
