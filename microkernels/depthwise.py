@@ -15,6 +15,7 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Instructions
 from microkernels.interface import Microkernel, block_terms
 from microkernels.isa.x86_intrinsics import multiply_add_words
 from microkernels.llvm_ops import vector
@@ -44,6 +45,13 @@ class Depthwise(Microkernel):
 
     def cost(self, work: Contraction) -> float:
         return 4 / self.lanes
+
+    def instructions(self, work: Contraction) -> Instructions:
+        if self.stored == f32:
+            product = {"float": 1 if self._fused else 2}
+            return Instructions(product, {"load": 1}, {"load": 1}, "float")
+        loading = {"load": 1, "widening": 1}
+        return Instructions({"multiply": 1, "integer": 1}, loading, loading)
 
     def input_layout(self, work: Contraction) -> Layout:
         *leading, channels = work.input_axes

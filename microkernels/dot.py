@@ -30,6 +30,7 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Counts, Instructions, broadcast, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, supports
 from microkernels.isa.x86_intrinsics import add_dots, multiply_add_bytes, sum_words
 from microkernels.llvm_ops import vector
@@ -71,6 +72,12 @@ class Dot(Microkernel):
     def offsetting(self) -> float:
         """Instructions a product for the offset, shared by the vectors of a block."""
         return 0.3 if self.products == "offset" else 0
+
+    @property
+    def _loading(self) -> Counts:
+        """To load four activations."""
+        offset = {"integer": 1} if self.products == "offset" else {}
+        return total((1, broadcast(self.lanes)), (1, offset))
 
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         """Words whose products a narrow accumulator holds; infinite without one."""
@@ -122,6 +129,10 @@ class PairedDot(Dot):
         folding = 2 / self.steps(work.activation, work.weight)
         return (2.5 + folding + self.offsetting) * -(-work.inputs // 4) / self.lanes
 
+    def instructions(self, work: Contraction) -> Instructions:
+        folding = {"multiply": 1, "integer": 1}
+        return Instructions(folding, self._loading, {"load": 1}, folds=(folding,))
+
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         steps = int(self.steps(activation, weight))
         return (Narrow(steps, (vector(2 * self.lanes, i16),), self._widen),)
@@ -146,6 +157,9 @@ class VnniDot(Dot):
     def cost(self, work: Contraction) -> float:
         # Two a cycle where four simple vector instructions are.
         return (2.2 + self.offsetting) * -(-work.inputs // 4) / self.lanes
+
+    def instructions(self, work: Contraction) -> Instructions:
+        return Instructions({"multiply": 1}, self._loading, {"load": 1}, "multiply")
 
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool

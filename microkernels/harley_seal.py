@@ -32,6 +32,7 @@ from xdsl.ir import Attribute, SSAValue
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Microkernel, Narrow, Values, Word
 from microkernels.isa.x86_intrinsics import sum_bytes, sum_words, ternary
 from microkernels.llvm_ops import lanes_of, vector
@@ -82,6 +83,17 @@ class HarleySeal(Popcount):
         slots = whole * group_slots(GROUP) + (group_slots(rest) if rest else 0)
         folding = FOLDING_SLOTS / (rows.kernel * columns.kernel)
         return (slots / taps + folding) * prod(code.planes for code in codes) / self.lanes
+
+    def instructions(self, work: Contraction) -> Instructions:
+        columns, words = work.window.columns, -(-work.inputs // word_channels(work, 32))
+        assert isinstance(work.activation, CodeType)
+        # Words of taps in a row follow each other where no plane lies between them.
+        joined = work.activation.planes == columns.dilation == work.groups == 1
+        run = words * columns.kernel if joined else words
+        whole, rest = divmod(run, GROUP)
+        product = total((whole / run, entering(GROUP)), (1 / run, entering(rest)))
+        folding = {"integer": 16, "look_up": 6, "multiply": 3}
+        return Instructions(product, {"broadcast": 1}, {"load": 1}, "ternary", (folding,))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         digit, bytes = vector(self.lanes, i32), vector(4 * self.lanes, i8)
@@ -154,6 +166,18 @@ def group_slots(words: int) -> float:
         carries = -(-carries // 2)
         adders += 2 * carries
     return TERNARY_SLOTS * adders + BYTE_SLOTS
+
+
+def entering(words: int) -> Counts:
+    """Instructions that add a group of words to an accumulator."""
+    if not words:
+        return {}
+    carries = -(-words // 2)
+    adders = words // 2 * 3 + words % 2 * 2
+    for _ in ("twos", "fours"):
+        carries = -(-carries // 2)
+        adders += 2 * carries
+    return {"ternary": adders, "integer": 5, "look_up": 2}
 
 
 def harley_seal_kernels(target: Target) -> list[Microkernel]:

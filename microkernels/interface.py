@@ -18,6 +18,7 @@ from xdsl.ir import Attribute, SSAValue
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Instructions
 from microkernels.target import Target
 
 Values = tuple[SSAValue, ...]
@@ -79,6 +80,10 @@ class Microkernel(ABC):
     @abstractmethod
     def cost(self, work: Contraction) -> float:
         """Issue slots of vector instructions for one tap of one output: what the choice compares."""
+
+    @abstractmethod
+    def instructions(self, work: Contraction) -> Instructions:
+        """What it issues for each word of each pixel and vector."""
 
     @abstractmethod
     def input_layout(self, work: Contraction) -> Layout:

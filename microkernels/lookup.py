@@ -35,6 +35,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Instructions
 from microkernels.interface import (
     Microkernel,
     Narrow,
@@ -108,6 +109,17 @@ class Lookup(Microkernel):
         reads = rows.kernel * columns.kernel * work.outputs / (rows.stride * columns.stride)
         build = self._slots.table + self._slots.plane * work.activation.planes
         return words * (look_up + build / reads)
+
+    def instructions(self, work: Contraction) -> Instructions:
+        broadcast = self.lanes > 1 << self.channels_per_word
+        halving = {"integer": 3 + self._negated}
+        joining = {"integer": 6, "look_up": 2, "widening": 4}
+        return Instructions(
+            {"look_up": 1, "integer": 1},
+            {"broadcast" if broadcast else "load": 1},
+            {"load": 1},
+            folds=(halving, joining),
+        )
 
     def input_layout(self, work: Contraction) -> Layout:
         assert isinstance(work.weight, CodeType)

@@ -20,6 +20,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i8, i16, i32, i64
 from xdsl.ir import Attribute, SSAValue
 
@@ -27,6 +29,7 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Counts, Instructions, broadcast, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms
 from microkernels.isa.x86_intrinsics import multiply_add_words
 from microkernels.llvm_ops import vector
@@ -40,8 +43,8 @@ class MultiplyPairs(Microkernel):
     channels_per_word = 2
     unroll = 2, 2
 
-    def __init__(self, lanes: int):
-        self.name, self.lanes = f"multiply_16x{lanes}", lanes
+    def __init__(self, lanes: int, *, fused: bool = False):
+        self.name, self.lanes, self._fused = f"multiply_16x{lanes}", lanes, fused
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         if accumulator != i32 or isinstance(work.activation, Float32Type):
@@ -55,6 +58,11 @@ class MultiplyPairs(Microkernel):
     def cost(self, work: Contraction) -> float:
         # A vector of weights takes as long as 4 instructions to arrive where nothing else uses it.
         return (2.5 + 4 / work.pixels) * -(-work.inputs // 2) / self.lanes
+
+    def instructions(self, work: Contraction) -> Instructions:
+        # LLVM sums the products of two words first, by `vpdpwssd` where there is one.
+        product = {"multiply": 1, "integer": 0.5 if self._fused else 1}
+        return Instructions(product, broadcast(self.lanes), {"load": 1})
 
     def input_layout(self, work: Contraction) -> Layout:
         if work.inputs % 2 == 0:
@@ -85,9 +93,10 @@ class MultiplyPairs(Microkernel):
 class MultiplyBytePairs(MultiplyPairs):
     """Products of pairs of i16, weights stored as i8."""
 
-    def __init__(self, lanes: int):
-        super().__init__(lanes)
+    def __init__(self, lanes: int, *, fused: bool = False, widens: bool = True):
+        super().__init__(lanes, fused=fused)
         self.name = f"multiply_16w8x{lanes}"
+        self._widening: Counts = {"widening": 1} if widens else {"look_up": 1, "integer": 1}
 
     @property
     def weight_bytes(self) -> int:
@@ -100,6 +109,11 @@ class MultiplyBytePairs(MultiplyPairs):
     def cost(self, work: Contraction) -> float:
         # Widening is 1 in 20 instructions and 1 % of the time of C6.
         return (2.52 + 2 / work.pixels) * -(-work.inputs // 2) / self.lanes
+
+    def instructions(self, work: Contraction) -> Instructions:
+        return replace(
+            super().instructions(work), weights=total((1, {"load": 1}), (1, self._widening))
+        )
 
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
         return Layout(super().weight_layout(work, vectors).terms, i8)
@@ -128,6 +142,12 @@ class MultiplyWidePairs(MultiplyPairs):
     def cost(self, work: Contraction) -> float:
         widening = 6 / _steps_in_i32(work.activation, work.weight)
         return (2.5 + widening) * -(-work.inputs // 2) / self.lanes
+
+    def instructions(self, work: Contraction) -> Instructions:
+        wraps = _largest_pair(work.activation, work.weight) >= 2**31
+        widening = {"integer": 5 if wraps else 3, "look_up": 2}
+        sorting = {"look_up": 4, "integer": 2}
+        return replace(super().instructions(work), folds=(widening, sorting))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         wraps = _largest_pair(activation, weight) >= 2**31
@@ -194,6 +214,15 @@ class MultiplyElements(Microkernel):
     def cost(self, work: Contraction) -> float:
         return (2 if self._fused else 4) * work.inputs / self.lanes
 
+    def instructions(self, work: Contraction) -> Instructions:
+        if self.accumulator == f32:
+            product = {"float": 1 if self._fused else 2}
+            return Instructions(product, broadcast(self.lanes), {"load": 1}, "float")
+        # i64 by i64: three products of halves, shifted and added, where there is no `vpmullq`.
+        product = {"multiply": 3, "integer": 5}
+        widened = {"broadcast": 1, "scalar": 1}
+        return Instructions(product, widened, {"load": 1, "widening": 1})
+
     @property
     def unroll(self) -> tuple[int, int]:  # pyright: ignore
         # C2 runs the same with 1, 2 and 4 words, and compiles in 0.3, 0.4 and 0.7 s.
@@ -235,9 +264,10 @@ class MultiplyElements(Microkernel):
 def multiply_kernels(target: Target) -> list[Microkernel]:
     """The multiply-add kernels that a target can run."""
     bits = target.simd_bits
+    fused = bits >= 256 and (target.has("avx512vnni") or target.has("avxvnni"))
     return [
-        MultiplyPairs(bits // 32),
-        MultiplyBytePairs(bits // 32),
+        MultiplyPairs(bits // 32, fused=fused),
+        MultiplyBytePairs(bits // 32, fused=fused, widens=target.has("sse4.1")),
         MultiplyWidePairs(bits // 32),
         MultiplyElements(f32, bits // 32, fused=target.has("fma")),
         MultiplyElements(i64, bits // 64),

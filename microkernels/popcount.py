@@ -30,6 +30,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Instructions, total
 from microkernels.interface import (
     Microkernel,
     Narrow,
@@ -44,6 +45,10 @@ from microkernels.target import Target
 
 FINISH = 1.2
 """Issue slots of the scalar kernel for an output besides its words, fitted to C2, C3, C8 and C11."""
+
+
+WIDENING = {"multiply": 2, "integer": 1}
+"""To sum bytes in lanes of 32 bits."""
 
 
 def word_channels(work: Contraction, width: int) -> int:
@@ -81,6 +86,9 @@ class Popcount(Microkernel):
         pairs = prod(code.planes for code in codes if isinstance(code, CodeType))
         words = -(-work.inputs // word_channels(work, self.channels_per_word))
         return self._instructions * pairs * words / self.lanes
+
+    def instructions(self, work: Contraction) -> Instructions:
+        return Instructions({"integer": 2, "popcount": 1}, {"broadcast": 1}, {"load": 1})
 
     def input_layout(self, work: Contraction) -> Layout:
         leading = [Term(axis) for axis in work.input_axes[:-1]]
@@ -120,8 +128,9 @@ class ScalarPopcount(Popcount):
     unroll = 8, 8
     unrolled_row = 12  # 8 x 12 products are 2 KB of code; 4 KB are decoded anew each time
 
-    def __init__(self, instructions: float):
+    def __init__(self, instructions: float, *, popcnt: bool):
         super().__init__(64, 1, instructions)
+        self._popcnt = popcnt
 
     def block(self, registers: int) -> tuple[int, int]:
         return 8, 8
@@ -129,6 +138,11 @@ class ScalarPopcount(Popcount):
     def cost(self, work: Contraction) -> float:
         taps = work.window.rows.kernel * work.window.columns.kernel
         return super().cost(work) + FINISH / taps
+
+    def instructions(self, work: Contraction) -> Instructions:
+        counting = {"scalar_popcount": 1} if self._popcnt else {"scalar": 11, "scalar_multiply": 1}
+        product = total((1, {"scalar": 2}), (1, counting))
+        return Instructions(product, {"load": 1}, {"load": 1}, "scalar", ({"scalar": 1},))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(2**31 // 64, (self.word,), self._truncate),)
@@ -154,6 +168,10 @@ class BytePopcount(Popcount):
     def block(self, registers: int) -> tuple[int, int]:
         # 2x2 runs C2 as fast as 4x2 (363 GMAC/s each, Zen 3, 2026-11), which spills.
         return (2, 16) if registers >= 32 else (2, 4)
+
+    def instructions(self, work: Contraction) -> Instructions:
+        product = {"integer": 6, "look_up": 2}
+        return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=(WIDENING,))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(255 // 8, (vector(self.lanes * 4, i8),), self._widen),)
@@ -197,6 +215,10 @@ class NibblePopcount(BytePopcount):
         wide = rows.kernel * columns.kernel == 1 and words <= self.wide_words
         return super().cost(work) * (0.9 if wide else 1)
 
+    def instructions(self, work: Contraction) -> Instructions:
+        product = {"integer": 2, "look_up": 1}
+        return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=(WIDENING,))
+
     def input_layout(self, work: Contraction) -> Layout:
         *leading, channels = work.input_axes
         words, nibbles = _nibbles(channels)
@@ -228,7 +250,7 @@ def popcount_kernels(target: Target) -> list[Microkernel]:
     """The popcount kernels that a target can run, best first."""
     lanes = target.vector_bits // 32
     if target.vector_bits < 256:
-        return [ScalarPopcount(3.3 if target.has("popcnt") else 14)]
+        return [ScalarPopcount(3.3 if target.has("popcnt") else 14, popcnt=target.has("popcnt"))]
     if supports(target, ("avx512vpopcntdq", "avx512vl")):
         return [Popcount(32, lanes, 3)]
     return [NibblePopcount(lanes), BytePopcount(lanes, 8)]

@@ -22,6 +22,7 @@ from lowbit_dialect.algebra import PairAlgebra
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
+from microkernels.instructions import Instructions
 from microkernels.interface import Microkernel, Values, Word, supports
 from microkernels.isa.x86_intrinsics import add_dots
 from microkernels.llvm_ops import vector
@@ -45,6 +46,10 @@ class WeightedPopcount(Popcount):
         weights = [weight for *_, weight in PairAlgebra(first, second).pairs]
         fit = min(weights) >= -128 and max(weights) <= 127
         return fit and super().accepts(work, accumulator)
+
+    def instructions(self, work: Contraction) -> Instructions:
+        product = {"integer": 1, "popcount": 1, "multiply": 1}
+        return Instructions(product, {"broadcast": 1}, {"load": 1}, "multiply")
 
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         return emit.bitcast(super().load_input(emit, pointer), vector(4 * self.lanes, i8))
