@@ -23,7 +23,7 @@ from xdsl.utils.exceptions import PassFailedException
 from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.ops.tile import TileOp
 from lowering.epilogue import elementwise
-from lowering.epilogue.tile_epilogue import Epilogue, Place
+from lowering.epilogue.tile_epilogue import Epilogue, TileVector
 from lowering.loops.tile_check import check_tile
 from lowering.preconditions import target_of
 from microkernels import lanewise
@@ -50,7 +50,7 @@ def expand_tile(tile: TileOp, target: Target) -> None:
     vectors, channels = tile.vectors.value.data, tile.channels.value.data
     for at, total in enumerate(totals):
         r, v = divmod(at, vectors)
-        epilogue.finish(total, Place(r, v, min(lanes, channels - v * lanes)))
+        epilogue.finish(total, TileVector(r, v, min(lanes, channels - v * lanes)))
     Rewriter.erase_op(tile)
 
 

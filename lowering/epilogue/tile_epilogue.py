@@ -40,7 +40,7 @@ from microkernels.target import Target
 
 
 @dataclass(frozen=True)
-class Place:
+class TileVector:
     """Which accumulators a vector holds: pixel `r` of the tile, vector `v`, `valid` lanes of it."""
 
     r: int
@@ -48,7 +48,7 @@ class Place:
     valid: int
 
 
-Apply = Callable[["Epilogue", Operation, SSAValue, Place], SSAValue]
+Apply = Callable[["Epilogue", Operation, SSAValue, TileVector], SSAValue]
 """What an elementwise op makes of a vector (`lowering.epilogue.elementwise.apply`)."""
 
 
@@ -68,7 +68,7 @@ class Epilogue:
         self._limits: dict[tuple[SSAValue, int, int, int], SSAValue] = {}
         self._ordered: dict[SSAValue, SSAValue] = {}
 
-    def finish(self, raw: SSAValue, place: Place) -> None:
+    def finish(self, raw: SSAValue, place: TileVector) -> None:
         """Correct one vector of raw sums, run the epilogue on it, store it."""
         blocks = self.tile.epilogue.blocks
         if not blocks:
@@ -126,20 +126,20 @@ class Epilogue:
         activation, weight = (max(map(abs, value_range(one))) for one in elements)
         return depth * (activation + OFFSET) * weight
 
-    def _planes_of(self, op: ThresholdOp, x: SSAValue, place: Place) -> list[SSAValue]:
+    def _planes_of(self, op: ThresholdOp, x: SSAValue, place: TileVector) -> list[SSAValue]:
         emit, code = self.emit, op.output_element
         assert isinstance(code, CodeType)
         x = self.compared(op, x, place)
         limits = [self.limit(op, place, step) for step in range(code.steps)]
         return planes(emit, op, limits, lambda limit: emit.compare("sge", x, limit))
 
-    def compared(self, op: ThresholdOp, x: SSAValue, place: Place) -> SSAValue:
+    def compared(self, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
         """What integers `limit` is compared with in place of `x`."""
         if op.flip:
             return self.emit.binary("xor", x, self.row(op.flip, place))
         return ordered(self.emit, x, last=False) if is_float(x) else x
 
-    def limit(self, op: ThresholdOp, place: Place, step: int) -> SSAValue:
+    def limit(self, op: ThresholdOp, place: TileVector, step: int) -> SSAValue:
         """A threshold of the channels of a place, as integers."""
         row = self.row(op.thresholds, place, step)
         if is_float(row) and row not in self._ordered:
@@ -147,7 +147,7 @@ class Epilogue:
         return self._ordered.get(row, row)
 
     def _planes_of_raw(
-        self, op: ThresholdOp, raw: SSAValue, added: list[SSAValue], place: Place
+        self, op: ThresholdOp, raw: SSAValue, added: list[SSAValue], place: TileVector
     ) -> list[SSAValue]:
         emit, code, factor = self.emit, op.output_element, self._factor()
         assert isinstance(code, CodeType)
@@ -165,7 +165,7 @@ class Epilogue:
         return planes(emit, op, limits, lambda limit: emit.compare(order, raw, limit))
 
     def _folded(
-        self, op: ThresholdOp, place: Place, step: int, factor: int, lane: IntegerType
+        self, op: ThresholdOp, place: TileVector, step: int, factor: int, lane: IntegerType
     ) -> SSAValue:
         """A threshold with the corrections of the place's border class folded in."""
         assert self.tile.corrections is not None
@@ -180,7 +180,7 @@ class Epilogue:
 
     # Corrections
 
-    def _correct(self, raw: SSAValue, place: Place) -> SSAValue:
+    def _correct(self, raw: SSAValue, place: TileVector) -> SSAValue:
         tile, emit = self.tile, self.emit
         factor = self._factor()
         doubled = emit.binary("add", raw, raw) if abs(factor) == 2 else raw
@@ -205,7 +205,7 @@ class Epilogue:
         """Corrections in the lanes of the accumulator, which may be i64."""
         return self.emit.widen(table, lane_of(raw.type), signed=True)
 
-    def _correction_pointer(self, corrections: SSAValue, place: Place) -> SSAValue:
+    def _correction_pointer(self, corrections: SSAValue, place: TileVector) -> SSAValue:
         operand, base = self.channel_base(corrections, 2)
         classes = array(self.tile.column_classes, ())
         rows, columns = operand.stride(0), operand.stride(1)
@@ -246,14 +246,14 @@ class Epilogue:
             self._bases[value] = move(self.emit, operand.pointer, parts)
         return operand, self._bases[value]
 
-    def row(self, table: SSAValue, place: Place, step: int = 0) -> SSAValue:
+    def row(self, table: SSAValue, place: TileVector, step: int = 0) -> SSAValue:
         """The row of a table for the channels of a place: a vector, or one number in all lanes."""
         key = (table, step, place.v if shape_of(table)[0] > 1 else 0)
         if key not in self._rows:
             self._rows[key] = self._load_row(table, place, step)
         return self._rows[key]
 
-    def _load_row(self, table: SSAValue, place: Place, step: int) -> SSAValue:
+    def _load_row(self, table: SSAValue, place: TileVector, step: int) -> SSAValue:
         emit, operand = self.emit, self.operand(table)
         type = f32 if isinstance(shaped(table).element_type, Float32Type) else i32
         at = step * operand.stride(1) if len(shape_of(table)) == 2 else 0
@@ -266,7 +266,7 @@ class Epilogue:
 
     # The store
 
-    def pointer(self, value: SSAValue, place: Place) -> SSAValue:
+    def pointer(self, value: SSAValue, place: TileVector) -> SSAValue:
         """Address of a place in a memref of unpacked elements with the shape of the result."""
         operand, base = self.channel_base(value, self.axes[3])
         if value not in self._pointers:
@@ -277,11 +277,11 @@ class Epilogue:
         at = place.r * operand.stride(self.axes[2]) + place.v * self.lanes * operand.item_bytes
         return self.emit.offset(self._pointers[value], at)
 
-    def elements(self, value: SSAValue, place: Place) -> SSAValue:
+    def elements(self, value: SSAValue, place: TileVector) -> SSAValue:
         """The elements of another tensor at a place, as i32 or f32."""
         return load_elements(self.emit, self.pointer(value, place), value, self.lanes, place.valid)
 
-    def _store(self, value: SSAValue, place: Place) -> None:
+    def _store(self, value: SSAValue, place: TileVector) -> None:
         emit, type = self.emit, shaped(self.tile.outs)
         layout, element = layout_of(type), type.element_type
         if self._packed:
@@ -306,7 +306,7 @@ class Epilogue:
         ]
         return [emit.compare("ne", bit, emit.constant(0, type)) for bit in bits]
 
-    def _store_masks(self, masks: list[SSAValue], place: Place) -> None:
+    def _store_masks(self, masks: list[SSAValue], place: TileVector) -> None:
         """Store one mask of lanes a plane; the last vector of a row also clears the rest of its word."""
         emit, outs = self.emit, self.tile.outs
         operand, layout = self.operand(outs), layout_of(shaped(outs))

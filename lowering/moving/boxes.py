@@ -26,7 +26,7 @@ UNROLLED = 8
 
 
 @dataclass(frozen=True)
-class Loop:
+class MoveLoop:
     """One level of a nest: how often, and how far each step goes, in elements."""
 
     extent: int
@@ -39,13 +39,13 @@ class Box:
     """Elements of input number `source`, or the value of a pad where it is None, and where they go."""
 
     source: int | None
-    loops: tuple[Loop, ...]
+    loops: tuple[MoveLoop, ...]
     read: int = 0
     write: int = 0
 
     def joined(self) -> Box:
         """The same with as few loops as can be."""
-        loops: list[Loop] = []
+        loops: list[MoveLoop] = []
         for loop in self.loops:
             if loop.extent == 1:
                 continue
@@ -66,8 +66,8 @@ class Box:
         (*_, each, times) = self.loops
         few = times.extent * item <= SPREAD_BYTES
         return few and (each, times) == (
-            Loop(each.extent, 1, times.extent),
-            Loop(times.extent, 0, 1),
+            MoveLoop(each.extent, 1, times.extent),
+            MoveLoop(times.extent, 0, 1),
         )
 
     def cut(self, at: int, most: int) -> Iterator[Box]:
@@ -78,7 +78,7 @@ class Box:
             return
         outer, inner = self.loops[:at], self.loops[at:][1:]
         whole, rest = divmod(loop.extent, most)
-        blocks = Loop(whole, most * loop.read, most * loop.write)
+        blocks = MoveLoop(whole, most * loop.read, most * loop.write)
         around = replace(self, loops=(*outer, blocks)).joined().loops
         yield replace(self, loops=(*around, replace(loop, extent=most), *inner))
         if rest:
@@ -150,7 +150,7 @@ def _repeat(op: RepeatOp) -> Iterator[Box]:
     loops = [
         loop
         for extent, factor, read, write in pairs
-        for loop in (Loop(extent, read, factor * write), Loop(factor, 0, write))
+        for loop in (MoveLoop(extent, read, factor * write), MoveLoop(factor, 0, write))
     ]
     yield Box(0, tuple(loops))
 
@@ -160,28 +160,30 @@ def _pad(op: PadOp) -> Iterator[Box]:
     shape, result = shape_of(op.input), output_type(op).get_shape()
     low, _, interior = op.amounts
     written, first = strides_of(result), 0
-    inside: list[Loop] = []
+    inside: list[MoveLoop] = []
     for axis, (extent, stride) in enumerate(zip(shape, written)):
         step = interior[axis] + 1
         end = low[axis] + (extent - 1) * step + 1
-        rest = [Loop(n, 0, w) for n, w in zip(result[axis + 1 :], written[axis + 1 :])]
-        holes = Loop(extent - 1, 0, step * stride), Loop(step - 1, 0, stride)
+        rest = [MoveLoop(n, 0, w) for n, w in zip(result[axis + 1 :], written[axis + 1 :])]
+        holes = MoveLoop(extent - 1, 0, step * stride), MoveLoop(step - 1, 0, stride)
         outside = (
-            (0, (Loop(low[axis], 0, stride),)),
+            (0, (MoveLoop(low[axis], 0, stride),)),
             (low[axis] + 1, holes),
-            (end, (Loop(result[axis] - end, 0, stride),)),
+            (end, (MoveLoop(result[axis] - end, 0, stride),)),
         )
         for place, loops in outside:
             if all(loop.extent for loop in loops):
                 still = [replace(loop, read=0) for loop in inside]
                 yield Box(None, (*still, *loops, *rest), write=first + place * stride)
-        inside.append(Loop(extent, strides_of(shape)[axis], step * stride))
+        inside.append(MoveLoop(extent, strides_of(shape)[axis], step * stride))
         first += low[axis] * stride
     yield Box(0, tuple(inside), write=first)
 
 
-def _loops(extents: Sequence[int], read: Sequence[int], write: Sequence[int]) -> tuple[Loop, ...]:
-    return tuple(Loop(*numbers) for numbers in zip(extents, read, write))
+def _loops(
+    extents: Sequence[int], read: Sequence[int], write: Sequence[int]
+) -> tuple[MoveLoop, ...]:
+    return tuple(MoveLoop(*numbers) for numbers in zip(extents, read, write))
 
 
 _BOXES: dict[type[MoveOp | TransposeOp], Callable[[Any], Iterator[Box]]] = {

@@ -35,7 +35,7 @@ from lowering.moving.element_access import (
     lanes_along,
     storage_extents,
 )
-from lowering.moving.lane_fill import fill_lanes, lanes_of
+from lowering.moving.lane_fill import fill_lanes, filled_lanes
 from lowering.moving.move_loops import box_loops
 from lowering.moving.preparation import build_tables, builds_tables, spread_nibbles, spreads_nibbles
 from lowering.moving.row_planes import are_rows, convert_rows
@@ -79,7 +79,7 @@ def convert_loops(
         extent = spread_nibbles(emit, source, target, units)
     elif _copies_flat(source, target):
         extent = _copy_flat(emit, source, target, units)
-    elif (lanes := lanes_of(source, target, machine)) > 1:
+    elif (lanes := filled_lanes(source, target, machine)) > 1:
         extent = fill_lanes(emit, source, target, lanes, units)
     else:
         extent = fill_words(emit, target, source.read, units)

@@ -38,7 +38,7 @@ TOGETHER = 4
 GROUP_BITS = (16, 32, 64)
 
 
-def lanes_of(source: Element, target: Element, machine: Target) -> int:
+def filled_lanes(source: Element, target: Element, machine: Target) -> int:
     """How many channels are filled at once; 1 if they do not lie side by side in the target."""
     layout, terms = target.layout, _terms(target)
     if source.layout or layout is None or layout.msb or target.table is not None or not terms:

@@ -15,7 +15,7 @@ from lowbit_dialect.ops.movement import MoveOp, PadOp
 from lowbit_dialect.ops.reshaping import TransposeOp
 from lowering.loops.index_nest import nest
 from lowering.loops.tasks import Share, Units, count_up
-from lowering.moving.boxes import Box, Loop, boxes_of
+from lowering.moving.boxes import Box, MoveLoop, boxes_of
 from lowering.moving.copying import (
     BLOCK,
     BYTES_PER_NANOSECOND,
@@ -72,13 +72,13 @@ class _Mover:
         """How many of the innermost loops are done in vectors, or in a straight line."""
         return 2 if box.spreads(self.item) else min(1, len(box.loops))
 
-    def box(self, box: Box, outer: Sequence[Loop], units: Units | None) -> None:
+    def box(self, box: Box, outer: Sequence[MoveLoop], units: Units | None) -> None:
         """Emit one box, or some units of its outermost loop."""
         emit, item = self.emit, self.item
         inner = box.loops[len(outer) :]
 
         def level(
-            loops: Sequence[Loop], x: SSAValue | None, y: SSAValue, units: Units | None
+            loops: Sequence[MoveLoop], x: SSAValue | None, y: SSAValue, units: Units | None
         ) -> None:
             if not loops:
                 self._run(inner, x, y)
@@ -95,12 +95,12 @@ class _Mover:
         if box.source is not None:
             begin = emit.offset(self._sources[box.source], box.read * item)
         # A box without loops is a loop of one step for whoever has to do it.
-        loops = [*outer] if outer or units is None else [Loop(1, 0, 0)]
+        loops = [*outer] if outer or units is None else [MoveLoop(1, 0, 0)]
         level(loops, begin, emit.offset(self._target, box.write * item), units)
 
-    def _run(self, loops: Sequence[Loop], x: SSAValue | None, y: SSAValue) -> None:
+    def _run(self, loops: Sequence[MoveLoop], x: SSAValue | None, y: SSAValue) -> None:
         """Move the elements of the innermost loops."""
-        last = loops[-1] if loops else Loop(1, 1, 1)
+        last = loops[-1] if loops else MoveLoop(1, 1, 1)
         if x is not None and len(loops) == 2:
             self._spread(x, y, loops[0].extent, last.extent)
         elif last.write != 1 or last.read not in (0, 1):
@@ -113,7 +113,7 @@ class _Mover:
         else:
             copy(self.emit, x, y, last.extent * self.item, (i8, i8))
 
-    def _one_by_one(self, x: SSAValue | None, y: SSAValue, loop: Loop) -> None:
+    def _one_by_one(self, x: SSAValue | None, y: SSAValue, loop: MoveLoop) -> None:
         """Elements apart from each other; they are loaded before the first is stored."""
         emit, item = self.emit, self.item
         if x is None:
