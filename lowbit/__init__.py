@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lowbit.machines import targets
     from lowbit.objects import Exported, export
     from lowbit.program import Program
-    from lowbit.tuning import tune
+    from lowbit.tuning.tune import tune
     from lowbit_dialect.layout import Layout
     from lowbit_dialect.schedule import Schedule
     from microkernels.target import Target
@@ -50,7 +50,7 @@ _WHERE = {
     "parse": "lowbit.constructors",
     "reference": "lowbit.checks",
     "targets": "lowbit.machines",
-    "tune": "lowbit.tuning",
+    "tune": "lowbit.tuning.tune",
 }
 
 __all__ = [

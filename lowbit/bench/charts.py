@@ -9,7 +9,8 @@ from html import escape
 
 WIDTH = 860
 """Of every chart, in units of its own; the page scales it."""
-_LEFT, _RIGHT, _ROW = 76, 24, 22
+LEFT, RIGHT, _ROW = 76, 24, 22
+"""Margins beside a chart, and the height of a row of bars."""
 _LETTER = 6.6
 """Width of a letter of a label."""
 
@@ -84,13 +85,13 @@ def roofline(
     x = Axis(
         min([*ridges, *(p.intensity for p in points)]) / 3,
         max([*ridges, *(p.intensity for p in points)]) * 3,
-        _LEFT,
-        WIDTH - _RIGHT,
+        LEFT,
+        WIDTH - RIGHT,
     )
     y = Axis(
         min(p.rate for p in points) / 8, max([ceiling, *(p.rate for p in points)]) * 2, bottom, top
     )
-    parts = [*_grid_across(x, top, bottom, ""), *_grid_up(y, x)]
+    parts = [*grid_across(x, top, bottom, ""), *grid_up(y, x, 1e9)]
     parts += _ceiling(x, y, ceiling, slopes)
     at = [(x.at(point.intensity), y.at(point.rate)) for point in points]
     taken = [(px - 5, py + 4, 10.0) for px, py in at]
@@ -102,20 +103,20 @@ def roofline(
         parts.append(tag("circle", tip, cx=px, cy=py, r=5, class_="dot"))
     parts.append(text(f"{unit} multiply-adds a byte", (x.start + x.end) / 2, height - 8, "title"))
     parts.append(text("G/s", 8, top + 10))
-    return _svg(height, parts)
+    return svg(height, parts)
 
 
 def _ceiling(x: Axis, y: Axis, ceiling: float, slopes: Mapping[str, float]) -> list[str]:
     above = y.at(ceiling)
     first = ceiling / max(slopes.values())
-    parts = [_line(x.at(first), above, x.end, above, "roof")]
+    parts = [line(x.at(first), above, x.end, above, "roof")]
     label = f"{ceiling / 1e9:.0f} G/s"
     parts.append(text(label, x.end - 4, above - 8, text_anchor="end"))
     turn = math.degrees(math.atan2(y.start - y.at(y.low * 10), x.at(x.low * 10) - x.start))
     for name, rate in slopes.items():
         start = max(x.low, y.low / rate)
         px, py = x.at(start), y.at(start * rate)
-        parts.append(_line(px, py, x.at(ceiling / rate), above, "slope"))
+        parts.append(line(px, py, x.at(ceiling / rate), above, "slope"))
         words = f"{name}, {rate / 1e9:.0f} GB/s"
         # along its line, a little above it and away from its foot
         move = f"translate({px:.1f} {py:.1f}) rotate({-turn:.1f}) translate(12 -5)"
@@ -162,10 +163,10 @@ def bars(
     heights = [len(row) * (thick + 2) + 6 for _, row in rows]
     top, bottom = 24, 24 + sum(heights)
     low = min(0.8, min(values) / 1.2) if log else 0.0
-    x = Axis(low, max([1.0, *values]) * (1.5 if log else 1.15), _LEFT, WIDTH - _RIGHT, log)
-    parts, y, base = _grid_across(x, top, bottom, unit), float(top), x.at(1.0 if log else 0.0)
+    x = Axis(low, max([1.0, *values]) * (1.5 if log else 1.15), LEFT, WIDTH - RIGHT, log)
+    parts, y, base = grid_across(x, top, bottom, unit), float(top), x.at(1.0 if log else 0.0)
     for (name, row), height in zip(rows, heights):
-        parts.append(text(_cut(name), _LEFT - 8, y + height / 2 + 1, "name", text_anchor="end"))
+        parts.append(text(_cut(name), LEFT - 8, y + height / 2 + 1, "name", text_anchor="end"))
         for index, bar in enumerate(row):
             end, above = x.at(bar.value), y + 2 + index * (thick + 2)
             left, right = sorted((base, end))
@@ -175,43 +176,47 @@ def bars(
         y += height
     if mark:
         one = x.at(1.0)
-        parts.append(_line(one, top - 4, one, bottom, "mark"))
+        parts.append(line(one, top - 4, one, bottom, "mark"))
         parts.append(text(mark, one, top - 9, text_anchor="middle"))
-    return _svg(bottom + 26, parts)
+    return svg(bottom + 26, parts)
 
 
 def _cut(name: str) -> str:
     """The end of a name that does not fit beside a chart."""
-    fitting = int((_LEFT - 8) / _LETTER)
+    fitting = int((LEFT - 8) / _LETTER)
     return name if len(name) <= fitting else f"…{name[1 - fitting :]}"
 
 
-def _grid_across(x: Axis, top: float, bottom: float, unit: str) -> list[str]:
+def grid_across(x: Axis, top: float, bottom: float, unit: str) -> list[str]:
+    """Lines at the ticks of a horizontal axis, and their values below."""
     return [
         part
         for tick in x.ticks()
         for part in (
-            _line(x.at(tick), top, x.at(tick), bottom, "grid"),
+            line(x.at(tick), top, x.at(tick), bottom, "grid"),
             text(f"{tick:g}{unit}", x.at(tick), bottom + 16, text_anchor="middle"),
         )
     ]
 
 
-def _grid_up(y: Axis, x: Axis) -> list[str]:
+def grid_up(y: Axis, x: Axis, scale: float = 1.0, unit: str = "") -> list[str]:
+    """Lines at the ticks of a vertical axis, and their values beside, over `scale`."""
     return [
         part
         for tick in y.ticks()
         for part in (
-            _line(x.start, y.at(tick), x.end, y.at(tick), "grid"),
-            text(f"{tick / 1e9:g}", _LEFT - 8, y.at(tick) + 4, text_anchor="end"),
+            line(x.start, y.at(tick), x.end, y.at(tick), "grid"),
+            text(f"{tick / scale:g}{unit}", LEFT - 8, y.at(tick) + 4, text_anchor="end"),
         )
     ]
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
+    """A line from point to point."""
     ends = {"x1": float(x1), "y1": float(y1), "x2": float(x2), "y2": float(y2)}
     return tag("line", class_=class_, **ends)
 
 
-def _svg(height: float, parts: Iterable[str]) -> str:
+def svg(height: float, parts: Iterable[str]) -> str:
+    """A chart of so many units in height."""
     return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {height:.0f}", role="img")

@@ -21,7 +21,7 @@ def profile_page(machine: Mapping[str, Any], program: str, profile: Profile) -> 
         *section("Layers", _SAID, _rows(profile)),
         *machine_section(machine),
     ]
-    return document(program, sections)
+    return document("bench", program, sections)
 
 
 _SAID = (

@@ -27,6 +27,12 @@ svg .title { text-anchor: middle } svg .value { font-variant-numeric: tabular-nu
 .dot { fill: var(--ours); stroke: var(--page); stroke-width: 2 } .ours { fill: var(--ours) }
 .onnxruntime { fill: var(--onnxruntime) } .torch { fill: var(--torch) } .OpenVINO { fill: var(--OpenVINO) }
 .f32 { opacity: .5 } .bf16 { opacity: .7 }
+.curve { stroke-width: 2 } .many { opacity: .55 }
+.series0 { fill: var(--ours) } .series1 { fill: var(--onnxruntime) } .series2 { fill: var(--torch) }
+.series3 { fill: var(--OpenVINO) } .series4 { fill: var(--soft) }
+.curve.series0 { stroke: var(--ours) } .curve.series1 { stroke: var(--onnxruntime) }
+.curve.series2 { stroke: var(--torch) } .curve.series3 { stroke: var(--OpenVINO) }
+.curve.series4 { stroke: var(--soft) } path.curve { fill: none }
 .key svg { display: inline; width: 12px; min-width: 0; height: 12px; margin: 0 6px 0 0 }
 .key span { white-space: nowrap; margin-right: 18px; font-size: 13px; color: var(--soft) }
 .means { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 12px;
@@ -57,18 +63,19 @@ def page(machine: Mapping[str, Any], results: Sequence[Result]) -> str:
         *_all_results(results),
         *machine_section(machine),
     ]
-    return document(title, sections)
+    return document("bench", title, sections)
 
 
-def document(title: str, sections: Sequence[str]) -> str:
-    """A whole page of sections."""
+def document(command: str, title: str, sections: Sequence[str]) -> str:
+    """A whole page of sections, of a command."""
+    title = escape(f"lowbit {command}: {title}")
     head = [
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        tag("title", f"lowbit bench: {escape(title)}"),
+        tag("title", title),
         tag("style", STYLE),
     ]
-    body = tag("head", *head) + tag("body", tag("h1", f"lowbit bench: {escape(title)}"), *sections)
+    body = tag("head", *head) + tag("body", tag("h1", title), *sections)
     return "<!DOCTYPE html>\n" + tag("html", body, lang="en") + "\n"
 
 
@@ -130,17 +137,20 @@ def _against_peers(results: Sequence[Result]) -> list[str]:
         "Time of each peer over ours, single thread, same run; right of 1 ours is faster. int8 is u8 by i8 "
         "with the result requantised to u8; of several int8 engines the faster."
     )
-    key = tag("div", *map(_swatch, names), class_="key")
     shown = [row for row in rows if row[1]]
     chart = bars(shown, "ours", log=True)
-    return section("Against peers", said, key + chart + _peer_table(results))
+    colours = key([(name, name.replace(" i8", " int8").replace(" ", ", ")) for name in names])
+    return section("Against peers", said, colours + chart + _peer_table(results))
 
 
-def _swatch(colour: str) -> str:
-    square = tag("rect", width=12, height=12, rx=2, class_=colour)
-    system, precision = colour.split()
-    words = f"{system}, {'int8' if precision == 'i8' else precision}"
-    return tag("span", tag("svg", square, viewBox="0 0 12 12"), escape(words))
+def key(colours: Sequence[tuple[str, str]]) -> str:
+    """What each colour of a chart means, by its class."""
+
+    def swatch(colour: str, words: str) -> str:
+        square = tag("rect", width=12, height=12, rx=2, class_=colour)
+        return tag("span", tag("svg", square, viewBox="0 0 12 12"), escape(words))
+
+    return tag("div", *(swatch(*one) for one in colours), class_="key")
 
 
 def _peer_bar(one: Result, peer: PeerTime) -> Bar:

@@ -1,14 +1,37 @@
-"""The far side of `lowering.backend.isolate`: run functions by name, one after another, in a process."""
+"""The far side of `lowering.backend.isolate`: run functions by name, one after another, in a process.
+
+Messages go both ways over pipes: a line of JSON, which gives the size of the bytes that follow it.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import resource
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
-from lowering.backend.exchange import message, receive
+_HEADER_LIMIT = 1 << 16
+
+
+def send(stream: BinaryIO, header: dict[str, Any], body: bytes) -> None:
+    """Write one message."""
+    stream.write(json.dumps({**header, "size": len(body)}).encode() + b"\n")
+    stream.write(body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
+    """Read one message; raise `EOFError` if it ends early, `ValueError` if it is none."""
+    line = stream.readline(_HEADER_LIMIT)
+    if not line.endswith(b"\n"):
+        raise EOFError
+    header = cast(dict[str, Any], json.loads(line))
+    body = stream.read(int(header["size"]))
+    if len(body) != header["size"]:
+        raise EOFError
+    return header, body
 
 
 def main() -> None:
@@ -45,12 +68,9 @@ def _answer(replies: BinaryIO, function: str, body: bytes) -> None:
         module, _, name = function.partition(":")
         result = getattr(importlib.import_module(module), name)(body)
     except Exception as error:
-        told = {"error": type(error).__name__, "message": str(error)[:4000]}
-        result = message(told, b"")
+        send(replies, {"error": type(error).__name__, "message": str(error)[:4000]}, b"")
     else:
-        result = message({}, result)
-    replies.write(result)
-    replies.flush()
+        send(replies, {}, result)
 
 
 if __name__ == "__main__":
