@@ -12,7 +12,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation
 
 from lowbit.argument_checks import integer
-from lowbit.checks import as_tuple, differences, is_exact
+from lowbit.checks import as_tuple
 from lowbit.compiling import compile
 from lowbit.element_types import spelling_of
 from lowbit.kernel import Kernel
@@ -20,6 +20,7 @@ from lowbit.lowered import as_written
 from lowbit.pipeline import lower
 from lowbit.program import Program
 from lowbit.signature import inputs_of
+from lowbit_dialect.differences import differences, is_exact
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.conversions import ConversionOp
@@ -92,7 +93,7 @@ def _compare(
     inner, outputs = listed[: -len(source)], listed[-len(source) :]
     pairs = [*zip(results, fused), *zip(results, source)]
     for name, (one, other) in zip([*outputs, *inner, *outputs], pairs):
-        wrong = differences(one, other, is_exact(program))
+        wrong = differences(one, other, is_exact(program.module))
         count[name][0] += wrong.size
         count[name][1] += int(wrong.sum())
 

@@ -14,6 +14,7 @@ from lowbit.registry import context
 from lowbit.source import state_ranges, verify
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
+from lowering import pipeline
 
 Stage = Literal["graph", "plan", "buffers", "loops", "kernels", "llvm"]
 STAGES: tuple[Stage, ...] = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
@@ -27,34 +28,11 @@ NONE_ADDED: Added = MappingProxyType({})
 
 def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[ModulePass, ...]:
     """The passes of one stage for a target."""
-    match stage:
-        case "graph":
-            from xdsl.transforms.canonicalize import CanonicalizePass
+    if stage != "plan":
+        return pipeline.passes(stage, target, threads)
+    from autotune.plan import LowbitPlanPass
 
-            from lowering.lowbit_fuse import LowbitFusePass
-
-            return (CanonicalizePass(), LowbitFusePass())
-        case "plan":
-            from autotune.plan import LowbitPlanPass
-            from lowering.lowbit_pack import LowbitPackPass
-
-            return (LowbitPlanPass(target=target), LowbitPackPass(target=target))
-        case "buffers":
-            from lowering.lowbit_bufferize import LowbitBufferizePass
-
-            return (LowbitBufferizePass(),)
-        case "loops":
-            from lowering.lowbit_tile import LowbitTilePass
-
-            return (LowbitTilePass(target=target, threads=threads),)
-        case "kernels":
-            from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
-
-            return (LowbitExpandMicrokernelsPass(target=target),)
-        case "llvm":
-            from lowering.llvm.pipeline import LLVM
-
-            return LLVM
+    return (LowbitPlanPass(target=target), *pipeline.passes("pack", target, threads))
 
 
 def stages(until: Stage = "llvm", after: Stage | None = None) -> tuple[Stage, ...]:

@@ -14,14 +14,15 @@ from lowbit.bench import peers
 from lowbit.bench.limits import Work, work_of
 from lowbit.bench.suites import ConvLayer, Layer, program_of
 from lowbit.bench.timing import Call, Timer, repetitions, sample
-from lowbit.checks import CheckFailed, first_difference, is_exact, reference
+from lowbit.checks import CheckFailed, reference
 from lowbit.compiling import compile
 from lowbit.element_types import parse_element
-from lowbit.example_arrays import random_values
 from lowbit.kernel import Bound, Kernel
 from lowbit.program import Program
 from lowbit.signature import inputs_of, shaped
 from lowbit_dialect.codes import CodeType
+from lowbit_dialect.differences import first_difference, is_exact
+from lowbit_dialect.example_arrays import random_values
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.linear import LinearOp
@@ -243,7 +244,7 @@ def _bind(
     bound()
     if asked.check:
         got = from_storage(bound.results[0], kernel.signature.main.results[0])
-        wrong = first_difference(got, reference(program, *arrays), is_exact(program))
+        wrong = first_difference(got, reference(program, *arrays), is_exact(program.module))
         if wrong is not None:
             raise CheckFailed(f"layer {layer.name} ({' x '.join(elements)}): {wrong}")
     return bound, program, kernel

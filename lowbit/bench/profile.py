@@ -22,12 +22,12 @@ from lowbit.bench.limits import Work, work_of
 from lowbit.bench.timing import Call, Times
 from lowbit.code_generation import Request, generate
 from lowbit.element_types import spelling_of
-from lowbit.example_arrays import random_values
 from lowbit.kernel import Kernel
 from lowbit.lowered import as_written
 from lowbit.pipeline import Added
 from lowbit.program import Program
 from lowbit.signature import functions_of, inputs_of
+from lowbit_dialect.example_arrays import random_values
 from lowbit_dialect.layout import Array, layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import LinearOp

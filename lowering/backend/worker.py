@@ -1,37 +1,14 @@
-"""The far side of `lowering.backend.isolate`: run functions by name, one after another, in a process.
-
-Messages go both ways over pipes: a line of JSON, which gives the size of the bytes that follow it.
-"""
+"""The far side of `lowering.backend.isolate`: run functions by name, one after another, in a process."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import resource
 import sys
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
-_HEADER_LIMIT = 1 << 16
-
-
-def send(stream: BinaryIO, header: dict[str, Any], body: bytes) -> None:
-    """Write one message."""
-    stream.write(json.dumps({**header, "size": len(body)}).encode() + b"\n")
-    stream.write(body)
-    stream.flush()
-
-
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
-    """Read one message; raise `EOFError` if it ends early, `ValueError` if it is none."""
-    line = stream.readline(_HEADER_LIMIT)
-    if not line.endswith(b"\n"):
-        raise EOFError
-    header = cast(dict[str, Any], json.loads(line))
-    body = stream.read(int(header["size"]))
-    if len(body) != header["size"]:
-        raise EOFError
-    return header, body
+from lowering.backend.exchange import message, receive
 
 
 def main() -> None:
@@ -68,9 +45,12 @@ def _answer(replies: BinaryIO, function: str, body: bytes) -> None:
         module, _, name = function.partition(":")
         result = getattr(importlib.import_module(module), name)(body)
     except Exception as error:
-        send(replies, {"error": type(error).__name__, "message": str(error)[:4000]}, b"")
+        told = {"error": type(error).__name__, "message": str(error)[:4000]}
+        result = message(told, b"")
     else:
-        send(replies, {}, result)
+        result = message({}, result)
+    replies.write(result)
+    replies.flush()
 
 
 if __name__ == "__main__":

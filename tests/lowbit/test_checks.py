@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lowbit
-from lowbit.checks import first_difference, is_exact
+from lowbit_dialect.differences import first_difference, is_exact
 
 
 def test_check_reports_what_it_compared() -> None:
@@ -95,8 +95,8 @@ def test_only_sums_of_floats_may_round() -> None:
     assert first_difference(one, near, exact=False) is None
     assert first_difference(one, far, exact=False) is not None
     assert first_difference(np.int32([1]), np.int32([2]), exact=False) is not None
-    assert is_exact(lowbit.dense((1, 3), (3, 2), "uint1", "uint1"))
-    assert not is_exact(lowbit.dense((1, 3), (3, 2), "f32", "f32"))
+    assert is_exact(lowbit.dense((1, 3), (3, 2), "uint1", "uint1").module)
+    assert not is_exact(lowbit.dense((1, 3), (3, 2), "f32", "f32").module)
 
 
 def test_compare_layers_looks_at_every_tensor_after_fusion() -> None:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import lowbit
-from lowbit.example_arrays import random_values
 from lowbit.signature import inputs_of
+from lowbit_dialect.example_arrays import random_values
 from lowbit_dialect.storage import to_storage
 
 

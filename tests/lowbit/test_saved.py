@@ -14,9 +14,9 @@ import lowbit
 from lowbit.cache import Cache, key_of, user_folder
 from lowbit.code_generation import generate
 from lowbit.errors import describe
-from lowbit.example_arrays import random_values
 from lowbit.saved import from_bytes, read_own, to_bytes
 from lowbit.signature import inputs_of
+from lowbit_dialect.example_arrays import random_values
 
 
 def arrays_of(program: lowbit.Program) -> list[np.ndarray]:

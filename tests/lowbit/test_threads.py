@@ -10,8 +10,8 @@ import pytest
 
 import lowbit
 from lowbit.command import main
-from lowbit.example_arrays import random_values
 from lowbit.signature import inputs_of
+from lowbit_dialect.example_arrays import random_values
 from lowbit_dialect.schedule import CHOICES
 from lowering.backend import pool as pools
 

@@ -9,21 +9,12 @@ of threads: each time it must write the same bytes.
 
 import ctypes
 import json
-import mmap
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PAGE = mmap.PAGESIZE
-FILL = 0xA5
-"""What every byte holds before a call, inside outs and arena too."""
-SIDES = ("right", "left")
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+from lowering.backend.guarded import SIDES as SIDES
+from lowering.backend.guarded import Guarded
 
 
 @dataclass(frozen=True)
@@ -48,46 +39,6 @@ class Function:
     arguments: tuple[Argument, ...]
     tasks: tuple[tuple[str, int], ...] = ()
     """Symbol and extent of each task that does the same, in order."""
-
-
-class Guarded:
-    """Memory with an inaccessible page at either end."""
-
-    def __init__(self, size: int, alignment: int, side: str) -> None:
-        self.size, self._room = size, max(1, -(-size // PAGE)) * PAGE
-        self._base = _libc.mmap(
-            None, self._room + 2 * PAGE, 0, mmap.MAP_PRIVATE | mmap.MAP_ANON, -1, 0
-        )
-        if self._base in (None, ctypes.c_void_p(-1).value):
-            raise MemoryError("no memory for a guarded buffer")
-        self._protect(mmap.PROT_READ | mmap.PROT_WRITE)
-        ctypes.memset(self._base + PAGE, FILL, self._room)
-        self._start = (self._room - size) // alignment * alignment if side == "right" else 0
-
-    @property
-    def address(self) -> int:
-        return self._base + PAGE + self._start
-
-    def write(self, data: bytes) -> None:
-        """Fill the buffer and make it read-only."""
-        ctypes.memmove(self.address, data, self.size)
-        self._protect(mmap.PROT_READ)
-
-    def read(self) -> bytes:
-        return ctypes.string_at(self.address, self.size)
-
-    def untouched_around(self) -> bool:
-        """Whether the bytes between the buffer and its guards are as they were."""
-        whole = ctypes.string_at(self._base + PAGE, self._room)
-        around = whole[: self._start] + whole[self._start + self.size :]
-        return not around.strip(bytes([FILL]))
-
-    def free(self) -> None:
-        _libc.munmap(self._base, self._room + 2 * PAGE)
-
-    def _protect(self, protection: int) -> None:
-        if _libc.mprotect(self._base + PAGE, self._room, protection):
-            raise OSError(ctypes.get_errno(), "mprotect")
 
 
 def request(

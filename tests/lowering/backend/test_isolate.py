@@ -123,9 +123,9 @@ def test_an_interrupted_call_does_not_answer_the_next(jobs: str, monkeypatch: py
 
     with Worker() as worker:
         worker.call(f"{jobs}:echo", b"")
-        monkeypatch.setattr(isolate, "receive", interrupt)
+        monkeypatch.setattr(isolate, "_sleep", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            worker.call(f"{jobs}:echo", b"old")
+            worker.call(f"{jobs}:wait", b"old")
         monkeypatch.undo()
         assert worker.call(f"{jobs}:echo", b"new") == b"wen"
 

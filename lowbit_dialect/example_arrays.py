@@ -8,30 +8,30 @@ import numpy as np
 from xdsl.dialects.builtin import Float32Type
 from xdsl.ir import Attribute
 
-from lowbit.element_types import value_bounds
-from lowbit.signature import Input
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Array, storage_dtype
+from lowbit_dialect.layout import Array, ShapedValue, storage_dtype
+from lowbit_dialect.ops.common import value_range
 
 KINDS = ("smallest", "largest", "alternating", "saturating", "random")
-"""`saturating` has every input at whichever end makes products with weights of one sign extreme."""
+"""`saturating` has every input at whichever end makes products with weights of one sign extreme; beside
+these there is `ones`, which sets every bit."""
 
 
-def example(kind: str, inputs: Sequence[Input], rng: np.random.Generator) -> list[Array]:
-    """One array for each input, of decoded values."""
+def example(kind: str, types: Sequence[ShapedValue], rng: np.random.Generator) -> list[Array]:
+    """One array of decoded values for each type of an input."""
     return [
-        _values(kind, tuple(one.type.get_shape()), one.type.element_type, rng, index)
-        for index, one in enumerate(inputs)
+        _values(kind, tuple(type.get_shape()), type.element_type, rng, index)
+        for index, type in enumerate(types)
     ]
 
 
 def examples(
-    inputs: Sequence[Input], count: int, rng: np.random.Generator
+    types: Sequence[ShapedValue], count: int, rng: np.random.Generator
 ) -> Iterator[tuple[str, list[Array]]]:
     """`count` examples, one of each kind and then random ones."""
     for index in range(count):
         kind = KINDS[min(index, len(KINDS) - 1)]
-        yield kind, example(kind, inputs, rng)
+        yield kind, example(kind, types, rng)
 
 
 def random_values(shape: tuple[int, ...], element: Attribute, rng: np.random.Generator) -> Array:
@@ -44,9 +44,7 @@ def random_values(shape: tuple[int, ...], element: Attribute, rng: np.random.Gen
 
 
 def _range(element: Attribute) -> tuple[int, int, int]:
-    bounds = value_bounds(element)
-    assert bounds is not None
-    return *bounds, element.scale if isinstance(element, CodeType) else 1
+    return *value_range(element), element.scale if isinstance(element, CodeType) else 1
 
 
 def _values(
@@ -65,8 +63,17 @@ def _values(
             return np.full(shape, low, dtype)
         case "largest":
             return np.full(shape, high, dtype)
+        case "ones":
+            return np.full(shape, _ones(element), dtype)
         case "saturating":
             return np.full(shape, high if index % 2 == 0 else low, dtype)
         case _:
             ends = np.array([low, high], dtype)
             return np.resize(ends, shape)
+
+
+def _ones(element: Attribute) -> int:
+    """What an element stands for whose bits are all set."""
+    if not isinstance(element, CodeType):
+        return -1
+    return int(element.decode(np.array((1 << element.planes) - 1, np.uint8)))
