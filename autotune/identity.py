@@ -1,4 +1,4 @@
-"""Which machine this is, as one line: measurements of one are no measurements of another.
+"""Which machine and which tools these are, a line each: measurements of one are none of another.
 
     AuthenticAMD 26/2 x86-64-v4-vpopcntdq,cpu=znver5,+avx512bf16,+avxvnni; AMD EPYC; 48K/1024K/32768K
 
@@ -12,9 +12,11 @@ from __future__ import annotations
 import platform
 from dataclasses import replace
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lowering.backend.host import host_arch, host_target
+from lowering.backend.machine import llvm_version
 from microkernels.target import TARGETS
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -43,10 +45,24 @@ def core_of(identity: str) -> str:
     return identity.partition(";")[0]
 
 
+@cache
+def tool_versions() -> str:
+    """Versions of all that makes code: `lowbit 0.9.0, xdsl 0.74.0, llvmlite 0.50.0, LLVM 22.1.0`."""
+    made = [f"{name} {_version(name)}" for name in ("lowbit", "xdsl", "llvmlite")]
+    return ", ".join([*made, f"LLVM {llvm_version()}"])
+
+
 def processor_name() -> str:
     """The name that the processor of this machine is sold by."""
     found = _cpuinfo().get("model name") or platform.processor() or platform.machine()
     return " ".join(found.replace(";", ",").split())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # a clone that is on the path, but not installed
+        return "of a clone"
 
 
 def _model() -> str:
