@@ -27,7 +27,7 @@ from lowering.epilogue.tile_epilogue import Epilogue, TileVector
 from lowering.loops.tile_check import check_tile
 from lowering.preconditions import target_of
 from microkernels import lanewise
-from microkernels.block import Reduction
+from microkernels.block import accumulators
 from microkernels.choice import find_kernel
 from microkernels.emit import Emitter
 from microkernels.lanewise import Lanewise
@@ -45,7 +45,7 @@ def expand_tile(tile: TileOp, target: Target) -> None:
     else:
         kernel = find_kernel(name, target)
         lanes = kernel.lanes
-        totals = Reduction(emit, tile, kernel).run()
+        totals = accumulators(emit, tile, kernel)
     epilogue = Epilogue(emit, tile, target, lanes, elementwise.apply)
     vectors, channels = tile.vectors.value.data, tile.channels.value.data
     for at, total in enumerate(totals):

@@ -1,0 +1,123 @@
+"""The outermost loops of a reduction: over pairs of bit planes, around one pass over the operands.
+
+Pairs are folded by Horner's rule over shift classes (one doubling a class), or, where they are many, by a
+loop that shifts each pair's count. Where one pass multiplies all pairs, each class has sums of its own. A
+kernel that `weighs` needs one sum either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import i32
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.algebra import PairAlgebra, ShiftClasses
+from microkernels.address import Address, move
+from microkernels.emit import Emitter
+from microkernels.interface import Microkernel
+from microkernels.reduction.operands import Operands
+from microkernels.reduction.taps import Taps
+from microkernels.reduction.walk import Cursor, Strides, Totals
+
+UNROLLED_PAIRS = 6
+"""Plane pairs up to which each has its own code; C2 at 2x2 bits runs the same either way above that."""
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Loops over the pairs of planes of one tile."""
+
+    emit: Emitter
+    kernel: Microkernel
+    algebra: PairAlgebra
+    taps: Taps
+
+    def apart(self, zeros: Totals) -> Totals:
+        """The sums of all pairs, a pass for each."""
+        if self.kernel.weighs:
+            return self._weighed(zeros)
+        tables = not self._operands.planes.x
+        classes = self.algebra.weight_classes if tables else self.algebra.shift_classes
+        if sum(map(len, classes)) <= UNROLLED_PAIRS:
+            return self._horner(classes, zeros)
+        return self._looped(zeros)
+
+    def together(self, zeros: Totals) -> Totals:
+        """All pairs in one pass over the operands, then Horner's rule over their sums."""
+        emit, count, sums = self.emit, len(zeros), self.taps.words.products.sums
+        parts = self.taps.step(1)(self._operands.start, zeros * len(sums))
+        totals, place = zeros, 0
+        for n, one in enumerate(sums):
+            if one.place > place:
+                totals, place = [emit.binary("add", total, total) for total in totals], one.place
+            name = "add" if one.sign > 0 else "sub"
+            added = parts[n * count : (n + 1) * count]
+            totals = [emit.binary(name, *both) for both in zip(totals, added)]
+        return totals
+
+    def _horner(self, classes: ShiftClasses, totals: Totals) -> Totals:
+        for place, pairs in enumerate(classes):
+            if place:
+                totals = [self.emit.binary("add", total, total) for total in totals]
+            for i, j, sign in pairs:
+                totals = self.taps.step(sign)(self._start(i, j), totals)
+        return totals
+
+    def _weighed(self, totals: Totals) -> Totals:
+        """All pairs in the same sums, for a kernel that multiplies by their weights."""
+        for i, j, weight in self.algebra.pairs:
+            totals = self.taps.step(weight)(self._start(i, j), totals)
+        return totals
+
+    def _start(self, i: int, j: int) -> Cursor:
+        """Where a pair of planes begins."""
+        start, planes = self._operands.start, self._operands.planes
+        return start.plus(Strides(i * planes.x, j * planes.w))
+
+    def _looped(self, zeros: Totals) -> Totals:
+        """A loop over plane pairs: `total += (count << (i + j)) * sign`."""
+        emit, start, strides = self.emit, self._operands.start, self._operands.planes
+        codes = self.algebra.activation, self.algebra.weight
+        planes = codes[1].planes
+        pass_over = self.taps.step(1)
+
+        def body(pair: SSAValue, totals: Totals) -> Sequence[SSAValue]:
+            places = emit.at("div", pair, planes), emit.at("rem", pair, planes)
+            x, w = (
+                Address(move(emit, address.pointer, [(place, stride)]))
+                for address, place, stride in zip((start.x, start.w), places, strides)
+            )
+            counts = pass_over(Cursor(x, w), zeros)
+            shift = self._lanes(emit.at("add", *places))
+            flips = [
+                self._mask(place, code.planes - 1)
+                for place, code in zip(places, codes)
+                if code.plane_weights[-1] < 0
+            ]
+            results: Totals = []
+            for total, count in zip(totals, counts):
+                shifted = emit.binary("shl", count, shift)
+                for mask in flips:
+                    shifted = emit.binary("sub", emit.binary("xor", shifted, mask), mask)
+                results.append(emit.binary("add", total, shifted))
+            return results
+
+        pairs = planes * (codes[0].planes if strides.x else 1)
+        return emit.loop(emit.index(0), emit.index(pairs), 1, zeros, body)
+
+    def _lanes(self, value: SSAValue) -> SSAValue:
+        """An index as i32 in all lanes."""
+        scalar = self.emit.op(arith.IndexCastOp(value, i32))
+        return self.emit.splat(scalar, self.kernel.lanes)
+
+    def _mask(self, place: SSAValue, top: int) -> SSAValue:
+        """All ones where `place` is the top plane, whose weight is negative; else zero."""
+        equal = self.emit.op(arith.CmpiOp(place, self.emit.index(top), "eq"))
+        return self.emit.splat(self.emit.widen(equal, i32, signed=True), self.kernel.lanes)
+
+    @property
+    def _operands(self) -> Operands:
+        return self.taps.words.products.operands

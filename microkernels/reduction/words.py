@@ -1,0 +1,71 @@
+"""The innermost loops of a reduction: over the words of one tap, or of several in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from microkernels.interface import Narrow
+from microkernels.reduction.narrows import Level, Narrows
+from microkernels.reduction.products import Inside, Products
+from microkernels.reduction.walk import Cursor, Step, Totals, Walk
+
+SHORT_STEPS = 2
+"""Steps up to which a narrow accumulator is folded before the next one opens: uint<7> x int<7> takes 2."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Loops over words, in pieces that the narrow accumulators opened here can hold."""
+
+    walk: Walk
+    narrows: Narrows
+    products: Products
+    unroll: int
+
+    def run(self, count: int, inside: Inside, factor: int) -> Step:
+        """A run of `count` words; it opens what does not span as many."""
+        several = count > self.products.operands.count
+        levels = (Level.CHUNK, Level.COLUMN) if several else (Level.CHUNK,)
+        return self._chunks(self.narrows.at(*levels), count, inside, factor)
+
+    def _chunks(self, narrows: list[Narrow], count: int, inside: Inside, factor: int) -> Step:
+        """A step over `count` words, cut in pieces that `narrows` can hold."""
+        products = self.products
+        if not narrows:
+            weight = abs(factor) if self.narrows.opened else factor
+            return self._pieces(
+                count, self.unroll, lambda words: products.step(words, inside, weight)
+            )
+        narrow, *rest = narrows
+        if not rest and narrow.steps <= SHORT_STEPS:
+            size = max(1, self.unroll // narrow.steps) * narrow.steps
+            negative = self.narrows.subtracts(narrow, factor)
+            return self._pieces(
+                count,
+                size,
+                lambda words: products.folded(words, inside, narrow, negative=negative),
+            )
+
+        def piece(words: int) -> Step:
+            return self.narrows.within(narrow, factor, self._chunks(rest, words, inside, factor))
+
+        limit = narrow.steps // self.unroll * self.unroll or narrow.steps
+        pieces = -(-count // limit)
+        even = -(-count // (pieces * self.unroll)) * self.unroll
+        return self._pieces(count, min(even, limit), piece)
+
+    def _pieces(self, count: int, size: int, piece: Callable[[int], Step]) -> Step:
+        """A step over `count` words in pieces of `size`: a loop over the whole ones, then the rest."""
+        strides, whole = self.products.operands.words, count // size * size
+
+        def run(at: Cursor, totals: Totals) -> Totals:
+            if whole > size:
+                totals = self.walk.over((0, whole), size, strides, piece(size))(at, totals)
+            elif whole:
+                totals = piece(whole)(at, totals)
+            if rest := count - whole:
+                totals = piece(rest)(at.plus(strides.times(whole)), totals)
+            return totals
+
+        return run
