@@ -1,4 +1,4 @@
-"""Loops over a box of index values."""
+"""Loops over a box of index values, and over the rows of images."""
 
 from __future__ import annotations
 
@@ -39,3 +39,21 @@ def nest(
 def outermost(extents: Sequence[int]) -> int:
     """Steps of the outermost loop of a nest; 1 if it has no loop."""
     return next((extent for extent in extents if extent > 1), 1)
+
+
+def each_row(
+    emit: Emitter,
+    images: int,
+    rows: int,
+    body: Callable[[SSAValue, SSAValue, SSAValue], None],
+    units: Units | None,
+) -> None:
+    """One loop over the rows of all images: its index, the image, and the row of that."""
+
+    def one(at: list[SSAValue]) -> None:
+        image, row = emit.index(0), at[0]
+        if images > 1:
+            image, row = (emit.at(name, row, rows) for name in ("div", "rem"))
+        body(at[0], image, row)
+
+    nest(emit, [images * rows], one, units)

@@ -9,13 +9,12 @@ from xdsl.dialects.builtin import IndexType, f32, i32, i64
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
-from lowbit_dialect.layout import storage_bytes
-from lowbit_dialect.ops.common import element_of, shape_of, shaped
+from lowbit_dialect.ops.common import element_of, shape_of
 from lowbit_dialect.ops.rows import LANES, ReduceOp, RowOp, TopKOp
 from lowbit_dialect.reference_rows import JOIN
 from lowering.loops.index_nest import nest
 from lowering.loops.tasks import Share
-from lowering.moving.conversion_loops import BYTES_PER_NANOSECOND
+from lowering.loops.worth_sharing import worth_sharing
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import lanes_of, vector
@@ -24,11 +23,9 @@ LEAST = -(2**63)
 
 
 def row_loops(op: RowOp, share: Share | None = None) -> int:
-    """Replace an op on rows of memrefs by loops, or by a share of the rows; return how many there are."""
-    if share is not None and storage_bytes(shaped(op.input)) // BYTES_PER_NANOSECOND < share.least:
-        row_loops(op)
-        return 1
+    """Replace an op on rows of memrefs by loops, or by a share of the rows; return how many are shared."""
     assert op.outs is not None
+    share = worth_sharing(share, op.input)
     emit, (*leading, length) = Emitter(op), shape_of(op.input)
     x, y, count = emit.pointer(op.input), emit.pointer(op.outs), shape_of(op.outs)[-1]
 
@@ -42,7 +39,7 @@ def row_loops(op: RowOp, share: Share | None = None) -> int:
 
     nest(emit, [prod(leading)], row, share and share.units)
     Rewriter.erase_op(op)
-    return prod(leading)
+    return prod(leading) if share else 1
 
 
 def _reduce(emit: Emitter, op: ReduceOp, x: SSAValue, y: SSAValue) -> None:

@@ -19,14 +19,14 @@ from xdsl.rewriter import Rewriter
 from lowbit_dialect.algebra import inside_terms
 from lowbit_dialect.geometry import WindowAxis
 from lowbit_dialect.layout import storage_bytes
-from lowbit_dialect.ops.common import array, shaped
+from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.reshaping import TransposeOp
 from lowering.loops.borders import tap_bounds
 from lowering.loops.index_nest import nest, outermost
 from lowering.loops.tasks import Share, Units, in_steps
-from lowering.moving.copying import BYTES_PER_NANOSECOND
+from lowering.loops.worth_sharing import worth_sharing
 from lowering.moving.element_access import (
     Element,
     Known,
@@ -54,14 +54,11 @@ def convert_loops(
 ) -> int:
     """Replace an op that moves data between memrefs by loops, or by a share of the outermost one.
 
-    Returns the extent of that.
+    Returns how many steps that has, 1 where it is not shared.
     """
     emit = Emitter(op)
     assert op.outs is not None
-    moved = storage_bytes(shaped(op.input)) + storage_bytes(shaped(op.outs))
-    if share is not None and moved // BYTES_PER_NANOSECOND < share.least:
-        convert_loops(op, machine)
-        return 1
+    share = worth_sharing(share, op.input, op.outs)
     units = share and share.units
     source, target = Element(emit, op.input), Element(emit, op.outs)
     order: Sequence[int] = range(source.type.get_num_dims())
@@ -84,7 +81,7 @@ def convert_loops(
     else:
         extent = fill_words(emit, target, source.read, units)
     Rewriter.erase_op(op)
-    return extent
+    return extent if share else 1
 
 
 def _copies_flat(source: Element, target: Element) -> bool:

@@ -1,8 +1,8 @@
-"""Moves of a known number of bytes: filled with a pattern, or copied, and none touched besides."""
+"""Moves of a known number of bytes: filled with a pattern, copied or repeated, and none touched besides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from xdsl.dialects.builtin import IntegerType, i8
 from xdsl.ir import SSAValue
@@ -16,8 +16,6 @@ BLOCK = 32
 """Bytes that are moved at a time: a vector of AVX2."""
 UNROLLED = 8
 """Blocks up to which a copy is unrolled."""
-BYTES_PER_NANOSECOND = 10
-"""A guess, low enough for what is not vectorised to count as well."""
 
 
 def constant_bytes(emit: Emitter, data: bytes) -> SSAValue:
@@ -62,15 +60,25 @@ def copy(
     lanes = min(BLOCK // sizes[1], 1 << count.bit_length() - 1)
 
     def some(first: SSAValue | int) -> None:
-        x, y = (
-            emit.offset(one, first * size)
-            if isinstance(first, int)
-            else move(emit, one, [(first, size)])
-            for one, size in ((source, sizes[0]), (target, sizes[1]))
-        )
-        loaded = emit.load(x, vector(lanes, widths[0]), 1)
-        emit.store(emit.widen(loaded, widths[1], signed=signed), y, 1)
+        loaded = emit.load(_item(emit, source, first, sizes[0]), vector(lanes, widths[0]), 1)
+        wide = emit.widen(loaded, widths[1], signed=signed)
+        emit.store(wide, _item(emit, target, first, sizes[1]), 1)
 
+    _in_vectors(emit, count, lanes, some)
+
+
+def repeat(emit: Emitter, value: SSAValue, target: SSAValue, count: int) -> None:
+    """Store one integer `count` times; the last vectors may overlap."""
+    size = bits_of(value.type) // 8
+    lanes = min(BLOCK // size, 1 << count.bit_length() - 1)
+    all = emit.splat(value, lanes)
+    _in_vectors(emit, count, lanes, lambda at: emit.store(all, _item(emit, target, at, size), size))
+
+
+def _in_vectors(
+    emit: Emitter, count: int, lanes: int, some: Callable[[SSAValue | int], None]
+) -> None:
+    """Call `some` with the first of `lanes` items until all of `count` have had their turn."""
     whole = count // lanes
     if whole > UNROLLED:
         nest(emit, [whole], lambda at: some(emit.at("mul", at[0], lanes)))
@@ -79,6 +87,12 @@ def copy(
             some(index * lanes)
     if count % lanes:
         some(count - lanes)
+
+
+def _item(emit: Emitter, pointer: SSAValue, index: SSAValue | int, size: int) -> SSAValue:
+    if isinstance(index, int):
+        return emit.offset(pointer, index * size)
+    return move(emit, pointer, [(index, size)])
 
 
 def store_lanes(emit: Emitter, value: SSAValue, pointer: SSAValue, count: int) -> None:

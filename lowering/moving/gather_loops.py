@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from xdsl.rewriter import Rewriter
 
-from lowbit_dialect.layout import storage_bytes
-from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.gather import GatherOp, LinesOp, SubsampleOp, WindowsOp
 from lowering.loops.tasks import Share
-from lowering.moving.copying import BYTES_PER_NANOSECOND
+from lowering.loops.worth_sharing import worth_sharing
 from lowering.moving.line_loops import line_loops
 from lowering.moving.subsample_loops import subsample_loops
 from lowering.moving.window_loops import window_loops
@@ -19,13 +17,10 @@ from microkernels.target import Target
 def gather_loops(op: GatherOp, machine: Target, share: Share | None = None) -> int:
     """Replace an op that gathers on memrefs by loops, or by a share of the outermost one.
 
-    Returns the extent of that.
+    Returns how many steps that has, 1 where it is not shared.
     """
     assert op.outs is not None
-    moved = storage_bytes(shaped(op.input)) + storage_bytes(shaped(op.outs))
-    if share is not None and moved // BYTES_PER_NANOSECOND < share.least:
-        gather_loops(op, machine)
-        return 1
+    share = worth_sharing(share, op.input, op.outs)
     emit, units = Emitter(op), share and share.units
     match op:
         case LinesOp():
@@ -36,4 +31,4 @@ def gather_loops(op: GatherOp, machine: Target, share: Share | None = None) -> i
             assert isinstance(op, WindowsOp)
             extent = window_loops(emit, op, units)
     Rewriter.erase_op(op)
-    return extent
+    return extent if share else 1

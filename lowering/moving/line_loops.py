@@ -18,7 +18,7 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.gather import LinesOp
-from lowering.loops.index_nest import nest
+from lowering.loops.index_nest import each_row
 from lowering.loops.tasks import Units
 from lowering.moving.copying import constant_bytes, copy, fill
 from lowering.moving.element_access import Element
@@ -83,22 +83,19 @@ class _Lines:
         """Call `line` for each line of all images."""
         emit = self.emit
 
-        def one(at: list[SSAValue]) -> None:
-            image, index = emit.index(0), at[0]
-            if self.batch > 1:
-                image, index = (emit.at(name, index, self.lines) for name in ("div", "rem"))
+        def one(number: SSAValue, image: SSAValue, index: SSAValue) -> None:
             row = emit.at("sub", index, self.top)
 
             def of_row(body: Callable[[SSAValue], None]) -> None:
-                number = emit.at("add", emit.at("mul", image, self.height), row)
+                shown = emit.at("add", emit.at("mul", image, self.height), row)
                 if self.lines == self.height:
-                    body(number)
+                    body(shown)
                 else:
-                    self._if(self._inside(row, self.height)[0], lambda: body(number))
+                    self._if(self._inside(row, self.height)[0], lambda: body(shown))
 
-            line(at[0], of_row)
+            line(number, of_row)
 
-        nest(emit, [self.batch * self.lines], one, units)
+        each_row(emit, self.batch, self.lines, one, units)
 
     def _inside(self, index: SSAValue, size: int) -> tuple[SSAValue, SSAValue]:
         """Whether an index lies in `[0, size)`, and the nearest one that does."""

@@ -9,20 +9,18 @@ from xdsl.dialects.builtin import IntegerType, i8
 from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
-from lowbit_dialect.layout import storage_bytes, storage_dtype
-from lowbit_dialect.ops.common import element_of, shaped
+from lowbit_dialect.layout import storage_dtype
+from lowbit_dialect.ops.common import element_of
 from lowbit_dialect.ops.movement import MoveOp, PadOp
 from lowbit_dialect.ops.reshaping import TransposeOp
-from lowering.loops.index_nest import nest
 from lowering.loops.tasks import Share, Units, count_up
+from lowering.loops.worth_sharing import worth_sharing
 from lowering.moving.boxes import Box, MoveLoop, boxes_of
 from lowering.moving.copying import (
-    BLOCK,
-    BYTES_PER_NANOSECOND,
-    UNROLLED,
     constant_bytes,
     copy,
     fill,
+    repeat,
 )
 from microkernels.address import move
 from microkernels.emit import Emitter
@@ -35,9 +33,7 @@ def move_loops(op: MoveOp, share: Share | None = None) -> int:
     Returns how many units there are: those of all boxes, one box after another.
     """
     assert op.outs is not None
-    moved = sum(storage_bytes(shaped(value)) for value in (*op.moved, op.outs))
-    if share is not None and moved // BYTES_PER_NANOSECOND < share.least:
-        share = None
+    share = worth_sharing(share, *op.moved, op.outs)
     extent = box_loops(Emitter(op), op, op.moved, share and share.units)
     Rewriter.erase_op(op)
     return extent if share else 1
@@ -109,7 +105,7 @@ class _Mover:
             pattern = np.full(last.extent, self._value, self._dtype)
             fill(self.emit, y, pattern.tobytes())
         elif last.read == 0:
-            self._splat(x, y, last.extent)
+            repeat(self.emit, self.emit.load(x, self._word, self.item), y, last.extent)
         else:
             copy(self.emit, x, y, last.extent * self.item, (i8, i8))
 
@@ -137,17 +133,3 @@ class _Mover:
             order = [(part * lanes + lane) // times for lane in range(lanes)]
             out = emit.offset(y, part * lanes * self.item)
             emit.store(emit.shuffle(values, order), out, self.item)
-
-    def _splat(self, x: SSAValue, y: SSAValue, count: int) -> None:
-        """One element many times in a row; the last vectors may overlap."""
-        emit, item = self.emit, self.item
-        lanes = min(BLOCK // item, 1 << count.bit_length() - 1)
-        value = emit.splat(emit.load(x, self._word, item), lanes)
-        whole, size = count // lanes, lanes * item
-        if whole > UNROLLED:
-            nest(emit, [whole], lambda at: emit.store(value, move(emit, y, [(at[0], size)]), item))
-        else:
-            for index in range(whole):
-                emit.store(value, emit.offset(y, index * size), item)
-        if count % lanes:
-            emit.store(value, emit.offset(y, count * item - size), item)

@@ -11,7 +11,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.layout import Term, storage_bytes
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.gather import SubsampleOp
-from lowering.loops.index_nest import nest
+from lowering.loops.index_nest import each_row
 from lowering.loops.tasks import Units, in_steps
 from lowering.moving.copying import copy
 from lowering.moving.element_access import Element
@@ -70,13 +70,10 @@ def _by_row(
     sizes = _pixel_bytes(source, op), _pixel_bytes(target, op)
     down, right = array(op.strides, ())
 
-    def row(at: list[SSAValue]) -> None:
-        image, index = emit.index(0), at[0]
-        if batch > 1:
-            image, index = (emit.at(name, index, rows) for name in ("div", "rem"))
+    def row(number: SSAValue, image: SSAValue, index: SSAValue) -> None:
         line = width * sizes[0]
         x = move(emit, source.operand.pointer, [(image, height * line), (index, down * line)])
-        y = move(emit, target.operand.pointer, [(at[0], columns * sizes[1])])
+        y = move(emit, target.operand.pointer, [(number, columns * sizes[1])])
 
         def step(first: SSAValue, count: int) -> None:
             begin = move(emit, x, [(first, right * sizes[0])]), move(emit, y, [(first, sizes[1])])
@@ -84,7 +81,7 @@ def _by_row(
 
         in_steps(emit, columns, pixels, step)
 
-    nest(emit, [batch * rows], row, units)
+    each_row(emit, batch, rows, row, units)
 
 
 def _by_element(

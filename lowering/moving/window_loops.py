@@ -20,7 +20,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.gather import WindowsOp
-from lowering.loops.index_nest import nest
+from lowering.loops.index_nest import each_row, nest
 from lowering.loops.tasks import Units
 from lowering.moving.copying import constant_bytes, copy, lane, powers, store_lanes
 from lowering.moving.element_access import Element
@@ -103,23 +103,17 @@ class _Windows:
         if source.encoded:
             line = row_bytes(source) * self.planes
 
-        def row(at: list[SSAValue]) -> None:
-            image, index = emit.index(0), at[0]
-            if self.batch > 1:
-                image, index = (emit.at(name, index, self.height) for name in ("div", "rem"))
-            x = move(
-                emit,
-                self.source.operand.pointer,
-                [(image, self.lines * line), (index, stride * line)],
-            )
-            y = move(emit, self.target.operand.pointer, [(at[0], self.columns * size)])
+        def row(number: SSAValue, image: SSAValue, index: SSAValue) -> None:
+            above = [(image, self.lines * line), (index, stride * line)]
+            x = move(emit, source.operand.pointer, above)
+            y = move(emit, self.target.operand.pointer, [(number, self.columns * size)])
             nest(
                 emit,
                 [self.columns],
                 lambda column: window(x, move(emit, y, [(column[0], size)]), column[0]),
             )
 
-        nest(emit, [self.batch * self.height], row, units)
+        each_row(emit, self.batch, self.height, row, units)
 
     def copied(self, x: SSAValue, y: SSAValue, column: SSAValue) -> None:
         """The elements of one output."""
