@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from lowbit.argument_checks import instance
+from lowbit.lowered import Lowered
 from lowbit.pipeline import (
     NONE_ADDED,
     Added,
     Stage,
     Watch,
-    check_stage,
     lower,
     read_schedule,
     stages,
 )
-from lowbit.program import Program
-from lowbit.signature import Signature, arena_bytes, functions_of, signature_of
-from lowbit_dialect.names import title
+from lowbit.program import STAGE, Program
+from lowbit.signature import Signature, main_of, signature_of
+from lowbit_dialect.interface import stated_schedules
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.loops.tasks import tasks_of
@@ -85,7 +85,7 @@ def generate(
     from lowering.backend.translate import translate
 
     machine = resolve(target)
-    lowered, code = descend(
+    lowered = stage_of(
         program,
         machine,
         schedule,
@@ -94,17 +94,19 @@ def generate(
         added=added,
         watch=watch,
     )
-    assert code is not None
     try:
         translated = translate(lowered, machine)
     except BackendError as error:
         raise ValueError(str(error)) from error
-    return Generated(machine, code.signature, code.schedules, code.tasks, translated)
+    signature, main = signature_of(lowered), main_of(lowered)
+    assert main is not None
+    tasks = tuple(tasks_of(lowered, signature.main.symbol))
+    return Generated(machine, signature, stated_schedules(main), tasks, translated)
 
 
-def descend(
+def stage_of(
     program: Program,
-    machine: Target,
+    target: str | Target = "host",
     schedule: str | Schedule = "default",
     until: Stage = "llvm",
     *,
@@ -112,35 +114,21 @@ def descend(
     verify_each: bool = False,
     added: Added = NONE_ADDED,
     watch: Watch | None = None,
-) -> tuple[ModuleOp, Code | None]:
-    """A program after a stage, and what is known of its code, which is nothing before stage `plan`."""
-    from lowbit.lowered import Lowered
-
+) -> ModuleOp:
+    """A program after a stage, from which it can be compiled; raises ValueError naming the op."""
     instance("program", program, Program)
-    schedule = read_schedule(schedule)
-    known = program.code if isinstance(program, Lowered) else None
-    after = program.stage if isinstance(program, Lowered) else None
-    if known is not None:
-        _check_lowered(known, after, until, machine, schedule, threads)
-    signature = known.signature if known else None
-    schedules: list[tuple[str, Schedule]] = []
-    arenas: dict[str, int] = {}
-    tasks: list[tuple[str, int]] = []
+    machine, schedule, reached = resolve(target), read_schedule(schedule), None
+    if isinstance(program, Lowered):
+        reached = program.stage
+        _check_lowered(program, until, machine, schedule, threads)
 
     def note(stage: str, module: ModuleOp) -> None:
-        nonlocal signature
         if watch is not None:
             watch(stage, module)
         if stage == "plan":
-            signature = signature_of(program, module)
-            schedules.extend(schedules_of(module))
             _check_strip(schedule, module, machine)
-        elif stage == "buffers":
-            arenas.update({n: arena_bytes(f) for n, f in functions_of(module).items()})
-        elif stage == "loops":
-            tasks.extend(tasks_of(module, program.name))
 
-    lowered = lower(
+    module = lower(
         program.module,
         str(machine),
         schedule,
@@ -149,14 +137,11 @@ def descend(
         verify_each=verify_each,
         watch=note,
         added=added,
-        after=after,
+        after=reached,
     )
-    if signature is None:
-        return lowered, None
-    if arenas:
-        signature = signature.with_arenas(arenas)
-    plans, work = (known.schedules, known.tasks) if known else ((), ())
-    return lowered, Code(machine, signature, tuple(schedules) or plans, tuple(tasks) or work)
+    if until != "graph":
+        module.attributes[STAGE] = StringAttr(until)
+    return module
 
 
 def _check_strip(schedule: str | Schedule, module: ModuleOp, machine: Target) -> None:
@@ -174,32 +159,20 @@ def _check_strip(schedule: str | Schedule, module: ModuleOp, machine: Target) ->
 
 
 def _check_lowered(
-    known: Code,
-    reached: str | None,
-    until: Stage,
-    machine: Target,
-    schedule: str | Schedule,
-    threads: int,
+    program: Lowered, until: Stage, machine: Target, schedule: str | Schedule, threads: int
 ) -> None:
     """Raise ValueError unless a program that was lowered so can go on as asked for."""
-    if until not in stages(after=check_stage(reached or "")) and until != reached:
+    reached = program.stage
+    if until not in stages(after=reached) and until != reached:
         raise ValueError(f"the program is after stage '{reached}', which is past '{until}'")
-    if machine != known.target:
+    if machine != program.target:
         raise ValueError(
-            f"the program was lowered for target {known.target}, not {machine}: give that"
+            f"the program was lowered for target {program.target}, not {machine}: give that"
         )
     if schedule != "default":
         raise ValueError(
             "the program is lowered, so its schedules are decided: leave out the schedule"
         )
-    if threads > 1 and reached in ("loops", "kernels", "llvm") and not known.tasks:
+    tiled = reached in ("loops", "kernels", "llvm")
+    if threads > 1 and tiled and not any(tasks_of(program.module, program.name)):
         raise ValueError("the program was lowered for one thread: leave out threads")
-
-
-def schedules_of(module: ModuleOp) -> list[tuple[str, Schedule]]:
-    """The schedule of every op that has one: `conv2d y`."""
-    found: list[tuple[str, Schedule]] = []
-    for op in module.walk():
-        if isinstance(op, LinearOp) and op.schedule is not None:
-            found.append((title(op), op.schedule.data))
-    return found

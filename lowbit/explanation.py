@@ -12,7 +12,8 @@ from lowbit.element_types import spelling_of
 from lowbit.lowered import as_written
 from lowbit.pipeline import STAGES, Stage, lower
 from lowbit.program import Program
-from lowbit.signature import arena_bytes, functions_of
+from lowbit.signature import signature_of
+from lowbit_dialect.interface import functions_of
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.names import title
 from lowbit_dialect.ops.common import shaped
@@ -68,7 +69,7 @@ def explain(
         texts[stage] = shorten(str(module))
         modules[stage] = module.clone()
 
-    lower(program.module, target, schedule, watch=watch)
+    lowered = lower(program.module, target, schedule, watch=watch)
     graph, plan = modules["graph"], modules["plan"]
     planned = functions_of(plan)[program.name]
     fused = functions_of(graph)[program.name]
@@ -82,7 +83,7 @@ def explain(
         tuple(stories),
         tuple((title(op), why_alone(op)) for op in alone),
         tuple(_movement(op) for op in moves),
-        arena_bytes(functions_of(modules["buffers"])[program.name]),
+        signature_of(lowered).main.arena,
         texts,
     )
 

@@ -7,16 +7,13 @@ from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit.errors import place_of
-from lowbit_dialect.attributes import check_function
+from lowbit_dialect.attributes import OF_FUNCTIONS, WRITTEN, check_function
 from lowbit_dialect.names import check_names
 from lowbit_dialect.ops.common import check_layout, expect
 
-PACKED, ARENA = "lowbit.packed", "lowbit.arena"
-WRITTEN = (PACKED, ARENA, "lowbit.out")
-"""Attributes by which passes tell each other what an argument is."""
-
 LONGEST = 200
 """Characters of a function's name, of which symbols and files are made."""
+_BEFORE = "say after which stage the program is, or give it as it was before"
 
 
 def verify_functions(module: ModuleOp) -> FuncOp:
@@ -53,11 +50,14 @@ def _verify_function(func: FuncOp) -> None:
     )
     check_function(func)
     check_names(func)
+    for mark in func.attributes:
+        written = f"has '{mark}', which a pass writes: {_BEFORE}"
+        expect(mark not in OF_FUNCTIONS, written)
     attributes = func.arg_attrs.data if func.arg_attrs else ()
     for index, argument in enumerate(func.body.block.args):
         name = f"argument %{argument.name_hint or index}"
         for mark in attributes[index].data if attributes else ():
-            written = f"{name} has '{mark}', which a pass writes: give the program as it was before"
+            written = f"{name} has '{mark}', which a pass writes: {_BEFORE}"
             expect(mark not in WRITTEN, written)
             abi = f"{name} has '{mark}', which could change how @{func.sym_name.data} is called"
             expect(not mark.startswith("llvm."), f"{abi}: remove it")

@@ -14,8 +14,8 @@ import numpy as np
 from lowbit.argument_checks import instance
 from lowbit.arrays import BYTES, Intake, address_of, aligned_empty, aligned_storage
 from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
-from lowbit.code_generation import Code, Generated, Request, generate
-from lowbit.lowered import program_of, stage_of
+from lowbit.code_generation import Code, Generated, Request, generate, stage_of
+from lowbit.lowered import program_of
 from lowbit.pipeline import check_stage
 from lowbit.program import Program, parse_module
 from lowbit.saved import Saved, from_bytes, to_bytes, write_at_once

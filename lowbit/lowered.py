@@ -1,82 +1,76 @@
 """Programs some stages down: text of any stage runs, as it is or as somebody's own passes leave it.
 
-IR from stage `plan` on says on its module what it is and how it is called, since that cannot be told from
-it any more: `builtin.module attributes {lowbit.stage = "loops", lowbit.code = "{...}"}`.
+Passes from `lowbit-pack` on note on functions how they are called (`lowbit_dialect.interface`). What lowbit
+prints says which stage it is after, too: `builtin.module attributes {lowbit.stage = "loops"}`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp
-from xdsl.dialects.llvm import FuncOp as LLVMFuncOp
+from xdsl.dialects.llvm import LLVMPointerType
 from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit.argument_checks import instance
-from lowbit.code_generation import Code, descend, resolve
-from lowbit.frozen import from_json, to_json
+from lowbit.errors import place_of
 from lowbit.pipeline import Stage, check_stage, run_pass
 from lowbit.program import STAGE, Program
 from lowbit.registry import find_pass
-from lowbit.signature import Input, arena_bytes, functions_of
+from lowbit.signature import signature_of
 from lowbit.source import verify
-from lowbit_dialect.layout import storage_of
-from lowbit_dialect.ops.common import shaped
-from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.attributes import INPUTS, TARGET, check_function
+from lowbit_dialect.interface import (
+    Input,
+    argument_types,
+    check_interface,
+    functions_of,
+    main_of,
+    results_of,
+    stores,
+)
 from microkernels.target import Target
-
-CODE = "lowbit.code"
 
 
 class Lowered(Program):
     """A program after one of the stages from `plan` on; it is compiled from there, and has no reference."""
 
     def __init__(self, module: ModuleOp):  # pyright: ignore[reportMissingSuperCall]
-        """Raises ValueError for a module whose attributes are not what `stamped` writes."""
+        """Raises ValueError for a module that does not say what passes write, or says what it is not."""
         self.module = module
-        stage, code = (module.attributes.get(name) for name in (STAGE, CODE))
-        if not isinstance(stage, StringAttr) or not isinstance(code, StringAttr):
-            raise ValueError(f"a lowered module has '{STAGE}' and '{CODE}', both text")
+        stage, target = (module.attributes.get(name) for name in (STAGE, TARGET))
+        callable = main_of(module) is not None
+        if not (callable and isinstance(stage, StringAttr) and isinstance(target, StringAttr)):
+            raise ValueError(
+                f"the program does not say how it is called, which '{STAGE}' and '{TARGET}' of a module and "
+                f"'{INPUTS}' of a function do: give what lowbit prints after 'plan' or later"
+            )
         self.stage: Stage = check_stage(stage.data)
-        try:
-            self.code: Code = from_json(Code, json.loads(code.data))
-            self.code.signature.verify()
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"'{CODE}' cannot be read: {error}") from error
-        if self.stage not in ("plan", "llvm"):  # other tools may have come by an arena
-            arenas = {name: arena_bytes(func) for name, func in functions_of(module).items()}
-            self.code = replace(self.code, signature=self.code.signature.with_arenas(arenas))
+        self.target = Target.parse(target.data)
+        """What it was packed for."""
+        for func in functions_of(module).values():
+            try:
+                check_function(func)
+                check_interface(func)
+            except VerifyException as error:
+                raise ValueError(f"{place_of(func)} @{func.sym_name.data}: {error}") from error
+        self.signature = signature_of(module)
         self._check_functions()
 
     def _check_functions(self) -> None:
         """Raise ValueError unless the functions take the memory that the signature says."""
-        signature = self.code.signature
-        functions = {
-            op.sym_name.data: op for op in self.module.ops if isinstance(op, FuncOp | LLVMFuncOp)
-        }
-        for one in filter(None, (signature.main, signature.pack)):
-            func = functions.get(one.symbol)
-            if func is None or not func.body.blocks:
-                raise ValueError(f"stage '{self.stage}' has no function @{one.symbol}")
-            types = [value.type for value in func.body.blocks[0].args]
-            wanted = [*(p.type for p in one.parameters), *one.results]
-            if self.stage == "plan":
-                wanted = wanted[: len(one.parameters)]
-            elif one.arena:
-                types = types[:-1]
-            if self.stage == "llvm":
-                fits = len(types) == len(wanted)
-            else:
-                held = [storage_of(shaped(value)) for value in func.body.blocks[0].args]
-                fits = held[: len(types)] == [storage_of(type) for type in wanted]
+        functions = functions_of(self.module)
+        for one in filter(None, (self.signature.main, self.signature.pack)):
+            func = functions[one.symbol]
+            types = argument_types(func)
+            fits = len(types) == one.pointers - len(results_of(func)) and bool(func.body.blocks)
+            for type, parameter in zip(types, one.parameters):
+                fits &= isinstance(type, LLVMPointerType) or stores(type, parameter.type)
             if not fits:
-                raise ValueError(f"@{one.symbol} takes other arguments than '{CODE}' says")
+                raise ValueError(f"@{one.symbol} takes other arguments than its attributes say")
 
     def __repr__(self) -> str:
         return f"<Program {self.name} after stage {self.stage}>"
@@ -86,12 +80,12 @@ class Lowered(Program):
 
     @property
     def name(self) -> str:
-        return self.code.signature.main.symbol
+        return self.signature.main.symbol
 
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The inputs of the program that this comes from."""
-        return self.code.signature.inputs
+        return self.signature.inputs
 
     @property
     def argument_names(self) -> tuple[str, ...]:
@@ -103,7 +97,7 @@ class Lowered(Program):
 
     @property
     def result_names(self) -> tuple[str, ...]:
-        return self.code.signature.main.result_names
+        return self.signature.main.result_names
 
 
 def as_written(program: Program) -> Program:
@@ -117,36 +111,9 @@ def as_written(program: Program) -> Program:
 
 def program_of(module: ModuleOp, stage: str | None = None) -> Program:
     """The program of a module, which may be some stages down; `stage` says otherwise than it does."""
-    if STAGE not in module.attributes:
-        if stage is not None:
-            raise ValueError(
-                f"the program does not say how it is called, which only what lowbit prints after '{stage}' "
-                "does: give that, or leave out the stage"
-            )
-        return Program(module)
     if stage is not None:
         module.attributes[STAGE] = StringAttr(check_stage(stage))
-    return Lowered(module)
-
-
-def stage_of(
-    program: Program,
-    target: str | Target = "host",
-    schedule: str | Schedule = "default",
-    until: Stage = "llvm",
-    *,
-    threads: int = 1,
-    verify_each: bool = False,
-) -> ModuleOp:
-    """A program after a stage, from which it can be compiled; raises ValueError naming the op."""
-    machine = resolve(target)
-    module, code = descend(
-        program, machine, schedule, until, threads=threads, verify_each=verify_each
-    )
-    if code is not None:
-        module.attributes[STAGE] = StringAttr(until)
-        module.attributes[CODE] = StringAttr(json.dumps(to_json(code, Code)))
-    return module
+    return Lowered(module) if STAGE in module.attributes else Program(module)
 
 
 def after_passes(program: Program, passes: Sequence[ModulePass | str]) -> Program:

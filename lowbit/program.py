@@ -27,6 +27,8 @@ from lowbit.function_verifier import verify_functions
 from lowbit.registry import context
 from lowbit.shown import counted, html_table, listed
 from lowbit.source import parse_source, verify
+from lowbit_dialect.attributes import CONSTANT
+from lowbit_dialect.interface import main_of
 from lowbit_dialect.layout import Array, Layout, with_layout
 from lowbit_dialect.names import (
     NAME,
@@ -40,7 +42,6 @@ from lowbit_dialect.ops.common import check_layout, shaped
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ranges import admit
 
-CONSTANT = "lowbit.constant"
 STAGE = "lowbit.stage"
 """Attribute of a module that is no program as written any more (`lowbit.lowered`)."""
 
@@ -260,6 +261,11 @@ def _extents(shape: Sequence[int]) -> tuple[int, ...]:
     return extents
 
 
+def was_lowered(module: ModuleOp) -> bool:
+    """Whether stages are behind a module, as it says itself or as passes have noted on it."""
+    return STAGE in module.attributes or main_of(module) is not None
+
+
 def parse_module(source: str | Path) -> ModuleOp:
     """Read a module from text, or from a file if `source` is a path.
 
@@ -272,7 +278,7 @@ def parse_module(source: str | Path) -> ModuleOp:
     try:
         module = parse_source(text, name, context())
         verify(module)
-        if STAGE not in module.attributes:  # what was lowered is checked where it is taken up
+        if not was_lowered(module):  # what was lowered is checked where it is taken up
             verify_functions(module)
     except USER_ERRORS as error:
         raise pointing(ValueError(describe(error)), name, text) from error

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
-from xdsl.dialects.builtin import IntegerAttr, MemRefType, ModuleOp, TensorType
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
 from xdsl.ir import SSAValue
 
 from lowbit.argument_checks import instance
 from lowbit.element_types import typed
-from lowbit.function_verifier import ARENA, PACKED
-from lowbit.program import Program, argument_attributes
+from lowbit.program import Program
 from lowbit.shown import listed
+from lowbit_dialect.attributes import ARENA, INPUTS, OUT, PACKED, PACKING
+from lowbit_dialect.interface import (
+    AnyFuncOp,
+    Input,
+    functions_of,
+    main_of,
+    marks_of,
+    results_of,
+    stated_inputs,
+    whole,
+)
 from lowbit_dialect.layout import ShapedValue, storage_bytes
-from lowbit_dialect.names import argument_names, result_names
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input of the program, as its user sees it."""
-
-    name: str
-    type: ShapedValue
-    """Decoded elements; a layout that the program itself asks for is kept."""
-    constant: bool
-    """Whether it is packed ahead."""
+from lowbit_dialect.names import NAME, text_of
 
 
 @dataclass(frozen=True)
@@ -101,12 +99,6 @@ class Signature:
             ),
         ]
 
-    def with_arenas(self, arenas: dict[str, int]) -> Signature:
-        """The same with the scratch memory of each function by symbol."""
-        pack = self.pack and replace(self.pack, arena=arenas.get(self.pack.symbol, 0))
-        main = replace(self.main, arena=arenas.get(self.main.symbol, 0))
-        return replace(self, main=main, pack=pack)
-
     def verify(self) -> None:
         """Raise ValueError unless the functions take what the inputs and packing give."""
         given = {(one.name, one.type) for one in self.inputs}
@@ -146,43 +138,38 @@ def shaped(value: SSAValue) -> ShapedValue:
     return cast(TensorType[Any], value.type)
 
 
-def functions_of(module: ModuleOp) -> dict[str, FuncOp]:
-    """The functions of a module by name."""
-    return {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
+def signature_of(module: ModuleOp) -> Signature:
+    """What the functions of a module say of themselves after stage `plan` or later; raises ValueError."""
+    functions, main = functions_of(module), main_of(module)
+    if main is None:
+        raise ValueError(f"no function has '{INPUTS}', which lowbit-pack writes: run that first")
+    inputs = stated_inputs(main)
+    given: dict[str | int, ShapedValue] = {one.name: one.type for one in inputs}
+    packing, pack, told = functions.get(f"{main.sym_name.data}_pack"), None, ""
+    if packing is not None and isinstance(mark := packing.attributes.get(PACKING), StringAttr):
+        pack, told = _function(packing, given), mark.data
+        given |= dict(enumerate(pack.results))
+    signature = Signature(inputs, _function(main, given), pack, told)
+    signature.verify()
+    return signature
 
 
-def signature_of(program: Program, planned: ModuleOp) -> Signature:
-    """Read the interface from the program after stage `plan`, where arenas are not known yet."""
-    functions, name = functions_of(planned), program.name
-    main = _function(functions[name])
-    if all(parameter.packed is None for parameter in main.parameters):
-        return Signature(inputs_of(program), main, None, "")
-    pack = functions[f"{name}_pack"]
-    packing = sha256(str(pack).encode()).hexdigest()
-    return Signature(inputs_of(program), main, _function(pack), packing)
-
-
-def _function(func: FuncOp) -> Function:
+def _function(func: AnyFuncOp, given: Mapping[str | int, ShapedValue]) -> Function:
+    """The interface of a function that takes inputs by name, and results of packing by number."""
     parameters: list[Parameter] = []
-    arguments = zip(func.body.block.args, argument_names(func), argument_attributes(func))
-    for value, name, attributes in arguments:
-        index = attributes.get(PACKED)
-        packed = index.value.data if isinstance(index, IntegerAttr) else None
-        parameters.append(Parameter(name, shaped(value), packed))
-    last = func.body.block.last_op
-    values = tuple(last.operands) if isinstance(last, ReturnOp) else ()
-    return Function(
-        func.sym_name.data,
-        tuple(parameters),
-        tuple(shaped(value) for value in values),
-        result_names(func),
-        0,
-    )
-
-
-def arena_bytes(func: FuncOp) -> int:
-    """Bytes of scratch memory that a function on memrefs takes."""
-    for value, attributes in zip(func.body.block.args, argument_attributes(func)):
-        if ARENA in attributes and isinstance(value.type, MemRefType):
-            return storage_bytes(cast(MemRefType[Any], value.type))
-    return 0
+    results = results_of(func)
+    arena, symbol = 0, func.sym_name.data
+    for marks in marks_of(func):
+        name = text_of(marks.get(NAME)) or ""
+        if ARENA in marks:
+            arena = whole(marks, ARENA)
+        elif OUT in marks:
+            results.append((name, cast(ShapedValue, marks[OUT])))
+        elif name:  # others are not the program's: of those who added them
+            index = whole(marks, PACKED) if PACKED in marks else None
+            type = given.get(name if index is None else index)
+            if type is None:
+                raise ValueError(f"nothing gives parameter '{name:.40}' of @{symbol}")
+            parameters.append(Parameter(name, type, index))
+    names, types = zip(*results) if results else ((), ())
+    return Function(symbol, tuple(parameters), types, names, arena)

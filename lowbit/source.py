@@ -8,7 +8,6 @@ from typing import cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, IntAttr, LocationAttr, ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input, Span
@@ -17,6 +16,7 @@ from lowbit.errors import place_of
 from lowbit.literals import LiteralParser
 from lowbit.suggestions import explained
 from lowbit_dialect.attributes import check_function
+from lowbit_dialect.interface import AnyFuncOp, check_interface
 from lowbit_dialect.ranges import admit
 
 # Groups that never give back what they matched: linear in the length of the text.
@@ -58,9 +58,10 @@ class SourceParser(LiteralParser):
         named = _RESULTS.match(start.input.content, start.start)
         where = Span(named.end() if named else start.start, start.end, start.input).get_location()
         op = super().parse_operation()
-        if isinstance(op, FuncOp):
+        if isinstance(op, AnyFuncOp):
             try:
                 check_function(op)
+                check_interface(op)
             except VerifyException as error:
                 self.raise_error(str(error), start)
         if not isinstance(op.location, FileLineColLoc):

@@ -2,7 +2,7 @@
 
 Needs functions on tensors, one block each; leaves `func @f(arguments, results, arena)` on memrefs. Layouts
 are kept. Results are written to arguments marked `lowbit.out`; everything in between lies in one
-`memref<Nxi8>` marked `lowbit.arena`, at offsets planned here, so that generated code allocates nothing:
+`memref<Nxi8>` marked `lowbit.arena = N`, at offsets planned here, so that generated code allocates nothing:
 
     %y = lowbit.conv2d %x, %w : ... -> tensor<1x8x8x16xi32>
     ->  %y = lowbit.slice %arena at 0 : memref<4096xi8> to memref<1x8x8x16xi32>
@@ -13,7 +13,7 @@ Constants become bytes of `memref.global`s, already in their layout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
     FunctionType,
+    IntegerAttr,
     MemRefType,
     ModuleOp,
     NoneAttr,
@@ -33,6 +34,7 @@ from xdsl.dialects.builtin import (
     TensorType,
     UnitAttr,
     i8,
+    i64,
 )
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
@@ -42,8 +44,9 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
+from lowbit_dialect.attributes import ARENA, OUT
 from lowbit_dialect.layout import LayoutAttr, layout_of, storage_bytes
-from lowbit_dialect.names import NAME
+from lowbit_dialect.names import NAME, name_attribute, result_names
 from lowbit_dialect.ops.common import check_layout, shaped, tensor_of
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.conversions import RelayoutOp
@@ -89,13 +92,13 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
     block, last = block_of(func), return_of(func)
     order = {op: i for i, op in enumerate(block.ops)}
     outputs = list(last.operands)
-    names = _names_of(func, outputs)
     _check(func, block, outputs)
+    marks = [_mark(value, name) for value, name in zip(outputs, result_names(func))]
     for argument in list(block.args):
         if isinstance(argument.type, TensorType):
             Rewriter.replace_value_with_new_type(argument, memref_of(tensor_of(argument)))
     buffers: dict[SSAValue, SSAValue] = {}
-    for value in dict.fromkeys(outputs):
+    for value in outputs:
         name = value.name_hint
         buffers[value] = block.insert_arg(memref_of(value.type), len(block.args))
         buffers[value].name_hint = f"{name}_out" if name else "out"
@@ -122,17 +125,14 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
             piece.result.name_hint = result.name_hint
             block.insert_op_before(piece, op)
             _to_outs(op, piece.result)
+        marks.append(DictionaryAttr({ARENA: IntegerAttr(arena.size, i64)}))
     Rewriter.replace_op(last, ReturnOp())
-    _set_type(func, names, bool(arena.size))
+    _set_type(func, marks)
 
 
-def _names_of(func: FuncOp, outputs: list[SSAValue]) -> list[Mapping[str, Attribute]]:
-    """The name, if any, of each distinct result."""
-    given = func.res_attrs.data if func.res_attrs is not None else ()
-    names: dict[SSAValue, Mapping[str, Attribute]] = {value: {} for value in outputs}
-    for value, mark in zip(reversed(outputs), reversed(given)):
-        names[value] = {NAME: mark.data[NAME]} if NAME in mark.data else {}
-    return list(names.values())
+def _mark(value: SSAValue, name: str) -> DictionaryAttr:
+    """What the argument that a result is written to says of it."""
+    return DictionaryAttr({OUT: value.type, NAME: name_attribute(name)})
 
 
 def _check(func: FuncOp, block: Block, outputs: list[SSAValue]) -> None:
@@ -217,17 +217,13 @@ def _global(op: ConstantOp, module: ModuleOp, constants: list[int]) -> None:
     Rewriter.replace_op(op, [get, piece], [piece.result])
 
 
-def _set_type(func: FuncOp, names: Sequence[Mapping[str, Attribute]], arena: bool) -> None:
-    """Update the function type and mark the new arguments: a result for each of `names`, the arena."""
+def _set_type(func: FuncOp, marks: Sequence[DictionaryAttr]) -> None:
+    """Update the function type, and mark the new arguments."""
     types = [argument.type for argument in func.body.block.args]
-    old = list(func.arg_attrs.data) if func.arg_attrs else []
-    count = len(types) - len(names) - int(arena)
-    old += [DictionaryAttr({})] * (count - len(old))
-    old += [DictionaryAttr({"lowbit.out": UnitAttr(), **name}) for name in names]
-    old += [DictionaryAttr({"lowbit.arena": UnitAttr()})] * int(arena)
-    func.properties.pop("arg_attrs", None)
-    if any(attrs.data for attrs in old):
-        func.properties["arg_attrs"] = ArrayAttr(old)
+    old = (
+        func.arg_attrs.data if func.arg_attrs else [DictionaryAttr({})] * (len(types) - len(marks))
+    )
+    func.properties["arg_attrs"] = ArrayAttr([*old, *marks])
     func.properties.pop("res_attrs", None)
     func.properties["function_type"] = FunctionType.from_lists(types, [])
 

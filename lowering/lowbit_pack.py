@@ -8,7 +8,8 @@ depends only on arguments marked `lowbit.constant` moves to `@NAME_pack`:
     ->  %p = lowbit.bitpack %x : ... -> tensor<..x!lowbit.uint<1>, #lowbit.layout<...>>
         %y = lowbit.conv2d %p, %w_packed corrections(%c : ...) : ... -> ...
 
-What a constant alone determines is computed here.
+What a constant alone determines is computed here. How functions are called is noted on them, and what they
+are packed for on their module (`lowbit_dialect.interface`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.algebra import inside_terms
+from lowbit_dialect.attributes import TARGET
+from lowbit_dialect.interface import state_interface
 from lowbit_dialect.layout import Layout, layout_of, row_major, with_layout
 from lowbit_dialect.ops.common import (
     check_layout,
@@ -256,10 +259,12 @@ class LowbitPackPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Pack every function, consumers before producers, then outline what is constant."""
         target = target_of(self.target)
+        op.attributes[TARGET] = StringAttr(str(target))
         for func in list(op.ops):
             if isinstance(func, FuncOp) and not func.is_declaration:
                 _pack_function(func, target)
                 _copy_results(func)
+                state_interface(func)
                 outline_packing(func, op)
 
 

@@ -26,8 +26,9 @@ from lowbit.kernel import Kernel
 from lowbit.lowered import as_written
 from lowbit.pipeline import Added
 from lowbit.program import Program
-from lowbit.signature import functions_of, inputs_of
+from lowbit.signature import inputs_of
 from lowbit_dialect.example_arrays import random_values
+from lowbit_dialect.interface import functions_of
 from lowbit_dialect.layout import Array, layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import LinearOp

@@ -19,8 +19,8 @@ from lowbit.constructors import import_model
 from lowbit.kernel import Kernel
 from lowbit.lowered import after_passes, program_of
 from lowbit.pipeline import read_schedule as read_schedule
-from lowbit.program import STAGE, Program, parse_module
-from lowbit.signature import functions_of
+from lowbit.program import Program, parse_module, was_lowered
+from lowbit_dialect.interface import functions_of
 
 MODEL = b"\x08"
 """What an ONNX file begins with, and no text: its version."""
@@ -60,11 +60,11 @@ def _picked(module: ModuleOp, path: str, name: str | None) -> ModuleOp:
     public = [n for n, one in functions.items() if one.sym_visibility is None]
     listed = ", ".join(f"@{n}" for n in functions)
     if name is None:
-        if len(public) > 1 and STAGE not in module.attributes:
+        if len(public) > 1 and not was_lowered(module):
             told = f"{path} has the functions {listed}: @{public[0]} runs, --function picks another"
             print(f"lowbit: {told}", file=sys.stderr)
         return module
-    if name not in functions or STAGE in module.attributes:
+    if name not in functions or was_lowered(module):
         raise ValueError(f"{path} has no function @{name} to pick: it has {listed or 'none'}")
     for other, func in functions.items():
         if other != name:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from lowbit.code_generation import stage_of
 from lowbit.commands.command_io import (
     KERNEL,
     load_program,
@@ -19,7 +20,7 @@ from lowbit.commands.command_io import (
 from lowbit.compiling import check_threads, compile
 from lowbit.element_types import typed
 from lowbit.kernel import Kernel
-from lowbit.lowered import Lowered, stage_of
+from lowbit.lowered import Lowered
 from lowbit.pipeline import STAGES, spec
 from lowbit.program import Program
 

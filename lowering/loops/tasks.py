@@ -32,12 +32,12 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
+from lowbit_dialect.attributes import EXTENT
+from lowbit_dialect.interface import AnyFuncOp, is_task
 from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import PTR
 
-EXTENT = "lowbit.extent"
-"""Attribute of a task: how many units its axis has."""
 _TASK = FunctionType.from_lists([PTR, IndexType(), IndexType()], [])
 _POINTER_BYTES = 8
 _ADDRESSES = (SliceOp, ReshapeOp, GetGlobalOp)
@@ -180,9 +180,7 @@ def tasks_of(module: ModuleOp, name: str) -> Iterator[tuple[str, int]]:
     # Not by the prefix: those of a function called `NAME_task` have it too.
     symbol = re.compile(rf"{re.escape(name)}_task\d+")
     for op in module.ops:
-        if not isinstance(op, FuncOp) or op.function_type != _TASK:
-            continue
-        if symbol.fullmatch(op.sym_name.data):
+        if isinstance(op, AnyFuncOp) and is_task(op) and symbol.fullmatch(op.sym_name.data):
             extent = op.attributes.get(EXTENT)
             if isinstance(extent, IntegerAttr):
                 yield op.sym_name.data, extent.value.data

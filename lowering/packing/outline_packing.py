@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -10,6 +11,7 @@ from xdsl.dialects.builtin import (
     FunctionType,
     IntegerAttr,
     ModuleOp,
+    StringAttr,
     i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -18,15 +20,14 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
+from lowbit_dialect.attributes import CONSTANT, PACKED, PACKING
+from lowbit_dialect.interface import state_names
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
-
-CONSTANT = "lowbit.constant"
-PACKED = "lowbit.packed"
 
 
 def attributes_of(func: FuncOp) -> list[dict[str, Attribute]]:
@@ -75,6 +76,7 @@ def outline_packing(func: FuncOp, module: ModuleOp) -> None:
         block.erase_arg(arg)
     func.properties["arg_attrs"] = ArrayAttr([DictionaryAttr(attrs) for _, attrs in kept])
     _retype(func)
+    state_names(func)
 
 
 def _movable(block: Block, known: set[SSAValue]) -> list[Operation]:
@@ -120,6 +122,8 @@ def _build_pack(
         Region(block),
         arg_attrs=ArrayAttr(marks),
     )
+    state_names(pack)
+    pack.attributes[PACKING] = StringAttr(sha256(str(pack).encode()).hexdigest())
     Rewriter.insert_op(pack, InsertPoint.before(func))
     assert pack.parent is module.body.block
 

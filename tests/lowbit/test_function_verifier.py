@@ -162,13 +162,29 @@ def test_inputs_that_are_wrong() -> None:
     assert not program.arguments
 
 
-@pytest.mark.parametrize("mark", ["packed = 0", "packed", "arena", "out"])
+@pytest.mark.parametrize("mark", ["packed = 0", "arena = 9", "out = tensor<9xi32>"])
 def test_what_passes_write_is_no_part_of_a_program(mark: str) -> None:
     """Believed, it gave the kernel another array, or too little scratch memory."""
     with pytest.raises(
         ValueError, match=rf"argument %x has 'lowbit.{mark.split()[0]}', which a pass writes"
     ):
         lowbit.parse(MARKED.format(f"lowbit.{mark}"))
+
+
+@pytest.mark.parametrize("mark", ["packed", "arena", "out"])
+def test_what_passes_write_is_well_formed(mark: str) -> None:
+    with pytest.raises(ValueError, match=rf"argument 0 has an? 'lowbit.{mark}' that is no"):
+        lowbit.parse(MARKED.format(f"lowbit.{mark}"))
+
+
+@pytest.mark.parametrize("mark", ["inputs = []", "schedules = []", 'packing = ""'])
+def test_what_passes_write_on_functions_is_no_part_of_a_program(mark: str) -> None:
+    name = mark.split()[0]
+    text = MARKED.format("").replace("i32> {\n", f"i32> attributes {{lowbit.{mark}}} {{\n", 1)
+    with pytest.raises(
+        ValueError, match=rf"@f: has 'lowbit.{name}', which a pass writes: say after"
+    ):
+        lowbit.parse(text)
 
 
 @pytest.mark.parametrize("mark", ["byval = i32", "nest", "zeroext"])

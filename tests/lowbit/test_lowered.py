@@ -93,19 +93,27 @@ def test_what_is_decided_cannot_be_asked_for(
     ("old", "new", "message"),
     [
         ('lowbit.stage = "loops"', 'lowbit.stage = "loop"', "unknown stage 'loop'"),
+        ('lowbit.stage = "loops"', "lowbit.stage = 3 : i64", "does not say how it is called"),
+        ("lowbit.target = ", "tool.target = ", "does not say how it is called"),
+        ('lowbit.target = "', 'lowbit.target = "no', "unknown target 'nox86-64-v2'"),
         (
-            'lowbit.stage = "loops"',
-            "lowbit.stage = 3 : i64",
-            "has 'lowbit.stage' and 'lowbit.code'",
+            "lowbit.inputs = [",
+            "lowbit.inputs = [3, ",
+            "'lowbit.inputs' with an entry that is no dic",
         ),
-        ('lowbit.code = "{', 'lowbit.code = "', "'lowbit.code' cannot be read: "),
-        ('"{\\22target', '"{\\22aim', "'lowbit.code' cannot be read: "),
+        ('{name = "x", type', '{name = "x", kind', "'lowbit.inputs' is not written {name = "),
+        ('{name = "x", type', '{name = "w", type', "'lowbit.inputs' has a name twice"),
+        ('{name = "x", type', '{name = "v", type', "nothing gives parameter 'x' of @main"),
+        ("tensor<1x4x4x8x", "tensor<1x4x4x9x", "@main takes other arguments than its attributes"),
+        ("func.func @main(", "func.func @other(", "nothing gives parameter '.*' of @other"),
+        ("lowbit.packed = 0", "lowbit.packed = 9", "nothing gives parameter '.*' of @main"),
+        ("lowbit.packed = 0 : i64", "lowbit.packed", "'lowbit.packed' that is no whole number"),
         (
-            "tensor<1x4x4x8x",
-            "tensor<1x4x4x9x",
-            "@main takes other arguments than 'lowbit.code' says",
+            "lowbit.arena = ",
+            "lowbit.arena = 1",
+            "which is not the [0-9]* bytes of its 'lowbit.arena'",
         ),
-        ("func.func @main(", "func.func @other(", "stage 'loops' has no function @main"),
+        ("lowbit.out = tensor<1x", "lowbit.out = tensor<2x", "which stores no tensor<2x"),
     ],
 )
 def test_what_was_changed_by_hand_is_checked(
@@ -187,6 +195,12 @@ def test_the_pipeline_is_printed_and_replayed(capsys: pytest.CaptureFixture[str]
     assert opt(["a.mlir", "-p", printed, "-o", "c.mlir"]) == 0
     assert main(["compile", "c.mlir", "--from", "loops", "--target", TARGET]) == 0
     assert "arena" in capsys.readouterr().out
+    whole = f"lowbit-plan{{target={TARGET}}},lowbit-pack{{target={TARGET}}},{printed}"
+    assert opt(["net.mlir", "-p", whole, "-o", "d.mlir"]) == 0
+    assert main(["compile", "d.mlir"]) == 1
+    assert "'lowbit.packing', which a pass writes: say after which" in capsys.readouterr().err
+    assert main(["compile", "d.mlir", "--from", "loops", "--target", TARGET]) == 0
+    assert "input     w: 3x3x8x9 of odd1, packed ahead" in capsys.readouterr().out
     assert main(["compile", "net.mlir", "--from", "loops"]) == 1
     assert "the program does not say how it is called" in capsys.readouterr().err
 

@@ -2,7 +2,7 @@
 
 // The first buffer is dead when the third is written, and lies where that did.
 
-// CHECK-LABEL: @arena(%x: memref<16xi32>, %{{.*}}: memref<16xi32> {lowbit.out}, %arena: memref<128xi8> {lowbit.arena})
+// CHECK-LABEL: @arena(%x: memref<16xi32>, %d_out: memref<16xi32> {lowbit.out = tensor<16xi32>, lowbit.name = "d"}, %arena: memref<128xi8> {lowbit.arena = 128 : i64})
 // CHECK-NEXT:    %a = lowbit.slice %arena at 0 : memref<128xi8> to memref<16xi32>
 // CHECK-NEXT:    lowbit.clip %x outs(%a : memref<16xi32>)
 // CHECK-NEXT:    %b = lowbit.slice %arena at 64 : memref<128xi8> to memref<16xi32>

@@ -25,11 +25,16 @@ func.func @prepared(%x: tensor<3x64x!lowbit.uint<2>>, %w: tensor<64x16x!lowbit.o
 
 // -----
 
-// What depends on an argument that stays the same is packed ahead.
+// What depends on an argument that stays the same is packed ahead, and how to call both is noted.
 
-// CHECK:       func.func @ahead_pack(%w: tensor<64x16x!lowbit.odd<1>> {lowbit.constant})
+// CHECK:       builtin.module attributes {lowbit.target = "x86-64-v3"}
+// CHECK:       func.func @ahead_pack(%w: tensor<64x16x!lowbit.odd<1>> {lowbit.constant, lowbit.name = "w"})
+// CHECK-SAME:      attributes {lowbit.packing = "{{[0-9a-f]*}}"}
 // CHECK:         lowbit.bitpack %w
-// CHECK:       func.func @ahead(%x: {{.*}}, %{{.*}} {lowbit.packed = 0 : i64}, %{{.*}} {lowbit.packed = 1 : i64})
+// CHECK:       func.func @ahead(%x: {{.*}}, %{{.*}} {lowbit.packed = 0 : i64, lowbit.name = "corrections"}, %{{.*}} {lowbit.packed = 1 : i64, lowbit.name = "w_packed"})
+// CHECK-SAME:      -> (tensor<3x16xi32> {lowbit.name = "y"})
+// CHECK-SAME:      lowbit.inputs = [{name = "x", type = tensor<3x64x!lowbit.uint<1>>}, {name = "w", type = tensor<64x16x!lowbit.odd<1>>, constant}]
+// CHECK-SAME:      lowbit.schedules = [{op = "dense %y", schedule = #lowbit.schedule<algorithm = direct
 // CHECK-NOT:     lowbit.corrections
 // CHECK:         lowbit.dense
 func.func @ahead(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<1>> {lowbit.constant}) -> tensor<3x16xi32> {
