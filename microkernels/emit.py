@@ -172,7 +172,9 @@ class Emitter:
     def shuffle(
         self, value: SSAValue, lanes: Sequence[int], other: SSAValue | None = None
     ) -> SSAValue:
-        """Pick lanes of one vector, or of two laid end to end."""
+        """Pick lanes of one vector, or of two laid end to end; all of one in order are that vector."""
+        if list(lanes) == list(range(lanes_of(value.type))):
+            return value
         return self.op(llvm_ops.shuffle(value, other or value, lanes))
 
     # Memory
