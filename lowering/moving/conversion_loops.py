@@ -29,9 +29,7 @@ from lowering.loops.tasks import Share, Units, in_steps
 from lowering.loops.worth_sharing import worth_sharing
 from lowering.moving.element_access import (
     Element,
-    Known,
     Places,
-    coarser,
     lanes_along,
     storage_extents,
 )
@@ -170,15 +168,9 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
         return emit.op(arith.AndIOp(after, emit.op(arith.CmpiOp(tap, high, "slt"))))
 
     def entry(indices: list[SSAValue]) -> None:
-        known: Known = {
-            (t.axis, coarser(t.chain, lanes if t.axis == 2 else 1)): index
-            for t, index in zip(table.terms, indices)
-            if t.axis is not None
-        }
-        *classes, channels = table.type.get_shape()
-        places = Places(emit, (*classes, -(-channels // lanes)), known)
-        y, x, output = (places.index(axis) for axis in range(3))
-        output = emit.at("mul", output, lanes)
+        pointer, known = table.stored_at(indices, table.terms, lanes)
+        places = Places(emit, table.type.get_shape(), known, 2, lanes)
+        y, x, output = places.indices
         y_bounds, x_bounds = bounds(rows, y), bounds(columns, x)
 
         def term(taps: list[SSAValue]) -> SSAValue:
@@ -195,11 +187,8 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
             return emit.op(arith.SelectOp(emit.op(both), seen, unseen))
 
         total = _sum(emit, (rows.kernel, columns.kernel, work.inputs), type, term)
-        strides = [table.operand.stride(t.axis, t.chain) for t in table.terms]
-        strides[-1] *= lanes
         if (held := weights.held(output, along, lanes)) is not None:
             total = emit.select(held, total, emit.constant(0, type))
-        pointer = move(emit, table.operand.pointer, list(zip(indices, strides)))
         emit.store(places.only(total), pointer, 4)
 
     nest(emit, extents, entry, share and share.units)

@@ -125,9 +125,8 @@ class Element:
 
     def _place(self, indices: Sequence[SSAValue]) -> SSAValue:
         """Which element of its word or table the one at `indices` is."""
-        term = self.word_term
-        inner = (*term.chain[:-1], ("in", term.chain[-1][1]))
-        return self._value(inner, indices[term.axis or 0])
+        axis, chain = self.within_word
+        return self._value(chain, indices[axis])
 
     def _bit(self, word: SSAValue, indices: Sequence[SSAValue]) -> SSAValue:
         """Bit of the element at `indices` in its word, as i32."""
@@ -141,6 +140,52 @@ class Element:
         """The stored axis whose remainder a word or table holds."""
         assert self.layout is not None and self.layout.word_term is not None
         return self.layout.word_term
+
+    @property
+    def within_word(self) -> tuple[int, Chain]:
+        """The name, as in `Known`, of the place of an element in its word or table."""
+        term = self.word_term
+        assert term.axis is not None
+        return term.axis, (*term.chain[:-1], ("in", term.chain[-1][1]))
+
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of one plane of a row of words."""
+        assert self.layout is not None
+        axis, _ = self.within_word
+        width = self.layout.word_width
+        return -(-self.type.get_shape()[axis] // width) * width // 8
+
+    def stored_at(
+        self, indices: Sequence[SSAValue], terms: Sequence[Term], lanes: int = 1
+    ) -> tuple[SSAValue, Known]:
+        """Address of what is stored at indices of some stored axes, and these by name.
+
+        The last index counts vectors of so many lanes.
+        """
+        strides = [self.operand.stride(term.axis, term.chain) for term in terms]
+        strides[-1] *= lanes
+        pointer = move(self.emit, self.operand.pointer, list(zip(indices, strides)))
+        last = terms[-1].axis
+        known: Known = {
+            (term.axis, coarser(term.chain, lanes if term.axis == last else 1)): index
+            for term, index in zip(terms, indices)
+            if term.axis is not None
+        }
+        return pointer, known
+
+    def encode(self, value: SSAValue) -> SSAValue:
+        """The codes of decoded elements, whose bits are those of planes."""
+        emit, code = self.emit, self.type.element_type
+        assert isinstance(code, CodeType)
+        value = emit.binary("sub", value, emit.constant(code.offset, value.type))
+        return emit.binary("ashr", value, emit.constant(code.scale - 1, value.type))
+
+    def store(self, value: SSAValue, pointer: SSAValue) -> None:
+        """Store decoded elements as words of their own."""
+        if self.dtype.kind != "f":
+            value = self.emit.widen(value, self.stored, signed=True)
+        self.emit.store(value, pointer, self._bytes)
 
     def _address(self, indices: Sequence[SSAValue], entry: SSAValue | None) -> SSAValue:
         """Address of the word of an element; `entry` is its plane, or its place in a table."""
@@ -169,15 +214,22 @@ def bit_position(emit: Emitter, layout: Layout | None, place: SSAValue) -> SSAVa
 
 
 class Places:
-    """From positions of stored axes back to logical indices, and whether these exist."""
+    """From positions of stored axes back to logical indices, and whether these exist.
 
-    def __init__(self, emit: Emitter, shape: Sequence[int], known: Known):
-        self.emit, self.shape, self.known = emit, shape, known
+    Along one axis positions may count vectors of so many elements.
+    """
+
+    def __init__(
+        self, emit: Emitter, shape: Sequence[int], known: Known, axis: int = 0, lanes: int = 1
+    ):
+        self.emit, self.known = emit, known
         self.valid: SSAValue | None = None
-
-    def index(self, axis: int) -> SSAValue:
-        """The logical index along an axis, kept inside it; `valid` tells whether it really was."""
-        return self._resolve(axis, (), self.shape[axis])
+        sizes = [lanes if one == axis else 1 for one in range(len(shape))]
+        self.indices = [
+            emit.at("mul", self._resolve(one, (), -(-extent // size)), size)
+            for one, (extent, size) in enumerate(zip(shape, sizes))
+        ]
+        """Logical, kept inside each axis; `valid` tells whether they really were."""
 
     def _resolve(self, axis: int, chain: Chain, extent: int) -> SSAValue:
         if (axis, chain) in self.known:

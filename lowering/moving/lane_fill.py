@@ -24,11 +24,9 @@ from lowering.moving.element_access import (
     Element,
     Known,
     Places,
-    coarser,
     lanes_along,
     storage_extents,
 )
-from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector
 from microkernels.target import Target
@@ -101,20 +99,11 @@ class _Fill:
     def words(self, indices: list[SSAValue]) -> None:
         """Fill the words at indices of stored axes, of which the last counts vectors of channels."""
         emit, target, terms = self.emit, self.target, _terms(self.target)
-        strides = [target.operand.stride(term.axis, term.chain) for term in terms]
-        strides[-1] *= self.lanes
-        pointer = move(emit, target.operand.pointer, list(zip(indices, strides)))
-        known: Known = {
-            (term.axis, coarser(term.chain, self.lanes if term.axis == self._axis else 1)): index
-            for term, index in zip(terms, indices)
-            if term.axis is not None
-        }
+        pointer, known = target.stored_at(indices, terms, self.lanes)
         size = target.dtype.itemsize
         if target.encoded:
-            word = target.word_term
-            assert word.axis is not None
-            inner = (*word.chain[:-1], ("in", word.chain[-1][1]))
-            values = self._joined((word.axis, inner), known, word.chain[-1][1], 1)
+            block = target.word_term.chain[-1][1]
+            values = self._joined(target.within_word, known, block, 1)
             for plane, value in enumerate(values):
                 place = emit.offset(pointer, plane * target.operand.stride(None))
                 emit.store(emit.widen(value, target.stored, signed=False), place, size)
@@ -124,10 +113,7 @@ class _Fill:
             (value,) = self._joined((last.axis, last.chain), known, count, width)
             emit.store(emit.widen(value, IntegerType(count * width), signed=False), pointer, size)
         else:
-            value = self._read(known)
-            if target.dtype.kind != "f":
-                value = emit.widen(value, target.stored, signed=True)
-            emit.store(value, pointer, size)
+            target.store(self._read(known), pointer)
 
     def _joined(
         self, name: tuple[int, Chain], known: Known, count: int, width: int
@@ -152,18 +138,13 @@ class _Fill:
 
     def _read(self, known: Known) -> SSAValue:
         """The elements of some channels at a place: their codes, if the target holds planes."""
-        emit, shape = self.emit, list(self.target.type.get_shape())
-        shape[self._axis] = -(-shape[self._axis] // self.lanes)
-        places = Places(emit, shape, known)
-        at = [places.index(axis) for axis in range(len(shape))]
-        at[self._axis] = emit.at("mul", at[self._axis], self.lanes)
-        value = self.source.read_lanes(at, self._axis, self.lanes)
-        if self.target.encoded:
-            code = self.target.type.element_type
+        emit, target = self.emit, self.target
+        places = Places(emit, target.type.get_shape(), known, self._axis, self.lanes)
+        value = self.source.read_lanes(places.indices, self._axis, self.lanes)
+        if target.encoded:
+            code, value = target.type.element_type, target.encode(value)
             assert isinstance(code, CodeType)
-            value = emit.binary("sub", value, emit.constant(code.offset, value.type))
-            value = emit.binary("ashr", value, emit.constant(code.scale - 1, value.type))
-            held = self.source.held(at[self._axis], self._axis, self.lanes)
+            held = self.source.held(places.indices[self._axis], self._axis, self.lanes)
             if held is not None and code.is_odd:  # whose code of a decoded 0 is none
                 value = emit.select(held, value, emit.constant(0, value.type))
         return places.only(value)

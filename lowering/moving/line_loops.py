@@ -31,14 +31,6 @@ OfRow = Callable[[Callable[[SSAValue], None]], None]
 """Emits what to do with the row of the image (counted over all images) that a line shows, if it shows one."""
 
 
-def row_bytes(element: Element) -> int:
-    """Bytes of one plane of a row of words."""
-    term, layout = element.word_term, element.layout
-    assert layout is not None and term.axis is not None
-    extent = element.type.get_shape()[term.axis]
-    return -(-extent // layout.word_width) * layout.word_width // 8
-
-
 def line_loops(emit: Emitter, op: LinesOp, units: Units | None) -> int:
     """Emit the loops of `lines` on memrefs, or those of some lines; return how many there are."""
     assert op.outs is not None
@@ -77,7 +69,7 @@ class _Lines:
         if layouts != (Layout.row_planes(self.axes), Layout.row_planes((0, 1, 2))):
             return False
         end = (self.left + self.width) * self.channels
-        return end // 8 + STORE <= row_bytes(self.target)
+        return end // 8 + STORE <= self.target.plane_bytes
 
     def each(self, units: Units | None, line: Callable[[SSAValue, OfRow], None]) -> None:
         """Call `line` for each line of all images."""
@@ -129,7 +121,7 @@ class _Lines:
     def packed(self, line: SSAValue, of_row: OfRow) -> None:
         """The planes of a line."""
         emit, planes = self.emit, self.code.planes
-        pixel, size = row_bytes(self.source), row_bytes(self.target)
+        pixel, size = self.source.plane_bytes, self.target.plane_bytes
         out = move(emit, self.target.operand.pointer, [(line, planes * size)])
         pad = int(self.code.encode(np.array([self.pad]))[0])
         patterns = [
@@ -150,7 +142,7 @@ class _Lines:
     def _write(self, x: SSAValue, y: SSAValue, step: int, pattern: bytes) -> None:
         """Write one plane of the pixels of a row, which lie `step` bytes apart, into a filled line."""
         emit, first = self.emit, self.left * self.channels
-        pieces = list(_pieces(self.channels, row_bytes(self.source)))
+        pieces = list(_pieces(self.channels, self.source.plane_bytes))
 
         def pixel(at: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
             place = emit.op(arith.IndexCastOp(emit.at("mul", at, self.channels), i64))

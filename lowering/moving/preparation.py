@@ -33,11 +33,11 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Array, Layout, Term
+from lowbit_dialect.layout import CHOICES, PLANES, Array, Layout, Term
 from lowering.loops.index_nest import nest
 from lowering.loops.tasks import Units, in_steps
 from lowering.moving.copying import powers
-from lowering.moving.element_access import Element, Known
+from lowering.moving.element_access import Element
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector
@@ -126,7 +126,7 @@ def build_tables(
     rows = prod(shape) // shape[channels.axis]
     code = target.type.element_type
     assert isinstance(code, CodeType)
-    plane_bytes = -(-shape[channels.axis] // 32) * 4
+    plane_bytes = source.plane_bytes
     build = _fours(emit, target) if size == 4 else _sixes(emit, target, plane_bytes)
 
     def row(at: list[SSAValue]) -> None:
@@ -236,31 +236,3 @@ def bit_tables(*, choices: bool) -> Array:
     places = np.arange(16)
     both = halves[:, :, None] ^ places if choices else halves[:, :, None] & places
     return np.bitwise_count(both).astype(np.uint8)
-
-
-def sum_codes(
-    emit: Emitter,
-    target: Element,
-    known: Known,
-    entry: SSAValue,
-    read: Callable[[Known], SSAValue],
-) -> SSAValue:
-    """One entry of a table, from codes that `read` returns."""
-    term, code = target.word_term, target.type.element_type
-    assert term.axis is not None and isinstance(code, CodeType)
-    block = term.chain[-1][1]
-    name = (term.axis, (*term.chain[:-1], ("in", block)))
-    subset = emit.op(arith.IndexCastOp(entry, i32))
-    ones = emit.constant((1 << code.planes) - 1, i32)
-
-    def body(place: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-        shift = emit.op(arith.IndexCastOp(place, i32))
-        bit = emit.binary("and", emit.binary("lshr", subset, shift), emit.constant(1, i32))
-        mask = emit.binary("mul", bit, ones)
-        value = emit.binary(
-            "and" if target.table == SUMS else "xor", read({**known, name: place}), mask
-        )
-        return [emit.binary("add", carried[0], value)]
-
-    total = emit.loop(emit.index(0), emit.index(block), 1, [emit.constant(0, i32)], body)[0]
-    return emit.widen(total, target.stored, signed=False)  # pyright: ignore

@@ -63,7 +63,7 @@ class Rows:
         self.channels = elements.type.get_shape()[word.axis]
         self._item = elements.dtype.itemsize
         self._lanes = min(MASK_BITS, machine.simd_bits // 8 // self._item)
-        self._plane_bytes = -(-self.channels // self._block) * self._block // 8
+        self._plane_bytes = planes.plane_bytes
         sizes = self.channels * self._item, code.planes * self._plane_bytes
         self.sizes = sizes[::-1] if self._unpacks else sizes
         """Bytes of a pixel of the source and of the target."""

@@ -24,7 +24,6 @@ from lowering.loops.index_nest import each_row, nest
 from lowering.loops.tasks import Units
 from lowering.moving.copying import constant_bytes, copy, lane, powers, store_lanes
 from lowering.moving.element_access import Element
-from lowering.moving.line_loops import row_bytes
 from lowering.moving.window_runs import runs_of
 from lowering.moving.word_fill import fill_words
 from microkernels.address import move
@@ -42,7 +41,7 @@ def window_loops(emit: Emitter, op: WindowsOp, units: Units | None) -> int:
     if windows.copies():
         windows.each(units, windows.copied, windows.item * windows.width)
     elif windows.packs():
-        windows.each(units, windows.packed, windows.planes * row_bytes(windows.target))
+        windows.each(units, windows.packed, windows.planes * windows.target.plane_bytes)
     else:
         return fill_words(emit, windows.target, windows.element, units)
     return windows.batch * windows.height
@@ -86,7 +85,7 @@ class _Windows:
             return False
         if self.planes * sum(len(list(run.chunks)) for run in self.runs) > MOST_MOVES:
             return False
-        size = row_bytes(self.source)
+        size = self.source.plane_bytes
         lowest = (self.height - 1) * self.strides[0]
         beyond = max(
             run.last_byte(self.columns) - (self.lines - lowest - run.line - 1) * self.planes * size
@@ -101,7 +100,7 @@ class _Windows:
         emit, stride, source = self.emit, self.strides[0], self.source
         line = self.length * source.dtype.itemsize
         if source.encoded:
-            line = row_bytes(source) * self.planes
+            line = source.plane_bytes * self.planes
 
         def row(number: SSAValue, image: SSAValue, index: SSAValue) -> None:
             above = [(image, self.lines * line), (index, stride * line)]
@@ -130,7 +129,7 @@ class _Windows:
 
     def packed(self, x: SSAValue, y: SSAValue, column: SSAValue) -> None:
         """The planes of one output."""
-        emit, line, row = self.emit, row_bytes(self.source), row_bytes(self.target)
+        emit, line, row = self.emit, self.source.plane_bytes, self.target.plane_bytes
         bits = emit.op(arith.IndexCastOp(emit.at("mul", column, self.runs[0].step), i64))
         # 4 bytes before: a run may begin with bits of a word before its line.
         places: list[tuple[SSAValue, SSAValue]] = []

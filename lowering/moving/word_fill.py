@@ -9,12 +9,10 @@ from xdsl.dialects.builtin import i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import PLANES
+from lowbit_dialect.layout import PLANES, SUMS
 from lowering.loops.index_nest import nest, outermost
 from lowering.loops.tasks import Units
 from lowering.moving.element_access import Element, Known, Places, bit_position, storage_extents
-from lowering.moving.preparation import sum_codes
-from microkernels.address import move
 from microkernels.emit import Emitter
 
 
@@ -28,35 +26,20 @@ def fill_words(
 
     Returns the extent of the outermost loop, of which `units` are done.
     """
-    shape = target.type.get_shape()
 
     def read(known: Known) -> SSAValue:
-        places = Places(emit, shape, known)
-        value = value_at([places.index(axis) for axis in range(len(shape))])
-        if target.encoded:
-            code = target.type.element_type
-            assert isinstance(code, CodeType)
-            value = emit.binary("sub", value, emit.constant(code.offset, i32))
-            value = emit.binary("ashr", value, emit.constant(code.scale - 1, i32))
-        return places.only(value)
+        places = Places(emit, target.type.get_shape(), known)
+        value = value_at(places.indices)
+        return places.only(target.encode(value) if target.encoded else value)
 
     def word(indices: list[SSAValue]) -> None:
-        strides = [target.operand.stride(t.axis, t.chain) for t in target.terms]
-        pointer = move(emit, target.operand.pointer, list(zip(indices, strides)))
-        known = {(t.axis, t.chain): i for t, i in zip(target.terms, indices) if t.axis is not None}
-        size = target.dtype.itemsize
+        pointer, known = target.stored_at(indices, target.terms)
         if not target.encoded:
-            value = read(known)
-            if target.dtype.kind != "f":
-                value = emit.widen(value, target.stored, signed=True)
-            emit.store(value, pointer, size)
+            target.store(read(known), pointer)
             return
         entry = indices[target.terms.index(target.table or PLANES)]
-        if target.table:
-            emit.store(sum_codes(emit, target, known, entry, read), pointer, size)
-            return
-        plane = entry
-        emit.store(_gather_bits(emit, target, known, plane, read), pointer, size)
+        join = _sum_codes if target.table else _gather_bits
+        emit.store(join(emit, target, known, entry, read), pointer, target.dtype.itemsize)
 
     nest(emit, storage_extents(target), word, units)
     return outermost(storage_extents(target))
@@ -70,10 +53,7 @@ def _gather_bits(
     read: Callable[[Known], SSAValue],
 ) -> SSAValue:
     """The word of one plane, from the elements whose bits it holds."""
-    term = target.word_term
-    block = term.chain[-1][1]
-    assert term.axis is not None
-    name = (term.axis, (*term.chain[:-1], ("in", block)))
+    name, block = target.within_word, target.word_term.chain[-1][1]
     shift = emit.op(arith.IndexCastOp(plane, i32))
 
     def body(place: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
@@ -85,3 +65,29 @@ def _gather_bits(
 
     zero = emit.constant(0, target.stored)
     return emit.loop(emit.index(0), emit.index(block), 1, [zero], body)[0]
+
+
+def _sum_codes(
+    emit: Emitter,
+    target: Element,
+    known: Known,
+    entry: SSAValue,
+    read: Callable[[Known], SSAValue],
+) -> SSAValue:
+    """One entry of a table, from codes that `read` returns."""
+    name, block, code = target.within_word, target.word_term.chain[-1][1], target.type.element_type
+    assert isinstance(code, CodeType)
+    subset = emit.op(arith.IndexCastOp(entry, i32))
+    ones = emit.constant((1 << code.planes) - 1, i32)
+
+    def body(place: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
+        shift = emit.op(arith.IndexCastOp(place, i32))
+        bit = emit.binary("and", emit.binary("lshr", subset, shift), emit.constant(1, i32))
+        mask = emit.binary("mul", bit, ones)
+        value = emit.binary(
+            "and" if target.table == SUMS else "xor", read({**known, name: place}), mask
+        )
+        return [emit.binary("add", carried[0], value)]
+
+    total = emit.loop(emit.index(0), emit.index(block), 1, [emit.constant(0, i32)], body)[0]
+    return emit.widen(total, target.stored, signed=False)  # pyright: ignore
