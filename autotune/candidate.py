@@ -1,0 +1,187 @@
+"""A schedule made into code: through the passes below `lowbit-plan`, loaded, and how it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import addressof, c_void_p
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+
+from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
+from lowbit_dialect.names import argument_names
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.schedule import Schedule, ScheduleAttr
+from lowering.backend.jit import Jit
+from lowering.backend.pool import Team, make_team
+from lowering.backend.translate import translate
+from lowering.loops.tasks import tasks_of
+from lowering.lowbit_bufferize import ALIGNMENT
+from lowering.pipeline import BELOW_PLAN, Stage, passes
+from microkernels.target import Target
+
+Added = Mapping[Stage, Sequence[ModulePass]]
+"""Passes that run at the end of a stage, after its own."""
+NONE_ADDED: Added = MappingProxyType({})
+Role = Literal["in", "packed", "out", "arena"]
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """One pointer that generated code takes."""
+
+    role: Role
+    """`packed` is a result of packing."""
+    type: ShapedValue
+    name: str
+    """Of an input."""
+    index: int
+    """Of a packed one: which result it is."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return storage_bytes(self.type)
+
+    @property
+    def alignment(self) -> int:
+        """Bytes on a multiple of which it must lie."""
+        return ALIGNMENT if self.role == "arena" else storage_of(self.type)[1].itemsize
+
+
+@dataclass(frozen=True)
+class Function:
+    """A generated function."""
+
+    pointers: tuple[Pointer, ...]
+    call: Callable[..., None]
+    """Keeps the code alive."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The code of a schedule, in this process."""
+
+    main: Function
+    pack: Function | None
+    """None if nothing is packed, or it is known how."""
+    packing: str
+    """What packing does: the same text, the same result; empty if nothing is packed."""
+    team: Team | None
+    """The threads that it runs on; None for one."""
+
+    def bound(self, addresses: Sequence[int]) -> Callable[[], object]:
+        """The call on the memory behind each pointer, as a user's program makes it."""
+        if self.team is None:
+            return partial(self.main.call, *addresses)
+        pointers = self.team.pointers(addresses)
+        run = partial(self.team.run, *self.team.arguments, addressof(pointers))
+        return lambda kept=pointers: run()
+
+
+def compile_candidate(
+    graph: ModuleOp,
+    schedule: Schedule,
+    target: Target,
+    threads: int = 1,
+    *,
+    known: Callable[[str], bool] = lambda packing: False,
+    added: Added = NONE_ADDED,
+) -> Candidate:
+    """Compile a program of one `conv2d` or `dense`, which stays as it is, by a complete schedule.
+
+    Code that packs constants is left out if its `packing` is `known`. What a pass refuses is raised as it
+    comes, and `BackendError` where LLVM does.
+    """
+    module = graph.clone()
+    pin(module, schedule)
+    _run("pack", module, target, threads, added)
+    main, pack = _functions(module)
+    names = argument_names(main)
+    packing = sha256(str(pack).encode()).hexdigest() if pack is not None else ""
+    if pack is not None and known(packing):
+        Rewriter.erase_op(pack)
+        pack = None
+    _run("buffers", module, target, threads, added)
+    main, pack = _functions(module)
+    pointers = _pointers(main, names)
+    packers = _pointers(pack, argument_names(pack)) if pack is not None else ()
+    _run("loops", module, target, threads, added)
+    symbol = main.sym_name.data
+    tasks = tuple(tasks_of(module, symbol))
+    for stage in BELOW_PLAN[3:]:
+        _run(stage, module, target, threads, added)
+    jit = Jit(translate(module, target), target)
+    return Candidate(
+        _loaded(jit, symbol, pointers),
+        _loaded(jit, f"{symbol}_pack", packers) if packers else None,
+        packing,
+        make_team(jit, tasks, threads) if threads > 1 else None,
+    )
+
+
+def pin(module: ModuleOp, schedule: Schedule) -> None:
+    """Give a schedule to the one op of a module that takes one; raises ValueError for none or several."""
+    linear_of(module).properties["schedule"] = ScheduleAttr(schedule)
+
+
+def linear_of(module: ModuleOp) -> LinearOp:
+    """The one `conv2d` or `dense` of a module; raises ValueError for none or several."""
+    ops = [op for op in module.walk() if isinstance(op, LinearOp)]
+    if len(ops) != 1:
+        raise ValueError(
+            f"a program to measure has {len(ops)} ops that take a schedule: expected one"
+        )
+    return ops[0]
+
+
+def run_stage(stage: Stage, module: ModuleOp, target: Target, threads: int = 1) -> None:
+    """Take a module through one stage."""
+    for one in passes(stage, str(target), threads):
+        one.apply(Context(), module)
+
+
+def _run(stage: Stage, module: ModuleOp, target: Target, threads: int, added: Added) -> None:
+    run_stage(stage, module, target, threads)
+    for one in added.get(stage, ()):
+        one.apply(Context(), module)
+
+
+def _functions(module: ModuleOp) -> tuple[FuncOp, FuncOp | None]:
+    """The function that runs, and the one that packs for it."""
+    found = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
+    main = next(func for name, func in found.items() if f"{name}_pack" in found or len(found) == 1)
+    return main, found.get(f"{main.sym_name.data}_pack")
+
+
+def _pointers(func: FuncOp, names: Sequence[str]) -> tuple[Pointer, ...]:
+    """What a function on memrefs takes; `names` are those of its first arguments."""
+    marks = [entry.data for entry in func.arg_attrs] if func.arg_attrs is not None else []
+    return tuple(
+        _pointer(cast(ShapedValue, argument.type), marks[at] if at < len(marks) else {}, name)
+        for at, (argument, name) in enumerate(
+            zip(func.body.block.args, [*names, *[""] * len(func.body.block.args)])
+        )
+    )
+
+
+def _pointer(type: ShapedValue, marks: Mapping[str, Attribute], name: str) -> Pointer:
+    index = marks.get("lowbit.packed")
+    if isinstance(index, IntegerAttr):
+        return Pointer("packed", type, name, cast(IntegerAttr[Any], index).value.data)
+    if "lowbit.out" in marks:
+        return Pointer("out", type, name, 0)
+    return Pointer("arena" if "lowbit.arena" in marks else "in", type, name, 0)
+
+
+def _loaded(jit: Jit, symbol: str, pointers: tuple[Pointer, ...]) -> Function:
+    return Function(pointers, jit.function(symbol, None, *[c_void_p] * len(pointers)))

@@ -1,0 +1,199 @@
+"""Measure candidates in processes of their own, which may die of them.
+
+    with Measurer(Subject(text, "host"), workers=2) as measurer:
+        for schedule, outcome in measurer.measure(schedules):
+            ...
+
+A worker lives on from candidate to candidate. It is killed when one takes too long, replaced when it dies,
+grows or has served for long, and what it was doing becomes a `Failed`, which nobody tries again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from autotune.identity import machine_identity
+from autotune.outcome import Failed, Measured, Outcome
+from autotune.stopwatch import Effort
+from autotune.workbench import RUNS
+from lowbit_dialect.schedule import Schedule
+from lowering.backend.isolate import IsolationError, Limits, Worker, wait
+
+EFFORT = Effort()
+LIMITS = Limits(seconds=20.0, cpu_seconds=40, memory=4 << 30)
+"""What a candidate may take, of which most need a tenth of a second."""
+_PREPARING = Limits(seconds=300.0, cpu_seconds=600, memory=64 << 30)
+_PREPARE = "autotune.measuring_worker:prepare"
+_RECYCLE = 500
+"""Candidates that one process tries."""
+_GROWTH = 512 << 20
+"""Bytes by which a worker may grow."""
+_OUT_OF_MEMORY = ("out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
+
+
+class MeasuringError(ValueError):
+    """A subject cannot be measured, whatever its schedule; the message says why."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a layer."""
+
+    program: str
+    """Text of a module: one function on tensors with one `conv2d` or `dense`."""
+    target: str = "host"
+    threads: int = 1
+    """At most."""
+
+
+@dataclass
+class _Hand:
+    """A worker and what it is at."""
+
+    worker: Worker
+    core: int | None
+    prepared: set[Subject] = field(default_factory=set[Subject])
+    schedule: Schedule | None = None
+    """The candidate that is tried."""
+    preparing: bool = False
+    """Whether the subject is made ready first."""
+    memory: int = 0
+    """Bytes that it held when it last made one ready."""
+
+
+class Measurer:
+    """Worker processes, on a core each, that live until it is closed."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        workers: int = 1,
+        *,
+        reference: Schedule | None = None,
+        limits: Limits = LIMITS,
+        effort: Effort = EFFORT,
+        job: str = "autotune.measuring_worker:measure",
+    ):
+        """`reference` is the candidate that all others are timed beside: the default schedule unless given.
+
+        `job` names the function that tries a candidate.
+        """
+        self.machine = machine_identity()
+        """The machine that measures."""
+        self._subject, self._limits, self._effort, self._job = subject, limits, effort, job
+        self._reference = "" if reference is None else str(reference)
+        cores = _cores() if subject.threads == 1 else [None]
+        self._hands = [
+            _Hand(Worker(limits, _RECYCLE), cores[-1 - at % len(cores)]) for at in range(workers)
+        ]
+        self._best: dict[Subject, float] = {}
+
+    def measure(
+        self, schedules: Iterable[Schedule], subject: Subject | None = None
+    ) -> Iterator[tuple[Schedule, Outcome]]:
+        """Measure candidates of a subject, by default the one given first, and yield each as it is done.
+
+        The next one is taken when a worker is free for it. Raises `MeasuringError` for a subject that cannot
+        be measured.
+        """
+        subject = subject or self._subject
+        coming = iter(schedules)
+        try:
+            for hand in self._hands:
+                self._begin(hand, subject, next(coming, None))
+            while done := wait(hand.worker for hand in self._hands):
+                for hand in [hand for hand in self._hands if hand.worker in done]:
+                    schedule, outcome = hand.schedule, self._answer(hand, subject)
+                    # It works on while the caller looks at the outcome.
+                    self._begin(hand, subject, schedule if outcome is None else next(coming, None))
+                    if outcome is not None and schedule is not None:
+                        yield schedule, outcome
+        finally:
+            for hand in self._hands:
+                if hand.worker.under_way:
+                    hand.worker.close()
+
+    def close(self) -> None:
+        """End the workers."""
+        for hand in self._hands:
+            hand.worker.close()
+
+    def __enter__(self) -> Measurer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, hand: _Hand, subject: Subject, schedule: Schedule | None) -> None:
+        """Let a worker try a candidate, or make the subject ready for that."""
+        hand.schedule = schedule
+        if schedule is None:
+            return
+        if hand.worker.fresh:
+            hand.prepared.clear()
+        hand.preparing = subject not in hand.prepared
+        asked: dict[str, Any] = {
+            "subject": asdict(subject),
+            "reference": self._reference,
+            "effort": asdict(self._effort),
+        }
+        if hand.preparing:
+            job, more, limits = _PREPARE, {"core": hand.core}, _PREPARING
+        else:
+            more = {"schedule": str(schedule), "best": self._best.get(subject)}
+            job, limits = self._job, self._limits
+        hand.worker.ask(job, json.dumps(asked | more).encode(), limits)
+
+    def _answer(self, hand: _Hand, subject: Subject) -> Outcome | None:
+        """What came of a candidate; None if the subject was made ready for it."""
+        if hand.preparing:
+            try:
+                hand.memory = json.loads(hand.worker.answer())["memory"]
+            except IsolationError as error:
+                raise MeasuringError(f"the layer cannot be measured: {_told(error)}") from error
+            hand.prepared.add(subject)
+            return None
+        try:
+            told = json.loads(hand.worker.answer())
+            memory = told.pop("memory")
+            outcome = Failed(**told) if "kind" in told else Measured(**told)
+        except IsolationError as error:
+            outcome, memory = failure_of(error), 0
+        except (ValueError, TypeError, KeyError, AttributeError):
+            outcome, memory = Failed("crash", "the worker gave an answer that is none"), 0
+        if isinstance(outcome, Failed) and outcome.kind not in ("refused", "compile"):
+            hand.worker.close()  # who knows what it has written where
+        elif memory > hand.memory + _GROWTH:
+            hand.worker.close()
+        if isinstance(outcome, Measured):
+            self._best[subject] = min(outcome.relative, self._best.get(subject, outcome.relative))
+        return outcome
+
+
+def failure_of(error: IsolationError) -> Failed:
+    """What the end of a worker says of the candidate that it tried."""
+    told = _told(error)
+    if error.late or error.killer == "SIGXCPU":
+        return Failed("timeout", told)
+    # Without being asked, only the system kills so, when memory runs out.
+    if error.killer == "SIGKILL" or any(words in told for words in _OUT_OF_MEMORY):
+        return Failed("memory", told)
+    if error.killer in ("SIGSEGV", "SIGBUS") and error.words.startswith(RUNS):
+        return Failed("bounds", told)
+    return Failed("crash", told)
+
+
+def _told(error: IsolationError) -> str:
+    """The message without the name of a function of ours."""
+    text = str(error)
+    first, _, rest = text.partition(" ")
+    return f"the process {rest}" if ":" in first and not error.raised else text
+
+
+def _cores() -> list[int | None]:
+    """Those that this process may use."""
+    return [*sorted(os.sched_getaffinity(0))] if hasattr(os, "sched_getaffinity") else [None]

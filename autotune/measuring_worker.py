@@ -1,0 +1,136 @@
+"""The process that tries candidates, one after another: the far side of `autotune.measuring`.
+
+    prepare  {"subject": {...}, "reference": "", "core": 1}  ->  {"machine": "...", "memory": 123}
+    measure  {"subject": {...}, "reference": "", "schedule": "...", "best": 0.9, "effort": {...}}
+             ->  {"seconds": ...} or {"kind": "wrong", "message": "..."}, and "memory"
+
+Requests and answers are JSON. What a candidate does that Python cannot catch ends the process.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import sys
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any, cast
+
+from xdsl.context import Context
+from xdsl.utils.exceptions import DiagnosticException
+
+from autotune.candidate import NONE_ADDED, Added, Candidate, compile_candidate, linear_of
+from autotune.identity import machine_identity
+from autotune.measuring import Subject
+from autotune.outcome import Failed, Outcome
+from autotune.plan import LowbitPlanPass
+from autotune.stopwatch import Effort, Placed
+from autotune.stopwatch import measure as measure_time
+from autotune.workbench import RUNS, OutOfBounds, Workbench, Wrong
+from lowbit_dialect.schedule import Schedule
+from lowering.backend.host import resolve_target
+from lowering.backend.machine import BackendError
+
+_PREPARED = 32
+"""Subjects that are kept."""
+_LONGEST = 400
+"""Characters of a message."""
+
+
+class Station:
+    """A subject made ready, with the candidate that all others are timed beside."""
+
+    def __init__(self, subject: Subject, reference: str, effort: Effort):
+        """Raises what compiling and comparing the reference candidate do."""
+        self._target, self._threads = resolve_target(subject.target), subject.threads
+        self.bench = Workbench(subject.program, self._target)
+        schedule = Schedule.parse(reference) if reference else self._planned()
+        candidate = self._compiled(schedule, NONE_ADDED)
+        self.bench.check(candidate)
+        memory = self.bench.memory(candidate)
+        self._beside = [Placed(candidate, memory) for _ in range(effort.allocations)]
+
+    def outcome(
+        self, schedule: Schedule, best: float | None, effort: Effort, added: Added = NONE_ADDED
+    ) -> Outcome:
+        """Compile a candidate, compare it with the reference, and time it."""
+        try:
+            candidate = self._compiled(schedule, added)
+            self.bench.check(candidate)
+        except MemoryError as error:
+            return _failed("memory", error)
+        except BackendError as error:
+            return _failed("compile", error)
+        except (DiagnosticException, ValueError) as error:
+            return _failed("refused", error)
+        except Wrong as error:
+            return _failed("wrong", error)
+        except OutOfBounds as error:
+            return _failed("bounds", error)
+        memory = self.bench.memory(candidate)
+        print(RUNS, "random data, timed", file=sys.stderr, flush=True)
+        return measure_time(lambda: Placed(candidate, memory), self._beside, effort, best)
+
+    def _compiled(self, schedule: Schedule, added: Added) -> Candidate:
+        print("compiled", schedule, file=sys.stderr, flush=True)
+        return compile_candidate(
+            self.bench.graph,
+            schedule,
+            self._target,
+            self._threads,
+            known=self.bench.knows,
+            added=added,
+        )
+
+    def _planned(self) -> Schedule:
+        """What is chosen for the op where nothing is known."""
+        module = self.bench.graph.clone()
+        LowbitPlanPass(target=str(self._target)).apply(Context(), module)
+        chosen = linear_of(module).schedule
+        assert chosen is not None
+        return chosen.data
+
+
+def prepare(request: bytes) -> bytes:
+    """Make a subject ready; raises what it is refused for."""
+    asked = json.loads(request)
+    if asked["core"] is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {asked["core"]})
+    _station(*_named(asked))
+    gc.collect()
+    gc.freeze()  # what is kept for all candidates need not be looked through after each
+    return json.dumps({"machine": machine_identity(), "memory": _memory()}).encode()
+
+
+def measure(request: bytes) -> bytes:
+    """Try a candidate."""
+    return answer(request)
+
+
+def answer(request: bytes, added: Added = NONE_ADDED) -> bytes:
+    """Try a candidate, with passes of one's own in its pipeline."""
+    asked = json.loads(request)
+    subject, reference, effort = _named(asked)
+    station = _station(subject, reference, effort)
+    outcome = station.outcome(Schedule.parse(asked["schedule"]), asked["best"], effort, added)
+    return json.dumps(asdict(outcome) | {"memory": _memory()}).encode()
+
+
+def _named(asked: dict[str, Any]) -> tuple[Subject, str, Effort]:
+    return Subject(**asked["subject"]), str(asked["reference"]), Effort(**asked["effort"])
+
+
+@lru_cache(_PREPARED)
+def _station(subject: Subject, reference: str, effort: Effort) -> Station:
+    return Station(subject, reference, effort)
+
+
+def _failed(kind: Any, error: Exception) -> Failed:
+    return Failed(kind, " ".join(str(error).split())[:_LONGEST])
+
+
+def _memory() -> int:
+    """The most bytes that this process has held."""
+    return cast(int, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) << 10

@@ -1,0 +1,105 @@
+"""How long a candidate takes beside another one, in turn with it, on several allocations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from ctypes import addressof, c_char
+from dataclasses import dataclass
+from statistics import median
+
+from autotune.candidate import Candidate
+from autotune.machine import time_alone
+from autotune.outcome import Measured
+
+_ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much time is spent on timing a candidate."""
+
+    allocations: int = 3
+    rounds: int = 3
+    """Samples on each allocation."""
+    sample: float = 5e-4
+    """Seconds that one takes at least."""
+    cool_down: float = 1e-3
+    """Seconds of rest before each allocation."""
+    give_up: float = 1.25
+    """How many times slower than the best a candidate is when no more is measured of it."""
+
+
+class Placed:
+    """A call on memory of its own."""
+
+    def __init__(self, candidate: Candidate, memory: Sequence[bytes | int]):
+        """`memory` is what lies behind each pointer, or how many bytes."""
+        self._kept = [_allocation(content) for content in memory]
+        self.run = candidate.bound([address for _, address in self._kept])
+
+
+def measure(
+    placed: Callable[[], Placed],
+    beside: Sequence[Placed],
+    effort: Effort,
+    best: float | None = None,
+) -> Measured:
+    """Time a call, placed anew for each allocation, in turn with the reference candidate's.
+
+    `best` is the time of the fastest candidate so far as a part of the reference candidate's: what is
+    clearly slower is not measured to the end.
+    """
+    medians: list[float] = []
+    ratios: list[float] = []
+    kept: list[Placed] = []  # or the next would lie in the same place
+    for number in range(effort.allocations):
+        kept.append(placed())
+        time.sleep(effort.cool_down)
+        ours, theirs = _in_turn(kept[-1], beside[number % len(beside)], effort)
+        medians.append(median(ours))
+        ratios += [one / other for one, other in zip(ours, theirs)]
+        if best is not None and min(ratios) > effort.give_up * best:
+            break
+    return Measured(median(medians), max(medians) - min(medians), median(ratios))
+
+
+def _in_turn(one: Placed, other: Placed, effort: Effort) -> tuple[list[float], list[float]]:
+    counts = [_repetitions(placed, effort.sample) for placed in (one, other)]
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(effort.rounds):
+        for placed, count, samples in zip((one, other), counts, times):
+            samples.append(_sample(placed, count))
+    return times
+
+
+def _repetitions(placed: Placed, seconds: float) -> int:
+    """Warm up, and say how many calls take a sample's time."""
+    placed.run()
+    return max(1, round(seconds / max(1e-9, min(time_alone(placed.run) for _ in range(2)))))
+
+
+def _sample(placed: Placed, calls: int) -> float:
+    """Seconds of one call, over `calls` of them."""
+
+    def repeated() -> None:
+        for _ in range(calls):
+            placed.run()
+
+    placed.run()  # brings back what others have driven from the caches
+    return time_alone(repeated) / calls
+
+
+def _allocation(content: bytes | int) -> tuple[bytearray, int]:
+    """Memory with some content, and where it begins."""
+    size = content if isinstance(content, int) else len(content)
+    memory = bytearray(size + _ALIGNMENT)
+    start = -_address(memory, 0) % _ALIGNMENT
+    if not isinstance(content, int):
+        memory[start : start + size] = content
+    return memory, _address(memory, start)
+
+
+def _address(memory: bytearray, start: int) -> int:
+    return addressof(c_char.from_buffer(memory, start))
