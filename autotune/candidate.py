@@ -7,14 +7,12 @@ from ctypes import addressof, c_void_p
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
@@ -23,15 +21,14 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 from lowering.backend.jit import Jit
 from lowering.backend.pool import Team, make_team
-from lowering.backend.translate import translate
+from lowering.backend.translate import Translated, translate
 from lowering.loops.tasks import tasks_of
 from lowering.lowbit_bufferize import ALIGNMENT
 from lowering.pipeline import BELOW_PLAN, Stage, passes
 from microkernels.target import Target
 
-Added = Mapping[Stage, Sequence[ModulePass]]
-"""Passes that run at the end of a stage, after its own."""
-NONE_ADDED: Added = MappingProxyType({})
+Edit = Callable[[Translated], Translated]
+"""What is done to the code before LLVM gets it."""
 Role = Literal["in", "packed", "out", "arena"]
 
 
@@ -95,32 +92,33 @@ def compile_candidate(
     threads: int = 1,
     *,
     known: Callable[[str], bool] = lambda packing: False,
-    added: Added = NONE_ADDED,
+    edit: Edit | None = None,
 ) -> Candidate:
     """Compile a program of one `conv2d` or `dense`, which stays as it is, by a complete schedule.
 
-    Code that packs constants is left out if its `packing` is `known`. What a pass refuses is raised as it
-    comes, and `BackendError` where LLVM does.
+    Code that packs constants is left out if its `packing` is `known`; what LLVM gets is `edit`ed before. What
+    a pass refuses is raised as it comes, and `BackendError` where LLVM does.
     """
     module = graph.clone()
     pin(module, schedule)
-    _run("pack", module, target, threads, added)
+    run_stage("pack", module, target, threads)
     main, pack = _functions(module)
     names = argument_names(main)
     packing = sha256(str(pack).encode()).hexdigest() if pack is not None else ""
     if pack is not None and known(packing):
         Rewriter.erase_op(pack)
         pack = None
-    _run("buffers", module, target, threads, added)
+    run_stage("buffers", module, target, threads)
     main, pack = _functions(module)
     pointers = _pointers(main, names)
     packers = _pointers(pack, argument_names(pack)) if pack is not None else ()
-    _run("loops", module, target, threads, added)
+    run_stage("loops", module, target, threads)
     symbol = main.sym_name.data
     tasks = tuple(tasks_of(module, symbol))
     for stage in BELOW_PLAN[3:]:
-        _run(stage, module, target, threads, added)
-    jit = Jit(translate(module, target), target)
+        run_stage(stage, module, target, threads)
+    translated = translate(module, target)
+    jit = Jit(edit(translated) if edit else translated, target)
     return Candidate(
         _loaded(jit, symbol, pointers),
         _loaded(jit, f"{symbol}_pack", packers) if packers else None,
@@ -147,12 +145,6 @@ def linear_of(module: ModuleOp) -> LinearOp:
 def run_stage(stage: Stage, module: ModuleOp, target: Target, threads: int = 1) -> None:
     """Take a module through one stage."""
     for one in passes(stage, str(target), threads):
-        one.apply(Context(), module)
-
-
-def _run(stage: Stage, module: ModuleOp, target: Target, threads: int, added: Added) -> None:
-    run_stage(stage, module, target, threads)
-    for one in added.get(stage, ()):
         one.apply(Context(), module)
 
 

@@ -29,7 +29,6 @@ LIMITS = Limits(seconds=20.0, cpu_seconds=40, memory=4 << 30)
 _PREPARING = Limits(seconds=300.0, cpu_seconds=600, memory=64 << 30)
 _PREPARE = "autotune.measuring_worker:prepare"
 _RECYCLE = 500
-"""Candidates that one process tries."""
 _GROWTH = 512 << 20
 """Bytes by which a worker may grow."""
 _OUT_OF_MEMORY = ("out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
@@ -76,11 +75,12 @@ class Measurer:
         reference: Schedule | None = None,
         limits: Limits = LIMITS,
         effort: Effort = EFFORT,
+        recycle: int = _RECYCLE,
         job: str = "autotune.measuring_worker:measure",
     ):
         """`reference` is the candidate that all others are timed beside: the default schedule unless given.
 
-        `job` names the function that tries a candidate.
+        A process tries at most `recycle` candidates, by the function that `job` names.
         """
         self.machine = machine_identity()
         """The machine that measures."""
@@ -88,7 +88,7 @@ class Measurer:
         self._reference = "" if reference is None else str(reference)
         cores = _cores() if subject.threads == 1 else [None]
         self._hands = [
-            _Hand(Worker(limits, _RECYCLE), cores[-1 - at % len(cores)]) for at in range(workers)
+            _Hand(Worker(limits, recycle), cores[-1 - at % len(cores)]) for at in range(workers)
         ]
         self._best: dict[Subject, float] = {}
 
@@ -180,11 +180,16 @@ def failure_of(error: IsolationError) -> Failed:
     if error.late or error.killer == "SIGXCPU":
         return Failed("timeout", told)
     # Without being asked, only the system kills so, when memory runs out.
-    if error.killer == "SIGKILL" or any(words in told for words in _OUT_OF_MEMORY):
+    if error.killer == "SIGKILL" or out_of_memory(told):
         return Failed("memory", told)
     if error.killer in ("SIGSEGV", "SIGBUS") and error.words.startswith(RUNS):
         return Failed("bounds", told)
     return Failed("crash", told)
+
+
+def out_of_memory(told: str) -> bool:
+    """Whether a message says that memory ran out."""
+    return any(words in told for words in _OUT_OF_MEMORY)
 
 
 def _told(error: IsolationError) -> str:

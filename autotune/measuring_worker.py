@@ -16,15 +16,15 @@ import resource
 import sys
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from xdsl.context import Context
 from xdsl.utils.exceptions import DiagnosticException
 
-from autotune.candidate import NONE_ADDED, Added, Candidate, compile_candidate, linear_of
+from autotune.candidate import Candidate, Edit, compile_candidate, linear_of
 from autotune.identity import machine_identity
-from autotune.measuring import Subject
-from autotune.outcome import Failed, Outcome
+from autotune.measuring import Subject, out_of_memory
+from autotune.outcome import Failed, FailureKind, Outcome
 from autotune.plan import LowbitPlanPass
 from autotune.stopwatch import Effort, Placed
 from autotune.stopwatch import measure as measure_time
@@ -46,23 +46,23 @@ class Station:
         """Raises what compiling and comparing the reference candidate do."""
         self._target, self._threads = resolve_target(subject.target), subject.threads
         self.bench = Workbench(subject.program, self._target)
-        schedule = Schedule.parse(reference) if reference else self._planned()
-        candidate = self._compiled(schedule, NONE_ADDED)
+        self.reference = Schedule.parse(reference) if reference else self._planned()
+        candidate = self._compiled(self.reference, None)
         self.bench.check(candidate)
         memory = self.bench.memory(candidate)
         self._beside = [Placed(candidate, memory) for _ in range(effort.allocations)]
 
     def outcome(
-        self, schedule: Schedule, best: float | None, effort: Effort, added: Added = NONE_ADDED
+        self, schedule: Schedule, best: float | None, effort: Effort, edit: Edit | None = None
     ) -> Outcome:
         """Compile a candidate, compare it with the reference, and time it."""
         try:
-            candidate = self._compiled(schedule, added)
+            candidate = self._compiled(schedule, edit)
             self.bench.check(candidate)
         except MemoryError as error:
             return _failed("memory", error)
         except BackendError as error:
-            return _failed("compile", error)
+            return _failed("memory" if out_of_memory(str(error)) else "compile", error)
         except (DiagnosticException, ValueError) as error:
             return _failed("refused", error)
         except Wrong as error:
@@ -73,7 +73,7 @@ class Station:
         print(RUNS, "random data, timed", file=sys.stderr, flush=True)
         return measure_time(lambda: Placed(candidate, memory), self._beside, effort, best)
 
-    def _compiled(self, schedule: Schedule, added: Added) -> Candidate:
+    def _compiled(self, schedule: Schedule, edit: Edit | None) -> Candidate:
         print("compiled", schedule, file=sys.stderr, flush=True)
         return compile_candidate(
             self.bench.graph,
@@ -81,7 +81,7 @@ class Station:
             self._target,
             self._threads,
             known=self.bench.knows,
-            added=added,
+            edit=edit,
         )
 
     def _planned(self) -> Schedule:
@@ -109,12 +109,13 @@ def measure(request: bytes) -> bytes:
     return answer(request)
 
 
-def answer(request: bytes, added: Added = NONE_ADDED) -> bytes:
-    """Try a candidate, with passes of one's own in its pipeline."""
+def answer(request: bytes, edit: Edit | None = None) -> bytes:
+    """Try a candidate, the reference one if none is named, after an `edit` of its code."""
     asked = json.loads(request)
     subject, reference, effort = _named(asked)
     station = _station(subject, reference, effort)
-    outcome = station.outcome(Schedule.parse(asked["schedule"]), asked["best"], effort, added)
+    schedule = Schedule.parse(asked["schedule"]) if asked["schedule"] else station.reference
+    outcome = station.outcome(schedule, asked["best"], effort, edit)
     return json.dumps(asdict(outcome) | {"memory": _memory()}).encode()
 
 
@@ -127,10 +128,10 @@ def _station(subject: Subject, reference: str, effort: Effort) -> Station:
     return Station(subject, reference, effort)
 
 
-def _failed(kind: Any, error: Exception) -> Failed:
+def _failed(kind: FailureKind, error: Exception) -> Failed:
     return Failed(kind, " ".join(str(error).split())[:_LONGEST])
 
 
 def _memory() -> int:
     """The most bytes that this process has held."""
-    return cast(int, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

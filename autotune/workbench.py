@@ -7,7 +7,7 @@ way that candidates pack them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -169,7 +169,7 @@ def _example(module: ModuleOp, kind: str, seed: int) -> Example:
 
 
 @contextmanager
-def _between_guards(function: Function, side: Side) -> Iterator[list[Guarded]]:
+def _between_guards(function: Function, side: Side) -> Generator[list[Guarded]]:
     buffers: list[Guarded] = []
     try:
         for pointer in function.pointers:

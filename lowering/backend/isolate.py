@@ -120,6 +120,11 @@ class Worker:
         return body
 
     @property
+    def pid(self) -> int | None:
+        """The child's number; None if there is none."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def fresh(self) -> bool:
         """Whether the next call is the first of a new process."""
         return self._process is None or self._served >= self.recycle
