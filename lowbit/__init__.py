@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lowbit.objects import Exported, export
     from lowbit.program import Program
     from lowbit.tuning.tune import tune
+    from lowbit.tuning.tuned import Tuned
     from lowbit_dialect.layout import Layout
     from lowbit_dialect.schedule import Schedule
     from microkernels.target import Target
@@ -39,6 +40,7 @@ _WHERE = {
     "Program": "lowbit.program",
     "Schedule": "lowbit_dialect.schedule",
     "Target": "microkernels.target",
+    "Tuned": "lowbit.tuning.tuned",
     "check": "lowbit.checks",
     "compare_layers": "lowbit.layers",
     "compile": "lowbit.compiling",
@@ -65,6 +67,7 @@ __all__ = [
     "Program",
     "Schedule",
     "Target",
+    "Tuned",
     "check",
     "compare_layers",
     "compile",

@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_compile(commands)
     _add_run(commands)
     _add_bench(commands)
+    _add_tune(commands)
     _add_explain(commands)
     _add_export(commands)
     _add_import(commands)
@@ -215,6 +216,53 @@ def _add_bench(commands: Commands) -> None:
         "--perf-map",
         action="store_true",
         help="write /tmp/perf-PID.map, from which `perf report` names the layers of a program",
+    )
+    parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")
+    _json(parser)
+
+
+def _add_tune(commands: Commands) -> None:
+    text = "Search for faster schedules of a program's layers; Ctrl-C keeps what was found."
+    parser = _command(commands, "tune", text)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("program", nargs="?", help=_PROGRAM)
+    what.add_argument("--suite", choices=("resnet18", "dense"), help="a list of layers")
+    _program_options(parser)
+    parser.add_argument("--activation", help="element of activations of a suite (uint1)")
+    parser.add_argument("--weight", help="element of weights of a suite (uint1)")
+    parser.add_argument("--layer", action="append", help="only this layer of the suite")
+    parser.add_argument("--target", default="host", help="what the code is for (host)")
+    parser.add_argument(
+        "--trials",
+        type=int,
+        default=64,
+        metavar="N",
+        help="candidates a layer, on average: they go where they gain most (64)",
+    )
+    parser.add_argument(
+        "--strategy",
+        choices=("random", "evolutionary", "model", "exhaustive"),
+        default="evolutionary",
+        help="how candidates are chosen (evolutionary)",
+    )
+    parser.add_argument(
+        "--time-budget", type=float, metavar="SECONDS", help="end after so long at most"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes that compile and measure (1 a core)"
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="measure on a Dask cluster, tcp://... (extra `cluster`)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (0)")
+    parser.add_argument("--log", metavar="FILE", help="where records go (those of this user)")
+    parser.add_argument(
+        "--resume", action="store_true", help="try nothing again that the log has of this machine"
+    )
+    parser.add_argument(
+        "--output", "-o", metavar="FILE", help="write the program with its schedules, as .mlir"
     )
     parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")
     _json(parser)

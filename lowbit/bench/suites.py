@@ -7,7 +7,9 @@ from dataclasses import astuple, dataclass
 
 from xdsl.ir import SSAValue
 
+from lowbit.element_types import parse_element
 from lowbit.program import Program
+from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, Layout
 
 
@@ -101,8 +103,7 @@ def program_of(
     sums; with a table of thresholds, `[N, steps]`, and a code, it is that code packed in such words.
     """
     program = Program()
-    *outer, channels = (f"d{axis}" for axis in range(len(layer.input_shape)))
-    rows = Layout.of(", ".join([*outer, "planes", f"{channels} by 32"]))
+    rows = _rows(layer)
     x = program.input(
         layer.input_shape,
         activation,
@@ -119,6 +120,29 @@ def program_of(
     y.name_hint = "y"
     program.output(y)
     return program
+
+
+def network_of(layers: Sequence[Layer], activation: str, weight: str) -> Program:
+    """Layers as one program, each of an input, weights and sums of its own.
+
+    Codes come as planes, as a layer before writes them; weights are packed ahead.
+    """
+    program = Program()
+    packed = isinstance(parse_element(activation), CodeType)
+    for layer in layers:
+        rows = _rows(layer) if packed else None
+        x = program.input(layer.input_shape, activation, name=f"x_{layer.name}", layout=rows)
+        w = program.input(layer.weight_shape, weight, name=f"w_{layer.name}", constant=True)
+        y = layer.apply(program, x, w)
+        y.name_hint = layer.name
+        program.output(y)
+    return program
+
+
+def _rows(layer: Layer) -> Layout:
+    """Planes of a layer's input, in words of 32 channels."""
+    *outer, channels = (f"d{axis}" for axis in range(len(layer.input_shape)))
+    return Layout.of(", ".join([*outer, "planes", f"{channels} by 32"]))
 
 
 def _numbers(text: str, what: str, names: str) -> list[int]:

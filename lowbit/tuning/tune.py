@@ -1,16 +1,106 @@
-"""Tuning, which is not available yet."""
+"""`lowbit.tune`: search for the schedules of a program."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
+from autotune.events import Event
+from lowbit.argument_checks import instance
+from lowbit.code_generation import resolve
 from lowbit.program import Program
+from lowbit.tuning.course import Course
+from lowbit.tuning.subjects import Subject, fused, subjects_of
+from lowbit.tuning.tuned import Tuned
+from microkernels.target import Target
+
+STRATEGIES = ("random", "evolutionary", "model", "exhaustive")
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How schedules are searched for."""
+
+    target: Target
+    trials: int = 64
+    strategy: str = "evolutionary"
+    time_budget: float | None = None
+    workers: int | None = None
+    cluster: str | None = None
+    seed: int = 0
+    log: Path | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError naming what is no such number or strategy."""
+        if self.strategy not in STRATEGIES:
+            known = ", ".join(STRATEGIES)
+            raise ValueError(f"unknown strategy {self.strategy!r:.60}: the strategies are {known}")
+        for name, least in (("trials", 1), ("seed", 0), ("workers", 1)):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < least):
+                raise ValueError(f"{name} is a whole number of at least {least}, not {value!r:.60}")
+        budget = self.time_budget
+        if budget is not None and not (type(budget) in (int, float) and 0 < budget < float("inf")):
+            raise ValueError(f"time_budget is a number of seconds above 0, not {budget!r:.60}")
 
 
 def tune(
-    program: Program, target: str = "host", trials: int = 64, strategy: str = "evolutionary"
-) -> NoReturn:
-    """Search for schedules; raises ValueError, as this is not available yet."""
+    program: Program,
+    target: str | Target = "host",
+    trials: int = 64,
+    strategy: str = "evolutionary",
+    *,
+    time_budget: float | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    seed: int = 0,
+    log: str | Path | None = None,
+    resume: bool = False,
+    progress: Listener | None = None,
+) -> Tuned:
+    """Search for faster schedules of a program's layers, and return it with those found.
+
+    `trials` candidates a layer, on average, are compiled, compared with the reference and timed, in `workers`
+    processes of their own, as many as there are usable cores unless given, or on a Dask `cluster`; none after
+    `time_budget` seconds. `strategy` is `random`, `evolutionary`, `model`, the best by the model alone, or
+    `exhaustive`. What is measured is appended to `log`, by default the records of this user, which
+    `schedule="records"` reads; with `resume` nothing is tried again that it has of this machine. `progress`
+    is called with each event (`autotune.events`). An interrupt, Ctrl-C, ends the work: what was found until
+    then is returned. Raises ValueError naming what is wrong.
+    """
+    asked = Asked(
+        resolve(target),
+        trials,
+        strategy,
+        time_budget,
+        workers,
+        cluster,
+        seed,
+        None if log is None else Path(instance("log", log, str, Path)),
+        resume,
+    )
+    tuned = fused(instance("program", program, Program))
+    subjects, course = subjects_of(tuned), Course()
+
+    def listen(event: Event) -> None:
+        course(event)
+        if progress is not None:
+            progress(event)
+
+    with suppress(KeyboardInterrupt):
+        search(subjects, asked, listen)
+    for subject in subjects:
+        if subject.name in course.best:
+            subject.pin(course.best[subject.name].schedule)
+    return Tuned.of(tuned, course)
+
+
+def search(subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
+    """Let the tuner work; everything that comes of it is told to `listen`."""
     raise ValueError(
         "lowbit.tune is not available yet: compile with schedule='default' or a Schedule"
     )

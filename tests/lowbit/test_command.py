@@ -162,7 +162,9 @@ class TestResults:
     def test_completion(self, shell: str, capsys: pytest.CaptureFixture[str]) -> None:
         text = output(capsys, "completion", shell)
         assert '"compile --emit") words="summary graph plan' in text
-        assert '*) words="compile run bench explain export import targets completion" ;;' in text
+        assert (
+            '*) words="compile run bench tune explain export import targets completion" ;;' in text
+        )
 
     @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
     def test_bash_completes(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,6 +276,7 @@ positional arguments:
     compile   Compile a program and show what came of it.
     run       Run a program on arrays.
     bench     Measure layers, or a program layer by layer, beside the limit of this machine.
+    tune      Search for faster schedules of a program's layers; Ctrl-C keeps what was found.
     explain   Show how a program is compiled: what fused, ranges, layouts, schedules, IR of each
               stage.
     export    Write an object file and a C header.

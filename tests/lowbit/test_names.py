@@ -17,6 +17,7 @@ PUBLIC = [
     "Program",
     "Schedule",
     "Target",
+    "Tuned",
     "check",
     "compare_layers",
     "compile",

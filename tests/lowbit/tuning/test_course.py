@@ -7,7 +7,7 @@ from tuning_runs import FINISHED, STARTED, events, tried
 
 from autotune.events import Finished
 from lowbit.tuning.course import Course
-from lowbit.tuning.progress import told
+from lowbit.tuning.progress import shown, told
 from lowbit.tuning.words import clock, duration
 
 
@@ -59,3 +59,20 @@ def test_the_tuner_has_the_last_word(course: Course) -> None:
 def test_numbers_read_well() -> None:
     assert [duration(s) for s in (12.345, 0.012345, 1.2345e-5)] == ["12.3 s", "12.3 ms", "12.3 us"]
     assert [clock(s) for s in (5, 65, 3665)] == ["0:05", "1:05", "1:01:05"]
+
+
+def test_a_line_is_kept_on_a_terminal_alone(
+    course: Course, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shown(course):
+        course(STARTED)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    with shown(course):
+        for one in tried():
+            course(one)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "6/8 tried, 1 failed, 2.0 a second, best 12 us, 75% of the limit" in captured.err
