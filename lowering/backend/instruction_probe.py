@@ -1,4 +1,4 @@
-"""Loops of one kind of instruction in inline assembly: how many a core issues a cycle, and how long one takes.
+"""Loops of one class of instructions in inline assembly: how many a core issues, and how long one takes.
 
 Names are the classes of `microkernels.instructions`. `several` chains side by side measure throughput, `one`
 chain latency: each instruction then waits for the one before. Loads read the 4 KB behind a pointer, in order;
@@ -25,7 +25,9 @@ def probed(target: Target) -> tuple[str, ...]:
     return tuple(name for name, line in _LINES.items() if line(target, 0, 1) is not None)
 
 
-def instruction_probe(target: Target, kind: str, *, chained: bool = False) -> Callable[[int, int], int]:
+def instruction_probe(
+    target: Target, kind: str, *, chained: bool = False
+) -> Callable[[int, int], int]:
     """Compile a loop of `BODY` instructions of a class of `probed`, in one chain or in several.
 
     It takes how many times to run it, at least once, and an address. Raises `BackendError` if this
@@ -36,6 +38,22 @@ def instruction_probe(target: Target, kind: str, *, chained: bool = False) -> Ca
     lines = [*loop("1", "rcx", body), "xorl %eax, %eax"]
     if target.vector_bits > 64:
         lines.append("vzeroupper")
+    return compiled(function(target, lines, ("address",)), target, *[ctypes.c_uint64] * 2)
+
+
+def mixed_probe(target: Target) -> Callable[[int, int], int]:
+    """The same for products of which each is added to a sum: `BODY` products and as many additions."""
+    name, legacy = _register(target)[0], target.vector_bits == 64
+    body: list[str] = []
+    for n in range(BODY):
+        product, total = f"%{name}{8 + n % 4}", f"%{name}{n % 8}"
+        if legacy:
+            body += [f"movdqa %xmm14, {product}", f"pmaddwd %xmm15, {product}"]
+            body.append(f"paddd {product}, {total}")
+        else:
+            body.append(f"vpmaddwd %{name}15, %{name}14, {product}")
+            body.append(f"vpaddd {product}, {total}, {total}")
+    lines = [*loop("1", "rcx", body), "xorl %eax, %eax", *(() if legacy else ("vzeroupper",))]
     return compiled(function(target, lines, ("address",)), target, *[ctypes.c_uint64] * 2)
 
 

@@ -1,0 +1,158 @@
+"""What instructions and bytes cost on one core: the only constants of the cost model, a table a machine.
+
+A table is measured (`autotune/machine_measured.py`) or shipped here for a processor by name. Shipped rates of
+Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module); of Zen 3 the bandwidths are
+(`autotune/bandwidth.py`), the rest of it, Zen 4 and Ice Lake are as the makers' optimisation guides and
+uops.info have them. A level of x86-64 names no processor: those without AVX-512 cost as on Zen 3, the others
+as on Zen 5, whose vectors are as wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from microkernels.target import Target
+
+VECTOR = ("integer", "ternary", "popcount", "look_up", "widening", "multiply", "float")
+"""The classes of instructions that share the vector pipes."""
+GENERAL = ("scalar", "scalar_popcount", "scalar_multiply", "branch")
+"""The classes that share the pipes of general registers."""
+LEVELS = ("L1", "L2", "L3", "memory")
+
+
+@dataclass(frozen=True)
+class MachineTable:
+    """One core at one width of vectors: rates a cycle, latencies in cycles."""
+
+    name: str
+    source: str
+    """Where the numbers are from: `measured`, or `shipped`."""
+    clock: float
+    """Cycles a second."""
+    issue: float
+    """Instructions a cycle, of all classes."""
+    vector: float
+    """Instructions on vectors a cycle, of all classes together."""
+    general: float
+    """Instructions on general registers a cycle, of all classes together."""
+    mixing: float
+    """The share of a rate that is left where results go on to instructions of another class."""
+    rates: Mapping[str, float]
+    """Instructions a cycle of each class."""
+    latency: Mapping[str, float]
+    """Cycles from an instruction to one of the same class that waits for it."""
+    forward: float
+    """Cycles from a store to a load of the same address and back in a register."""
+    read: Mapping[str, float]
+    """Bytes a cycle from each level."""
+    write: Mapping[str, float]
+    """Bytes a cycle to each level."""
+
+    def seconds(self, cycles: float) -> float:
+        """Seconds of so many cycles."""
+        return cycles / self.clock
+
+
+def _rates(**changed: float) -> dict[str, float]:
+    """Rates of Zen 5, which has two pipes for most of what is no plain arithmetic."""
+    rates = {"load": 2.0, "broadcast": 2.0, "store": 2.0, "integer": 4.0, "ternary": 3.3}
+    rates |= {"popcount": 2.0, "look_up": 2.0, "widening": 2.0, "multiply": 2.0, "float": 2.0}
+    rates |= {"scalar": 5.0, "scalar_popcount": 4.0, "scalar_multiply": 3.0, "branch": 2.0}
+    return rates | changed
+
+
+def _latency(**changed: float) -> dict[str, float]:
+    latency = {"integer": 2.0, "ternary": 2.0, "multiply": 3.0, "float": 2.0, "scalar": 1.0}
+    return latency | changed
+
+
+def _bytes(*rates: float) -> dict[str, float]:
+    return dict(zip(LEVELS, rates, strict=True))
+
+
+_ZEN5 = MachineTable(
+    name="znver5",
+    source="shipped",
+    clock=4.07e9,
+    issue=8,
+    vector=4,
+    general=5,
+    mixing=0.9,
+    rates=_rates(store=1),
+    latency=_latency(),
+    forward=7,
+    read=_bytes(130, 63, 29, 9),
+    write=_bytes(64, 63, 26, 5),
+)
+_ZEN4 = replace(
+    _ZEN5,
+    name="znver4",
+    clock=3.7e9,
+    issue=6,
+    vector=2,
+    general=4,
+    rates=_rates(
+        load=1,
+        store=0.5,
+        integer=2,
+        ternary=2,
+        popcount=1,
+        look_up=1,
+        widening=1,
+        multiply=1,
+        float=1,
+    ),
+    latency=_latency(integer=1, ternary=1, float=3),
+    read=_bytes(64, 32, 22, 6),
+    write=_bytes(32, 28, 18, 5),
+)
+_ZEN3 = replace(
+    _ZEN4,
+    name="znver3",
+    clock=3.24e9,
+    vector=4,
+    rates=_rates(store=1, ternary=4, scalar=4, scalar_popcount=3, scalar_multiply=1),
+    latency=_latency(integer=1, float=3),
+    read=_bytes(63, 31, 24, 6.5),
+    write=_bytes(32, 30, 22, 4.6),
+)
+_ICE_LAKE = replace(
+    _ZEN4,
+    name="icelake-server",
+    clock=2.9e9,
+    issue=5,
+    rates=_rates(
+        store=1,
+        integer=2,
+        ternary=2,
+        popcount=1,
+        look_up=1,
+        widening=1,
+        multiply=1,
+        float=2,
+        scalar=4,
+    )
+    | {"scalar_popcount": 1, "scalar_multiply": 1},
+    latency=_latency(integer=1, ternary=1, multiply=5, float=4),
+    forward=5,
+    read=_bytes(110, 45, 14, 5),
+    write=_bytes(60, 30, 10, 4),
+)
+_NARROWER = {"znver4": 2.0, "icelake-server": 1.5}
+"""How many more instructions on vectors of 256 bits such a core issues than on 512."""
+_SHIPPED = {table.name: table for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE)}
+
+
+def table_of(target: Target) -> MachineTable:
+    """The shipped table of a target: of its processor, or of one that stands for its level."""
+    name = "znver5" if target.vector_bits == 512 else "znver3"
+    table = _SHIPPED.get(target.cpu, _SHIPPED[name])
+    if target.cpu == target.name:
+        table = _SHIPPED[name]
+    if target.simd_bits == 512:
+        return table
+    faster = _NARROWER.get(table.name, 1.0)
+    wider = {name: table.rates[name] * faster for name in VECTOR}
+    moves = {"load": 2.0, "broadcast": 2.0, "store": 2.0 if table.name == "znver5" else 1.0}
+    return replace(table, vector=table.vector * faster, rates={**table.rates, **wider, **moves})
