@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from statistics import median
 
 from autotune.identity import core_of, tool_versions
-from autotune.keys import distance, key_of
+from autotune.keys import described, distance, key_of
 from autotune.log import Contents, Log
 from autotune.outcome import Failed, Measured, Outcome
 from autotune.record import Record
@@ -130,7 +130,7 @@ class Library:
 
     def __init__(self, files: Sequence[str | Path]):
         self.problems: list[str] = []
-        """A sentence for each file that cannot be read or has bad lines, and each schedule refused."""
+        """A sentence for each file that cannot be read or has bad lines, and each op with illegal records."""
         self._shelves = [self._shelf(Log(path)) for path in files]
 
     def _shelf(self, log: Log) -> dict[str, list[Record]]:
@@ -149,16 +149,30 @@ class Library:
     def find(
         self, op: LinearOp, target: Target, machine: str, threads: int, refusal: Refusal
     ) -> Schedule | None:
-        """The schedule that the first file which knows one has for an op, a target and a machine."""
-        key = key_of(op)
+        """The schedule that the first file which knows one has for an op, a target and a machine.
+
+        What the op pins itself is pinned in it, too.
+        """
+        own = op.schedule.data if op.schedule else Schedule()
+        refused: list[str] = []
+        for record in self._candidates(key_of(op), target, machine, threads):
+            schedule, why = _read(record.schedule, refusal)
+            if why is not None:
+                refused.append(why)
+            elif own.completed(schedule) == schedule:
+                break
+        else:
+            schedule = None
+        if refused:
+            count = f"{len(refused)} records are" if len(refused) > 1 else "1 record is"
+            self.problems.append(f"{described(op)}: {refused[0]}: {count} not used")
+        return schedule
+
+    def _candidates(self, key: str, target: Target, machine: str, threads: int) -> Iterator[Record]:
         for shelf in self._shelves:
-            known = query(shelf.get(key, ()), target=target, threads=threads)
-            for record in _preferred(known, machine):
-                why = _refusal(record.schedule, refusal)
-                if why is None:
-                    return Schedule.parse(record.schedule)
-                self.problems.append(f"a record of {record.op} is not used: {why}")
-        return None
+            yield from _preferred(
+                query(shelf.get(key, ()), target=target, threads=threads), machine
+            )
 
 
 def _preferred(records: Sequence[Record], machine: str) -> list[Record]:
@@ -171,11 +185,13 @@ def _preferred(records: Sequence[Record], machine: str) -> list[Record]:
     return list(dict.fromkeys(record for group in groups for record in ranked(group)))
 
 
-def _refusal(schedule: str, refusal: Refusal) -> str | None:
+def _read(text: str, refusal: Refusal) -> tuple[Schedule, str | None]:
+    """A schedule, and why it is none that can be used."""
     try:
-        return refusal(Schedule.parse(schedule))
+        schedule = Schedule.parse(text)
     except ValueError as error:
-        return str(error)
+        return Schedule(), str(error)
+    return schedule, refusal(schedule)
 
 
 def _code(target: str) -> str:

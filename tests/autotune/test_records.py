@@ -27,7 +27,7 @@ from autotune.records import (
     user_file,
 )
 from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.schedule import Schedule, ScheduleAttr
 from microkernels.target import TARGETS, Target
 
 HERE = a_record().machine
@@ -198,10 +198,17 @@ def test_an_illegal_schedule_is_passed_over_and_named(shelves: Shelves):
     shelves.add((3, 1.0), (4, 2.0))
     shelves.add((5, 1.0))
     assert shelves.find(illegal=3) == 4
-    (told,) = shelves.library.problems
-    assert told == (
-        "a record of conv2d 3x3 uint2 x odd1: 1x8x8x32 to 32 is not used: pixels are illegal"
-    )
+    assert shelves.library.problems == [
+        "conv2d 3x3 uint2 x odd1: 1x8x8x32 to 32: pixels are illegal: 1 record is not used"
+    ]
+
+
+def test_what_the_op_pins_stays(shelves: Shelves):
+    shelves.add((3, 1.0), (4, 2.0))
+    shelves.op.properties["schedule"] = ScheduleAttr(Schedule(pixels=4))
+    assert shelves.find() == 4
+    shelves.op.properties["schedule"] = ScheduleAttr(Schedule(pixels=5))
+    assert shelves.find() is None and shelves.library.problems == []
 
 
 @pytest.mark.parametrize(
