@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import cycle, islice
 from typing import Any
 
 from autotune.identity import machine_identity
@@ -54,7 +55,8 @@ class _Hand:
     """A worker and what it is at."""
 
     worker: Worker
-    core: int | None
+    core: list[int]
+    """The one that it is kept to; none where threads cannot be pinned."""
     prepared: set[Subject] = field(default_factory=set[Subject])
     schedule: Schedule | None = None
     """The candidate that is tried."""
@@ -69,7 +71,7 @@ class Measurer:
 
     def __init__(
         self,
-        subject: Subject,
+        subject: Subject | None = None,
         workers: int = 1,
         *,
         reference: Schedule | None = None,
@@ -86,10 +88,9 @@ class Measurer:
         """The machine that measures."""
         self._subject, self._limits, self._effort, self._job = subject, limits, effort, job
         self._reference = "" if reference is None else str(reference)
-        cores = _cores() if subject.threads == 1 else [None]
-        self._hands = [
-            _Hand(Worker(limits, recycle), cores[-1 - at % len(cores)]) for at in range(workers)
-        ]
+        self._cores = _cores()
+        turn = cycle(reversed(self._cores))
+        self._hands = [_Hand(Worker(limits, recycle), [*islice(turn, 1)]) for _ in range(workers)]
         self._best: dict[Subject, float] = {}
 
     def measure(
@@ -101,6 +102,8 @@ class Measurer:
         be measured.
         """
         subject = subject or self._subject
+        if subject is None:
+            raise MeasuringError("there is no layer to measure: give a subject")
         coming = iter(schedules)
         try:
             for hand in self._hands:
@@ -140,9 +143,10 @@ class Measurer:
             "subject": asdict(subject),
             "reference": self._reference,
             "effort": asdict(self._effort),
+            "cores": hand.core if subject.threads == 1 else self._cores,
         }
         if hand.preparing:
-            job, more, limits = _PREPARE, {"core": hand.core}, _PREPARING
+            job, more, limits = _PREPARE, dict[str, Any](), _PREPARING
         else:
             more = {"schedule": str(schedule), "best": self._best.get(subject)}
             job, limits = self._job, self._limits
@@ -199,6 +203,6 @@ def _told(error: IsolationError) -> str:
     return f"the process {rest}" if ":" in first and not error.raised else text
 
 
-def _cores() -> list[int | None]:
-    """Those that this process may use."""
-    return [*sorted(os.sched_getaffinity(0))] if hasattr(os, "sched_getaffinity") else [None]
+def _cores() -> list[int]:
+    """Those that this process may use; none where threads cannot be pinned."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

@@ -1,7 +1,7 @@
 """The process that tries candidates, one after another: the far side of `autotune.measuring`.
 
-    prepare  {"subject": {...}, "reference": "", "core": 1}  ->  {"machine": "...", "memory": 123}
-    measure  {"subject": {...}, "reference": "", "schedule": "...", "best": 0.9, "effort": {...}}
+    prepare  {"subject": {...}, "reference": "", "effort": {...}, "cores": [1]}  ->  {"memory": 123}
+    measure  the same and {"schedule": "...", "best": 0.9}
              ->  {"seconds": ...} or {"kind": "wrong", "message": "..."}, and "memory"
 
 Requests and answers are JSON. What a candidate does that Python cannot catch ends the process.
@@ -22,7 +22,6 @@ from xdsl.context import Context
 from xdsl.utils.exceptions import DiagnosticException
 
 from autotune.candidate import Candidate, Edit, compile_candidate, linear_of
-from autotune.identity import machine_identity
 from autotune.measuring import Subject, out_of_memory
 from autotune.outcome import Failed, FailureKind, Outcome
 from autotune.plan import LowbitPlanPass
@@ -95,13 +94,10 @@ class Station:
 
 def prepare(request: bytes) -> bytes:
     """Make a subject ready; raises what it is refused for."""
-    asked = json.loads(request)
-    if asked["core"] is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {asked["core"]})
-    _station(*_named(asked))
+    _asked_for(json.loads(request))
     gc.collect()
     gc.freeze()  # what is kept for all candidates need not be looked through after each
-    return json.dumps({"machine": machine_identity(), "memory": _memory()}).encode()
+    return json.dumps({"memory": _memory()}).encode()
 
 
 def measure(request: bytes) -> bytes:
@@ -112,15 +108,18 @@ def measure(request: bytes) -> bytes:
 def answer(request: bytes, edit: Edit | None = None) -> bytes:
     """Try a candidate, the reference one if none is named, after an `edit` of its code."""
     asked = json.loads(request)
-    subject, reference, effort = _named(asked)
-    station = _station(subject, reference, effort)
+    station, effort = _asked_for(asked)
     schedule = Schedule.parse(asked["schedule"]) if asked["schedule"] else station.reference
     outcome = station.outcome(schedule, asked["best"], effort, edit)
     return json.dumps(asdict(outcome) | {"memory": _memory()}).encode()
 
 
-def _named(asked: dict[str, Any]) -> tuple[Subject, str, Effort]:
-    return Subject(**asked["subject"]), str(asked["reference"]), Effort(**asked["effort"])
+def _asked_for(asked: dict[str, Any]) -> tuple[Station, Effort]:
+    """The subject of a request made ready, on the cores that it names."""
+    if asked["cores"]:
+        os.sched_setaffinity(0, asked["cores"])
+    effort = Effort(**asked["effort"])
+    return _station(Subject(**asked["subject"]), str(asked["reference"]), effort), effort
 
 
 @lru_cache(_PREPARED)

@@ -22,6 +22,8 @@ ONNX = {"onnx", "google"}
 
 PEERS = {"onnx", "onnxruntime", "openvino", "torch"}
 """The extra of the one file that runs other systems."""
+CLUSTER = {"distributed"}
+"""The extra of the one file that measures on other machines."""
 PUBLIC_XDSL = {
     "backend",
     "builder",
@@ -102,14 +104,12 @@ def test_imports_point_one_way(path: Path):
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_dependencies(path: Path):
     allowed = {*DEPENDENCIES, *ROOMS, *sys.stdlib_module_names}
+    extras = {
+        ROOT / "lowbit" / "bench" / "peers.py": PEERS,
+        ROOT / "autotune" / "cluster.py": CLUSTER,
+    }
     importer = path.is_relative_to(ROOT / "lowbit_dialect" / "importers")
-    lazy = (
-        ONNX
-        if importer
-        else PEERS
-        if path == ROOT / "lowbit" / "bench" / "peers.py"
-        else set[str]()
-    )
+    lazy = ONNX if importer else extras.get(path, set[str]())
     found = {parts[0] for parts in imports(tree(path))}
     assert found <= allowed | lazy, f"imports {', '.join(sorted(found - allowed - lazy))}"
     assert not lazy & {parts[0] for parts in top_level(path)}, "an extra is imported lazily"
