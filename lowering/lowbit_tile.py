@@ -42,7 +42,8 @@ from lowering.loops.sharing import build_share
 from lowering.loops.strips import build_strips, tables_of
 from lowering.loops.tasks import Share, call, erase_unused_addresses, outline
 from lowering.loops.tile_loops import TileNest
-from lowering.moving.conversion_loops import convert_loops, correction_loops
+from lowering.moving.conversion_loops import convert_loops
+from lowering.moving.correction_loops import correction_loops
 from lowering.moving.gather_loops import gather_loops
 from lowering.moving.move_loops import move_loops
 from lowering.packing.outline_packing import packs_for

@@ -30,7 +30,7 @@ from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowering.loops.tasks import Units, count_up
 from lowering.loops.tile_loops import TileNest
 from lowering.moving.element_access import Element
-from lowering.moving.preparation import build_tables, builds_tables
+from lowering.moving.subset_tables import build_tables, builds_tables
 from microkernels.operand import Operand
 
 

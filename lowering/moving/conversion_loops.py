@@ -1,42 +1,32 @@
-"""Loops for ops that move data: `bitpack`, `unpack`, `relayout`, `transpose`, `corrections`.
+"""Loops for ops that move data: `bitpack`, `unpack`, `relayout`, `transpose`.
 
 Packing and unpacking the innermost axis (`row_planes.py`), preparing what kernels read from planes
-(`preparation.py`), turning channels from first to last or back (`transposing.py`) and widening a plain
-tensor are vectorised; so are weights whose output channels lie side by side (`lane_fill.py`). The rest goes
-element by element.
+(`subset_tables.py`, `nibbles.py`), turning channels from first to last or back (`transposing.py`) and
+widening a plain tensor are vectorised; so are weights whose output channels lie side by side
+(`lane_fill.py`). The rest goes element by element (`word_fill.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import i8, i32
-from xdsl.ir import Attribute, SSAValue
+from xdsl.dialects.builtin import i8
+from xdsl.ir import SSAValue
 from xdsl.rewriter import Rewriter
 
-from lowbit_dialect.algebra import inside_terms
-from lowbit_dialect.geometry import WindowAxis
 from lowbit_dialect.layout import storage_bytes
 from lowbit_dialect.ops.common import array
 from lowbit_dialect.ops.conversions import ConversionOp
-from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.reshaping import TransposeOp
-from lowering.loops.borders import tap_bounds
-from lowering.loops.index_nest import nest, outermost
 from lowering.loops.tasks import Share, Units, in_steps
 from lowering.loops.worth_sharing import worth_sharing
-from lowering.moving.element_access import (
-    Element,
-    Places,
-    lanes_along,
-    storage_extents,
-)
+from lowering.moving.element_access import Element
 from lowering.moving.lane_fill import fill_lanes, filled_lanes
 from lowering.moving.move_loops import box_loops
-from lowering.moving.preparation import build_tables, builds_tables, spread_nibbles, spreads_nibbles
+from lowering.moving.nibbles import spread_nibbles, spreads_nibbles
 from lowering.moving.row_planes import are_rows, convert_rows
+from lowering.moving.subset_tables import build_tables, builds_tables
 from lowering.moving.transposing import turn, turn_of
 from lowering.moving.word_fill import fill_words
 from microkernels.address import move
@@ -92,7 +82,7 @@ def _copies_flat(source: Element, target: Element) -> bool:
     if source.encoded or target.encoded or source.dtype.kind == "f":
         return False
     total = prod(source.type.get_shape())
-    return _in_order(source) and _in_order(target) and total == prod(storage_extents(target))
+    return _in_order(source) and _in_order(target) and total == prod(target.extents)
 
 
 def _is_rows(element: Element) -> bool:
@@ -108,11 +98,11 @@ def _same_bytes(source: Element, target: Element) -> bool:
 def _in_order(element: Element) -> bool:
     """Whether elements lie in row-major order (axes may be cut where they divide evenly)."""
     shape = element.type.get_shape()
-    if prod(storage_extents(element)) != prod(shape):
+    if prod(element.extents) != prod(shape):
         return False
     order = [
         (term.axis, [(kind != "by", block) for kind, block in term.chain])
-        for term, extent in zip(element.terms, storage_extents(element))
+        for term, extent in zip(element.terms, element.extents)
         if extent > 1
     ]
     return order == sorted(order, key=lambda pair: (pair[0] or 0, pair[1]))
@@ -134,84 +124,3 @@ def _copy_flat(emit: Emitter, source: Element, target: Element, units: Units | N
         emit.store_some(wide, y, sizes[1], count)
 
     return in_steps(emit, total, COPY_LANES, some, units)
-
-
-def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
-    """Replace `corrections` on memrefs by loops over border classes, channels and taps.
-
-    Returns the extent of the outermost loop, of which a `share` is a part.
-    """
-    emit, work = Emitter(op), op.contraction
-    assert op.outs is not None
-    weights, table = Element(emit, op.weights), Element(emit, op.outs)
-    a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
-    rows, columns = work.window.rows, work.window.columns
-    along, inner = work.weight_axes[-1], table.terms[-1]
-    lanes = lanes_along(weights, along, table, inner, COPY_LANES) if inner.axis == 2 else 1
-    type = vector(lanes, i32)
-    *outer, last = storage_extents(table)
-    extents, reads = (*outer, last // lanes), rows.kernel * columns.kernel * work.inputs
-    # An element takes a nanosecond or more to read.
-    if share is not None and prod(extents) * lanes * reads < share.least:
-        correction_loops(op)
-        return 1
-
-    def bounds(axis: WindowAxis, index: SSAValue) -> tuple[SSAValue, SSAValue]:
-        """Taps inside for a border class: those of an output that has the class."""
-        first = emit.at("min", index, axis.out - 1)
-        last = emit.at("add", index, axis.out - axis.tail - 1 - axis.head)
-        beyond = emit.op(arith.CmpiOp(index, emit.index(axis.head), "sgt"))
-        return tap_bounds(emit, axis, emit.op(arith.SelectOp(beyond, last, first)))
-
-    def inside(tap: SSAValue, low: SSAValue, high: SSAValue) -> SSAValue:
-        after = emit.op(arith.CmpiOp(tap, low, "sge"))
-        return emit.op(arith.AndIOp(after, emit.op(arith.CmpiOp(tap, high, "slt"))))
-
-    def entry(indices: list[SSAValue]) -> None:
-        pointer, known = table.stored_at(indices, table.terms, lanes)
-        places = Places(emit, table.type.get_shape(), known, 2, lanes)
-        y, x, output = places.indices
-        y_bounds, x_bounds = bounds(rows, y), bounds(columns, x)
-
-        def term(taps: list[SSAValue]) -> SSAValue:
-            ky, kx, channel = taps
-            at: list[SSAValue] = [channel] * len(work.weight_axes)
-            for axis, index in zip(reversed(work.weight_axes), (output, channel, kx, ky)):
-                at[axis] = index
-            w = weights.read_lanes(at, along, lanes) if lanes > 1 else weights.read(at)
-            seen = emit.binary("mul", w, emit.constant(a, type))
-            seen = emit.binary("add", seen, emit.constant(b, type))
-            seen = emit.binary("ashr", seen, emit.constant(shift, type))
-            unseen = emit.binary("mul", w, emit.constant(work.pad_value, type))
-            both = arith.AndIOp(inside(ky, *y_bounds), inside(kx, *x_bounds))
-            return emit.op(arith.SelectOp(emit.op(both), seen, unseen))
-
-        total = _sum(emit, (rows.kernel, columns.kernel, work.inputs), type, term)
-        if (held := weights.held(output, along, lanes)) is not None:
-            total = emit.select(held, total, emit.constant(0, type))
-        emit.store(places.only(total), pointer, 4)
-
-    nest(emit, extents, entry, share and share.units)
-    Rewriter.erase_op(op)
-    return outermost(extents)
-
-
-def _sum(
-    emit: Emitter,
-    extents: Sequence[int],
-    type: Attribute,
-    term: Callable[[list[SSAValue]], SSAValue],
-) -> SSAValue:
-    """Sum of terms over a box of indices."""
-
-    def level(indices: list[SSAValue], total: SSAValue) -> SSAValue:
-        if len(indices) == len(extents):
-            return emit.binary("add", total, term(indices))
-
-        def body(index: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-            return [level([*indices, index], carried[0])]
-
-        high = emit.index(extents[len(indices)])
-        return emit.loop(emit.index(0), high, 1, [total], body)[0]
-
-    return level([], emit.constant(0, type))

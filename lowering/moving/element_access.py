@@ -21,6 +21,7 @@ from lowbit_dialect.layout import (
     storage_of,
 )
 from lowbit_dialect.ops.common import shaped
+from lowering.moving.logical_indices import Positions, coarser
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector
@@ -28,8 +29,6 @@ from microkernels.operand import Operand
 
 FEWEST = 8
 """Lanes below which vectors that reach past an axis pay."""
-Known = dict[tuple[int, Chain], SSAValue]
-"""Positions of stored axes, by logical axis and chain."""
 
 
 class Element:
@@ -43,6 +42,11 @@ class Element:
         self.terms = self.layout.terms if self.layout else row_major(self.type.get_num_dims())
         self.encoded = self.layout is not None and self.layout.encoded
         self.table = self.layout.table if self.layout else None
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Extents of the stored axes."""
+        return storage_of(self.type)[0]
 
     @property
     def stored(self) -> IntegerType | Float32Type:
@@ -143,7 +147,7 @@ class Element:
 
     @property
     def within_word(self) -> tuple[int, Chain]:
-        """The name, as in `Known`, of the place of an element in its word or table."""
+        """The name, as in `Positions`, of the place of an element in its word or table."""
         term = self.word_term
         assert term.axis is not None
         return term.axis, (*term.chain[:-1], ("in", term.chain[-1][1]))
@@ -158,7 +162,7 @@ class Element:
 
     def stored_at(
         self, indices: Sequence[SSAValue], terms: Sequence[Term], lanes: int = 1
-    ) -> tuple[SSAValue, Known]:
+    ) -> tuple[SSAValue, Positions]:
         """Address of what is stored at indices of some stored axes, and these by name.
 
         The last index counts vectors of so many lanes.
@@ -167,7 +171,7 @@ class Element:
         strides[-1] *= lanes
         pointer = move(self.emit, self.operand.pointer, list(zip(indices, strides)))
         last = terms[-1].axis
-        known: Known = {
+        known: Positions = {
             (term.axis, coarser(term.chain, lanes if term.axis == last else 1)): index
             for term, index in zip(terms, indices)
             if term.axis is not None
@@ -213,52 +217,6 @@ def bit_position(emit: Emitter, layout: Layout | None, place: SSAValue) -> SSAVa
     return emit.op(arith.IndexCastOp(place, i32))
 
 
-class Places:
-    """From positions of stored axes back to logical indices, and whether these exist.
-
-    Along one axis positions may count vectors of so many elements.
-    """
-
-    def __init__(
-        self, emit: Emitter, shape: Sequence[int], known: Known, axis: int = 0, lanes: int = 1
-    ):
-        self.emit, self.known = emit, known
-        self.valid: SSAValue | None = None
-        sizes = [lanes if one == axis else 1 for one in range(len(shape))]
-        self.indices = [
-            emit.at("mul", self._resolve(one, (), -(-extent // size)), size)
-            for one, (extent, size) in enumerate(zip(shape, sizes))
-        ]
-        """Logical, kept inside each axis; `valid` tells whether they really were."""
-
-    def _resolve(self, axis: int, chain: Chain, extent: int) -> SSAValue:
-        if (axis, chain) in self.known:
-            return self.known[axis, chain]
-        emit = self.emit
-        ((_, block),) = {
-            c[len(chain)]
-            for a, c in self.known
-            if a == axis and c[: len(chain)] == chain and c[len(chain)][0] == "by"
-        }
-        blocks = -(-extent // block)
-        outer = self._resolve(axis, (*chain, ("by", block)), blocks)
-        inner = self._resolve(axis, (*chain, ("in", block)), block)
-        value = emit.at("add", emit.at("mul", outer, block), inner)
-        if extent % block == 0:
-            return value
-        inside = emit.op(arith.CmpiOp(value, emit.index(extent), "slt"))
-        if self.valid is not None:
-            inside = emit.op(arith.AndIOp(self.valid, inside))
-        self.valid = inside
-        return emit.at("min", value, extent - 1)
-
-    def only(self, value: SSAValue) -> SSAValue:
-        """`value` where the place exists, else zero."""
-        if self.valid is None:
-            return value
-        return self.emit.op(arith.SelectOp(self.valid, value, self.emit.constant(0, value.type)))
-
-
 def lanes_along(source: Element, axis: int, target: Element, term: Term, most: int) -> int:
     """How many neighbours along an axis of a plain source are so along a stored axis of the target, or 1.
 
@@ -272,13 +230,3 @@ def lanes_along(source: Element, axis: int, target: Element, term: Term, most: i
     whole = gcd(most, source.type.get_shape()[axis], *blocks)
     beside = source.operand.stride(axis) == source.dtype.itemsize
     return padded if beside and whole < min(padded, FEWEST) else whole
-
-
-def coarser(chain: Chain, lanes: int) -> Chain:
-    """The chain of an axis that counts vectors of so many neighbours instead of elements."""
-    return tuple((kind, block // lanes) for kind, block in chain)
-
-
-def storage_extents(element: Element) -> tuple[int, ...]:
-    """Extents of the stored axes of an element's memref."""
-    return storage_of(element.type)[0]

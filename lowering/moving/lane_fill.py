@@ -20,13 +20,8 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Chain, Term
 from lowering.loops.index_nest import nest, outermost
 from lowering.loops.tasks import Units
-from lowering.moving.element_access import (
-    Element,
-    Known,
-    Places,
-    lanes_along,
-    storage_extents,
-)
+from lowering.moving.element_access import Element, lanes_along
+from lowering.moving.logical_indices import LogicalIndices, Positions
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector
 from microkernels.target import Target
@@ -90,7 +85,7 @@ class _Fill:
     lanes: int
 
     def __post_init__(self) -> None:
-        stored = zip(self.target.terms, storage_extents(self.target))
+        stored = zip(self.target.terms, self.target.extents)
         terms = _terms(self.target)
         self._axis = terms[-1].axis or 0
         *outer, last = (extent for term, extent in stored if term in terms)
@@ -116,7 +111,7 @@ class _Fill:
             target.store(self._read(known), pointer)
 
     def _joined(
-        self, name: tuple[int, Chain], known: Known, count: int, width: int
+        self, name: tuple[int, Chain], known: Positions, count: int, width: int
     ) -> list[SSAValue]:
         """The words of `count` elements, `width` bits of each: of each plane, or of codes as they are."""
         emit, element = self.emit, i32 if count * width <= 32 else i64
@@ -136,10 +131,10 @@ class _Fill:
         zeros = [emit.constant(0, vector(self.lanes, element))] * _planes(self.target)
         return emit.loop(emit.index(0), emit.index(count), 1, zeros, body)
 
-    def _read(self, known: Known) -> SSAValue:
+    def _read(self, known: Positions) -> SSAValue:
         """The elements of some channels at a place: their codes, if the target holds planes."""
         emit, target = self.emit, self.target
-        places = Places(emit, target.type.get_shape(), known, self._axis, self.lanes)
+        places = LogicalIndices(emit, target.type.get_shape(), known, self._axis, self.lanes)
         value = self.source.read_lanes(places.indices, self._axis, self.lanes)
         if target.encoded:
             code, value = target.type.element_type, target.encode(value)

@@ -16,12 +16,7 @@ from lowbit_dialect.ops.reshaping import TransposeOp
 from lowering.loops.tasks import Share, Units, count_up
 from lowering.loops.worth_sharing import worth_sharing
 from lowering.moving.boxes import Box, MoveLoop, boxes_of
-from lowering.moving.copying import (
-    constant_bytes,
-    copy,
-    fill,
-    repeat,
-)
+from lowering.moving.copying import constant_bytes, copy, fill, repeat
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector

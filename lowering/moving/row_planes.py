@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import IntegerType, i1
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import whole_axes
+from lowbit_dialect.layout import Layout, Term, whole_axes
 from lowering.loops.index_nest import nest
 from lowering.loops.tasks import Units, in_steps
 from lowering.moving.copying import powers
@@ -28,6 +28,12 @@ STEPS = 8
 """Vectors of elements a step of the innermost loop."""
 MASK_BITS = 64
 """Widest mask that is moved to memory at once."""
+
+
+def row_terms(layout: Layout | None) -> tuple[list[Term], int] | None:
+    """`(leading axes, channel axis)` of planes in rows of 32-bit words; None for other layouts."""
+    axes = layout.row_axes if layout and layout.word_width == 32 else None
+    return (list(map(Term, axes[:-1])), axes[-1]) if axes else None
 
 
 def are_rows(source: Element, target: Element) -> bool:

@@ -12,7 +12,8 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, SUMS
 from lowering.loops.index_nest import nest, outermost
 from lowering.loops.tasks import Units
-from lowering.moving.element_access import Element, Known, Places, bit_position, storage_extents
+from lowering.moving.element_access import Element, bit_position
+from lowering.moving.logical_indices import LogicalIndices, Positions
 from microkernels.emit import Emitter
 
 
@@ -27,8 +28,8 @@ def fill_words(
     Returns the extent of the outermost loop, of which `units` are done.
     """
 
-    def read(known: Known) -> SSAValue:
-        places = Places(emit, target.type.get_shape(), known)
+    def read(known: Positions) -> SSAValue:
+        places = LogicalIndices(emit, target.type.get_shape(), known)
         value = value_at(places.indices)
         return places.only(target.encode(value) if target.encoded else value)
 
@@ -41,16 +42,16 @@ def fill_words(
         join = _sum_codes if target.table else _gather_bits
         emit.store(join(emit, target, known, entry, read), pointer, target.dtype.itemsize)
 
-    nest(emit, storage_extents(target), word, units)
-    return outermost(storage_extents(target))
+    nest(emit, target.extents, word, units)
+    return outermost(target.extents)
 
 
 def _gather_bits(
     emit: Emitter,
     target: Element,
-    known: Known,
+    known: Positions,
     plane: SSAValue,
-    read: Callable[[Known], SSAValue],
+    read: Callable[[Positions], SSAValue],
 ) -> SSAValue:
     """The word of one plane, from the elements whose bits it holds."""
     name, block = target.within_word, target.word_term.chain[-1][1]
@@ -70,9 +71,9 @@ def _gather_bits(
 def _sum_codes(
     emit: Emitter,
     target: Element,
-    known: Known,
+    known: Positions,
     entry: SSAValue,
-    read: Callable[[Known], SSAValue],
+    read: Callable[[Positions], SSAValue],
 ) -> SSAValue:
     """One entry of a table, from codes that `read` returns."""
     name, block, code = target.within_word, target.word_term.chain[-1][1], target.type.element_type
