@@ -1,8 +1,6 @@
 """The pipeline from scf, memref, vector, arith, math and func to the llvm dialect."""
 
 from xdsl.passes import ModulePass
-from xdsl.transforms.convert_scf_to_cf import ConvertScfToCf
-from xdsl.transforms.reconcile_unrealized_casts import ReconcileUnrealizedCastsPass
 
 from lowering.llvm.convert_arith_to_llvm import ConvertArithToLLVMPass
 from lowering.llvm.convert_cf_to_llvm import ConvertCfToLLVMPass
@@ -11,9 +9,10 @@ from lowering.llvm.convert_index_to_llvm import ConvertIndexToLLVMPass
 from lowering.llvm.convert_math_to_llvm import ConvertMathToLLVMPass
 from lowering.llvm.convert_memref_to_llvm import ConvertMemRefToLLVMPass
 from lowering.llvm.convert_vector_to_llvm import ConvertVectorToLLVMPass
+from lowering.llvm.stock_passes import ConvertScfToCfOncePass, ReconcileUnrealizedCastsOncePass
 
 LLVM: tuple[ModulePass, ...] = (
-    ConvertScfToCf(),
+    ConvertScfToCfOncePass(),
     ConvertFuncToLLVMPass(),
     ConvertIndexToLLVMPass(),
     ConvertCfToLLVMPass(),
@@ -21,6 +20,6 @@ LLVM: tuple[ModulePass, ...] = (
     ConvertVectorToLLVMPass(),
     ConvertMathToLLVMPass(),
     ConvertArithToLLVMPass(),
-    ReconcileUnrealizedCastsPass(),
+    ReconcileUnrealizedCastsOncePass(),
 )
 """Addresses come before arith, so that an index only used as a constant in one is never cast."""
