@@ -16,7 +16,6 @@ from lowbit.program import Program
 from lowbit.tuning.course import Course
 from lowbit.tuning.page import page
 from lowbit.tuning.progress import shown
-from lowbit.tuning.subjects import subjects_of
 from lowbit.tuning.tune import tune
 from lowbit.tuning.tuned import Tuned
 from lowering.backend.machine import BackendError
@@ -54,9 +53,8 @@ def tell(tuned: Tuned, target: Target, given: Namespace) -> None:
     if given.output is not None:
         write_text(str(tuned.program), given.output)
     if given.report is not None:
-        works = {one.name: one.work for one in subjects_of(tuned.program)}
         title = given.program or f"{given.suite}, {given.activation} x {given.weight}"
-        write_text(page(described_machine(target), title, tuned, works), given.report)
+        write_text(page(described_machine(target), title, tuned), given.report)
     if given.json:
         machine = machine_facts() | {"target": str(target)}
         write_json({"machine": machine, "strategy": given.strategy, **tuned.to_json()})

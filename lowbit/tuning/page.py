@@ -20,8 +20,8 @@ LONGEST = 200
 """Letters of a message that is shown."""
 
 
-def page(machine: Mapping[str, Any], title: str, tuned: Tuned, works: Mapping[str, Work]) -> str:
-    """A report on a run; `works` has what each layer cannot do without, where this machine ran it."""
+def page(machine: Mapping[str, Any], title: str, tuned: Tuned) -> str:
+    """A report on a run; `machine` is what is known of this one, with its rates if it can run the code."""
     course = tuned.course
     strategy = course.started.strategy if course.started else ""
     sections = [
@@ -29,7 +29,7 @@ def page(machine: Mapping[str, Any], title: str, tuned: Tuned, works: Mapping[st
         _means(tuned),
         *_convergence(course),
         *_predictions(course),
-        *(_roofline(machine, tuned, works) if works else ()),
+        *(_roofline(machine, tuned) if "gb_per_s" in machine and tuned.layers else ()),
         *section("Layers", _LAYERS, table(HEAD, [one.cells for one in tuned.layers])),
         *_failures(course),
         *machine_section(machine),
@@ -118,11 +118,9 @@ def _predictions(course: Course) -> list[str]:
     return section("Predicted against measured", said, key(names) + chart)
 
 
-def _roofline(machine: Mapping[str, Any], tuned: Tuned, works: Mapping[str, Work]) -> list[str]:
-    found = [works[one.layer] for one in tuned.layers]
-    if not found:
-        return []
-    (kind, _), *_ = Counter(kind for work in found for kind in work.products).most_common()
+def _roofline(machine: Mapping[str, Any], tuned: Tuned) -> list[str]:
+    works = {one.layer: tuned.works[one.layer] for one in tuned.layers}
+    (kind, _), *_ = Counter(kind for work in works.values() for kind in work.products).most_common()
     slopes = {name: rate * 1e9 for name, rate in machine["gb_per_s"].items() if "read" in name}
     points = [
         _point(one.layer, kind, works[one.layer], one.time_us)

@@ -55,13 +55,19 @@ def fused(program: Program) -> Program:
 
 
 def subjects_of(program: Program) -> tuple[Subject, ...]:
-    """The layers of a fused program, in order; raises ValueError if there are none."""
+    """The layers of a fused program, in order, but for those that pin a schedule, or fields of one.
+
+    Raises ValueError if there are none.
+    """
+    layers = [op for op in program.module.walk() if isinstance(op, LinearOp)]
+    if not layers:
+        raise ValueError("there is nothing to tune: the program has no conv2d and no dense")
     groups: dict[str, list[LinearOp]] = {}
-    for op in program.module.walk():
-        if isinstance(op, LinearOp):
+    for op in layers:
+        if op.schedule is None or op.schedule.data == Schedule():
             groups.setdefault(key_of(op), []).append(op)
     if not groups:
-        raise ValueError("there is nothing to tune: the program has no conv2d and no dense")
+        raise ValueError("there is nothing to tune: every layer pins its schedule itself")
     found: dict[str, tuple[LinearOp, ...]] = {}
     for ops in groups.values():
         base = name = _name(ops[0])

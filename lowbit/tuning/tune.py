@@ -64,13 +64,13 @@ def tune(
 ) -> Tuned:
     """Search for faster schedules of a program's layers, and return it with those found.
 
-    `trials` candidates a layer, on average, are compiled, compared with the reference and timed, in `workers`
-    processes of their own, as many as there are usable cores unless given, or on a Dask `cluster`; none after
-    `time_budget` seconds. `strategy` is `random`, `evolutionary`, `model`, the best by the model alone, or
-    `exhaustive`. What is measured is appended to `log`, by default the records of this user, which
-    `schedule="records"` reads; with `resume` nothing is tried again that it has of this machine. `progress`
-    is called with each event (`autotune.events`). An interrupt, Ctrl-C, ends the work: what was found until
-    then is returned. Raises ValueError naming what is wrong.
+    A layer that pins its schedule keeps it. `trials` candidates a layer, on average, are compiled, compared
+    with the reference and timed, in `workers` processes of their own, one a usable core unless
+    given, or on a Dask `cluster`; none after `time_budget` seconds. `strategy` is `random`, `evolutionary`,
+    `model`, the best by the model alone, or `exhaustive`. What is measured is appended to `log`, by default
+    the records of this user, which `schedule="records"` reads; with `resume` nothing is tried again that it
+    has of this machine. `progress` is called with each event (`autotune.events`). An interrupt, Ctrl-C, ends
+    the work: what was found until then is returned. Raises ValueError naming what is wrong.
     """
     asked = Asked(
         resolve(target),
@@ -96,7 +96,7 @@ def tune(
     for subject in subjects:
         if subject.name in course.best:
             subject.pin(course.best[subject.name].schedule)
-    return Tuned.of(tuned, course)
+    return Tuned.of(tuned, course, {subject.name: subject.work for subject in subjects})
 
 
 def search(subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:

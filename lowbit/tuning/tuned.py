@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from autotune.events import Best, Layer
+from lowbit.bench.limits import Work
 from lowbit.program import Program
 from lowbit.shown import counted, html_table
 from lowbit.tuning.course import Course
@@ -69,9 +71,11 @@ class Tuned:
     """How many candidates failed, by kind."""
     course: Course = field(repr=False, compare=False)
     """Every candidate, for reports."""
+    works: Mapping[str, Work] = field(repr=False, compare=False)
+    """What each layer cannot do without."""
 
     @staticmethod
-    def of(program: Program, course: Course) -> Tuned:
+    def of(program: Program, course: Course, works: Mapping[str, Work]) -> Tuned:
         """What the course of a run comes to; `program` has been given its schedules."""
         found = [one for one in course.layers if one.name in course.best]
         return Tuned(
@@ -83,6 +87,7 @@ class Tuned:
             trials=len(course.tried),
             failed=dict(course.failures),
             course=course,
+            works=works,
         )
 
     @property

@@ -74,4 +74,4 @@ def tuned(heard: list[Event]) -> Tuned:
     course = Course()
     for one in heard:
         course(one)
-    return Tuned.of(lowbit.dense((1, 8), (8, 4), "uint1", "odd1"), course)
+    return Tuned.of(lowbit.dense((1, 8), (8, 4), "uint1", "odd1"), course, WORKS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, show
 from pages import MACHINE, read
-from tuning_runs import FINISHED, LAYERS, STARTED, WORKS, events, tried, tuned
+from tuning_runs import FINISHED, LAYERS, STARTED, events, tried, tuned
 
 from autotune.events import Event, Started
 from lowbit.tuning.page import convergence, page
@@ -15,7 +15,7 @@ from lowbit.tuning.page import convergence, page
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return page(MACHINE, "net & co", tuned(events()), WORKS)
+    return page(MACHINE, "net & co", tuned(events()))
 
 
 def test_a_page_is_well_formed_and_alone(text: str) -> None:
@@ -54,8 +54,8 @@ def test_a_curve_is_of_what_its_strategy_found() -> None:
     ],
 )
 def test_any_part_of_a_run_has_a_page(heard: list[Event]) -> None:
-    for works in ({}, WORKS):
-        read(page(MACHINE, "net", tuned(heard), works))
+    for machine in (MACHINE, {name: MACHINE[name] for name in ("cpu", "target")}):
+        read(page(machine, "net", tuned(heard)))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")

@@ -106,6 +106,18 @@ def test_layers_with_the_same_key_are_one_subject() -> None:
     assert all(op.schedule and op.schedule.data == FOUND for op in subject.ops)
 
 
+def test_a_layer_that_pins_its_schedule_keeps_it(network: lowbit.Program, tuner: Tuner) -> None:
+    again = lowbit.tune(lowbit.tune(network).program)  # of which the last layer has none
+    assert again.layers == () and again.untuned == ("last",)
+    assert str(again.program).count("#lowbit.schedule<pixels = 2>") == 2
+    (last,) = subjects_of(again.program)
+    last.pin(FOUND)
+    with pytest.raises(
+        ValueError, match=r"^there is nothing to tune: every layer pins its schedule"
+    ):
+        lowbit.tune(again.program)
+
+
 def test_an_interrupt_keeps_what_was_found(network: lowbit.Program, tuner: Tuner) -> None:
     tuner.interrupted = True
     tuned = lowbit.tune(network)
