@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
+from autotune.ceilings import ceilings, level_in
+from autotune.machine_table import table_of
+from lowbit.bench.limits import work_of_op
+from lowbit.code_generation import resolve
 from lowbit.element_types import spelling_of
 from lowbit.lowered import as_written
 from lowbit.pipeline import STAGES, Stage, lower
@@ -24,8 +28,39 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.reshaping import TransposeOp
 from lowbit_dialect.schedule import Schedule
+from microkernels.target import Target
 
 _LONG = re.compile(r'dense<(?:"0x[0-9A-Fa-f]{64,}"|\[[^>]{200,}\])>')
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a layer cannot beat on one core of its target, whatever its schedule."""
+
+    limit_us: float
+    limited_by: str
+    """The rate that sets it: of a family of kernels, or of bytes from a level."""
+    intensity: float
+    """Multiply-adds of the fastest family for each byte that must be read or written once."""
+    bytes: int
+    level: str
+    """The cache that holds all these bytes at once."""
+
+    @staticmethod
+    def of(op: LinearOp, target: Target) -> Bound:
+        """The bound of an op on tensors, by the table of the target's processor."""
+        rates = ceilings(target, table_of(target))
+        work = work_of_op(op, lambda size: level_in(target, size))
+        seconds, slowest = work.seconds(rates)
+        moved = work.bytes_read + work.bytes_written
+        products = work.products[work.family(rates)]
+        return Bound(
+            float(f"{seconds * 1e6:.4g}"),
+            slowest,
+            round(products / moved, 2),
+            moved,
+            work.level,
+        )
 
 
 @dataclass(frozen=True)
@@ -42,6 +77,7 @@ class LayerStory:
     output: str
     """Layout of each operand and of the result."""
     schedule: str
+    bound: Bound
 
 
 @dataclass(frozen=True)
@@ -62,6 +98,7 @@ def explain(
     program: Program, target: str = "host", schedule: str | Schedule = "default"
 ) -> Explanation:
     """Take a program down and say what each stage decided; raises ValueError naming the op at fault."""
+    machine = resolve(target)
     modules: dict[str, ModuleOp] = {}
     texts = {"source": shorten(str(as_written(program).module))}
 
@@ -74,7 +111,7 @@ def explain(
     planned = functions_of(plan)[program.name]
     fused = functions_of(graph)[program.name]
     stories = [
-        _story(before, after)
+        _story(before, after, machine)
         for before, after in zip(_linear(fused), _linear(planned), strict=True)
     ]
     alone = [op for op in fused.body.block.ops if isinstance(op, ElementwiseOp)]
@@ -105,7 +142,7 @@ def _linear(func: Operation) -> list[LinearOp]:
     return [op for op in func.walk() if isinstance(op, LinearOp)]
 
 
-def _story(before: LinearOp, after: LinearOp) -> LayerStory:
+def _story(before: LinearOp, after: LinearOp, target: Target) -> LayerStory:
     inner = list(before.epilogue.block.ops)[:-1] if before.epilogue.blocks else []
     return LayerStory(
         title(before),
@@ -115,6 +152,7 @@ def _story(before: LinearOp, after: LinearOp) -> LayerStory:
         _stored(after.weights),
         _stored(after.results[0]),
         str(after.schedule.data) if after.schedule else "",
+        Bound.of(before, target),
     )
 
 

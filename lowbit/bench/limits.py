@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from xdsl.dialects.builtin import Float32Type, i8
+from xdsl.dialects.builtin import Float32Type, TensorType, i8
 from xdsl.ir import Attribute
 
 from autotune.bandwidth import level_of
 from autotune.rates import BINARY
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import ShapedValue
-from lowbit_dialect.ops.common import value_range
+from lowbit_dialect.ops.common import shaped, value_range
 from lowbit_dialect.ops.contraction import Contraction
+from lowbit_dialect.ops.linear import LinearOp
 
 F32_EXACT = 1 << 24
 """Integers up to this sum exactly in f32."""
@@ -60,11 +61,24 @@ class Work:
 
 
 def work_of(
-    layer: Contraction | None, inputs: list[ShapedValue], outputs: list[ShapedValue]
+    layer: Contraction | None,
+    inputs: list[ShapedValue],
+    outputs: list[ShapedValue],
+    level: Callable[[int], str] = level_of,
 ) -> Work:
-    """The work of one `conv2d` or `dense`, or of what multiplies nothing, on tensors of these types."""
+    """The work of one `conv2d` or `dense`, or of what multiplies nothing, on tensors of these types.
+
+    `level` says what holds so many bytes, by default of this machine.
+    """
     read, written = (sum(map(least_bytes, types)) for types in (inputs, outputs))
-    return Work(products_of(layer) if layer else {}, read, written, level_of(read + written))
+    return Work(products_of(layer) if layer else {}, read, written, level(read + written))
+
+
+def work_of_op(op: LinearOp, level: Callable[[int], str] = level_of) -> Work:
+    """The work of an op on tensors, with what its epilogue reads."""
+    operands = (value for inner in op.walk() for value in inner.operands)
+    read = dict.fromkeys(value for value in operands if isinstance(value.type, TensorType))
+    return work_of(op.contraction, list(map(shaped, read)), [shaped(op.results[0])], level)
 
 
 def products_of(layer: Contraction) -> dict[str, int]:

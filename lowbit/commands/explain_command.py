@@ -6,7 +6,7 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from lowbit.commands.command_io import load_program, progress, read_schedule, write_json
-from lowbit.explanation import Explanation, explain, stage_text
+from lowbit.explanation import Bound, Explanation, explain, stage_text
 
 
 def run(given: Namespace) -> None:
@@ -29,6 +29,14 @@ def run(given: Namespace) -> None:
     print("\n".join(in_words(story, with_ir=not given.no_ir)))
 
 
+def _limit(bound: Bound) -> str:
+    """What no schedule beats."""
+    return (
+        f"{bound.limit_us:g} us, set by {bound.limited_by}: {bound.intensity:g} multiply-adds a byte, "
+        f"{bound.bytes} bytes in {bound.level}"
+    )
+
+
 def in_words(story: Explanation, *, with_ir: bool) -> list[str]:
     """The explanation as lines for a person."""
     lines: list[str] = []
@@ -41,6 +49,7 @@ def in_words(story: Explanation, *, with_ir: bool) -> list[str]:
             f"  weights      {layer.weights}",
             f"  output       {layer.output}",
             f"  schedule     {layer.schedule}",
+            f"  limit        {_limit(layer.bound)}",
         ]
     lines += [f"{op} stands alone: {reason}" for op, reason in story.not_fused]
     lines += list(story.conversions)

@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import TensorType
-
 from autotune.events import Layer
 from autotune.keys import described, key_of
 from autotune.machine import pin_core
 from autotune.rates import Rates
-from lowbit.bench.limits import Work, work_of
+from lowbit.bench.limits import Work, work_of_op
 from lowbit.lowered import as_written
 from lowbit.pipeline import lower
 from lowbit.program import Program
 from lowbit_dialect.names import layer_of
-from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 from lowering.backend.machine import BackendError
@@ -34,10 +31,7 @@ class Subject:
     @property
     def work(self) -> Work:
         """What it cannot do without."""
-        op = self.ops[0]
-        operands = (value for inner in op.walk() for value in inner.operands)
-        read = dict.fromkeys(value for value in operands if isinstance(value.type, TensorType))
-        return work_of(op.contraction, list(map(shaped, read)), [shaped(op.results[0])])
+        return work_of_op(self.ops[0])
 
     def layer(self, limit: float) -> Layer:
         """As a tuner tells of it."""

@@ -101,6 +101,8 @@ class TestResults:
         assert "conv2d %z\n  fused        requantize\n" in text
         assert "accumulator  -216..216 from the types (72 products)" in text
         assert "  weights      3x3x8x9 of odd1 as [d3 by " in text
+        limit = "0.04401 us, set by binary: 22.81 multiply-adds a byte, 1067 bytes in L1"
+        assert f"  limit        {limit}" in text.splitlines()
         told = json.loads(output(capsys, "explain", "net.mlir", "--json"))
         stages = ["source", "graph", "plan", "buffers", "loops", "kernels", "llvm"]
         assert list(told["stages"]) == stages

@@ -1,0 +1,69 @@
+"""The rates that bound a layer as the table of a machine has them, for targets that no probe can run on.
+
+They are what the loops of `lowering.backend` (`probe`, `product_probe`, `memory_probe`) would measure there,
+by the instructions of their bodies.
+"""
+
+from __future__ import annotations
+
+from autotune.machine_table import GENERAL, LEVELS, VECTOR, MachineTable
+from autotune.rates import BINARY
+from microkernels.instructions import Counts
+from microkernels.target import Target
+
+
+def ceilings(target: Target, table: MachineTable) -> dict[str, float]:
+    """Multiply-adds and bytes a second of one core, named as `autotune.rates.Rates` names them."""
+    loops = {BINARY: _binary(target), **_products(target)}
+    rates = {name: macs / cycles(counts, table) for name, (macs, counts) in loops.items()}
+    for level in LEVELS:
+        rates |= {f"{level} read": table.read[level], f"{level} write": table.write[level]}
+    return {name: rate * table.clock for name, rate in rates.items()}
+
+
+def cycles(counts: Counts, table: MachineTable) -> float:
+    """Cycles of instructions none of which waits for another: the busiest pipes, or what can issue."""
+
+    def together(classes: tuple[str, ...]) -> float:
+        return sum(count for name, count in counts.items() if name in classes)
+
+    single = (count / table.rates[name] for name, count in counts.items())
+    shared = (
+        (together(VECTOR), table.vector),
+        (together(GENERAL), table.general),
+        (sum(counts.values()), table.issue),
+    )
+    return max(*single, *(count / rate for count, rate in shared))
+
+
+def level_in(target: Target, size: int) -> str:
+    """The innermost level of a target that holds so many bytes at once."""
+    levels = zip(LEVELS, target.caches)
+    return next((level for level, capacity in levels if size <= capacity), LEVELS[-1])
+
+
+def _binary(target: Target) -> tuple[int, Counts]:
+    if target.vector_bits == 512 and target.has("avx512vpopcntdq"):
+        return 512, {"integer": 2, "popcount": 1}
+    if target.vector_bits > 64:
+        return target.vector_bits, {"integer": 4, "look_up": 2}
+    if target.has("popcnt"):
+        return 64, {"scalar": 2, "scalar_popcount": 1}
+    return 64, {"scalar": 13, "scalar_multiply": 1}
+
+
+def _products(target: Target) -> dict[str, tuple[int, Counts]]:
+    bits = target.simd_bits
+    once: Counts = {"multiply": 1}
+    summed: Counts = {"multiply": 1, "integer": 1}
+    twice: Counts = {"multiply": 2, "integer": 1}
+    if target.vector_bits == 64:
+        apart: Counts = {"float": 2}
+        return {"i8": (8, summed), "i16": (8, summed), "f32": (4, apart)}
+    fused: Counts = {"float": 1}
+    dot = target.has("avx512vnni") or target.has("avxvnni")
+    return {
+        "i8": (bits // 8, once if dot else twice),
+        "i16": (bits // 16, once if dot else summed),
+        "f32": (bits // 32, fused),
+    }
