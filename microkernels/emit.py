@@ -11,7 +11,6 @@ from math import isfinite
 from struct import pack, unpack
 from typing import cast
 
-from xdsl.builder import Builder
 from xdsl.dialects import arith, llvm, scf
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
@@ -26,7 +25,6 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
-from xdsl.rewriter import InsertPoint
 
 from microkernels import llvm_ops
 from microkernels.llvm_ops import PTR, bits_of, element_type, lanes_of, mangled, vector
@@ -49,17 +47,27 @@ class Emitter:
 
     def __init__(self, anchor: Operation):
         self.anchor = anchor
-        self._home = Builder(InsertPoint.before(anchor))
-        self._builder = self._home
+        self._add = self._add_home
         self._constants: dict[tuple[object, Attribute], SSAValue] = {}
 
     def op(self, op: Operation) -> SSAValue:
         """Insert an op and return its first result."""
-        return self._builder.insert(op).results[0]
+        self._add(op)
+        return op.results[0]
 
     def run(self, op: Operation) -> None:
         """Insert an op without results."""
-        self._builder.insert(op)
+        self._add(op)
+
+    def _add_home(self, op: Operation) -> None:
+        block = self.anchor.parent
+        assert block is not None
+        block.insert_op_before(op, self.anchor)
+
+    def _at_home(self, op: Operation) -> SSAValue:
+        """Insert an op before everything that is built and return its result."""
+        self._add_home(op)
+        return op.results[0]
 
     # Constants
 
@@ -71,7 +79,7 @@ class Emitter:
             (bits,) = unpack("<i", pack("<f", value))
             return self.bitcast(self.constant(bits, vector(lanes_of(type), i32)), type)
         if key not in self._constants:
-            self._constants[key] = self._home.insert(_constant(value, type)).results[0]
+            self._constants[key] = self._at_home(_constant(value, type))
         return self._constants[key]
 
     def constants(self, values: Sequence[int], element: Attribute) -> SSAValue:
@@ -81,7 +89,7 @@ class Emitter:
         if key not in self._constants:
             integers = cast("VectorType[IntegerType]", type)
             attr = DenseIntOrFPElementsAttr.from_list(integers, list(values))
-            self._constants[key] = self._home.insert(llvm.ConstantOp(attr, type)).results[0]
+            self._constants[key] = self._at_home(llvm.ConstantOp(attr, type))
         return self._constants[key]
 
     def index(self, value: int) -> SSAValue:
@@ -150,7 +158,7 @@ class Emitter:
         type = vector(lanes, value.type)
         undef = self._constants.get(("undef", type))
         if undef is None:
-            undef = self._home.insert(llvm.UndefOp(type)).results[0]
+            undef = self._at_home(llvm.UndefOp(type))
             self._constants["undef", type] = undef
         first = self.op(llvm_ops.insert_lane(undef, value, self.constant(0, i32)))
         return self.shuffle(first, [0] * lanes)
@@ -254,10 +262,10 @@ class Emitter:
     ) -> list[SSAValue]:
         """An `scf.for` that carries values; returns their final ones."""
         block = Block(arg_types=[INDEX, *(value.type for value in carried)])
-        outer, self._builder = self._builder, Builder(InsertPoint.at_end(block))
+        outer, self._add = self._add, block.add_op
         results = body(block.args[0], list(block.args[1:]))
         self.run(scf.YieldOp(*results))
-        self._builder = outer
+        self._add = outer
         op = scf.ForOp(low, high, self.index(step), list(carried), block)
         self.run(op)
         return list(op.results)

@@ -76,6 +76,11 @@ def vector(lanes: int, element: Attribute) -> Attribute:
     return element if lanes == 1 else VectorType(element, [lanes])
 
 
+@cache
+def _lanes(count: int, element: Attribute) -> Attribute:
+    return VectorType(element, [count])
+
+
 def is_integer(type_: Attribute) -> TypeIs[IntegerType]:
     """Tell whether `type_` is an integer type."""
     return isinstance(type_, IntegerType)
@@ -107,6 +112,7 @@ def bits_of(type_: Attribute) -> int:
     return type_.width.data
 
 
+@cache
 def mangled(type_: Attribute) -> str:
     """Return the suffix by which LLVM names an overload at this type: `i32`, `v4f32`, `p0`."""
     if is_vector(type_):
@@ -211,7 +217,7 @@ def shuffle(lhs: SSAValue, rhs: SSAValue, mask: Sequence[int]) -> Operation:
     """Build the vector of the lanes `mask` of `lhs` and `rhs`, counted through both."""
     return llvm.ShuffleVectorOp.create(
         operands=[lhs, rhs],
-        result_types=[VectorType(element_type(lhs.type), [len(mask)])],
+        result_types=[_lanes(len(mask), element_type(lhs.type))],
         properties=_shuffled(tuple(mask)),
     )
 
