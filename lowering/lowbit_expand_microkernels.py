@@ -22,8 +22,8 @@ from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.ops.tile import TileOp
-from lowering.epilogue import elementwise
-from lowering.epilogue.tile_epilogue import Epilogue, TileVector
+from lowering.epilogue.tile_epilogue import Epilogue
+from lowering.epilogue.tile_operands import TileVector
 from lowering.loops.tile_check import check_tile
 from lowering.preconditions import target_of
 from microkernels import lanewise
@@ -46,7 +46,7 @@ def expand_tile(tile: TileOp, target: Target) -> None:
         kernel = find_kernel(name, target)
         lanes = kernel.lanes
         totals = accumulators(emit, tile, kernel)
-    epilogue = Epilogue(emit, tile, target, lanes, elementwise.apply)
+    epilogue = Epilogue(emit, tile, target, lanes)
     vectors, channels = tile.vectors.value.data, tile.channels.value.data
     for at, total in enumerate(totals):
         r, v = divmod(at, vectors)

@@ -1,6 +1,6 @@
 """Elementwise ops on vectors of accumulators, one function an op.
 
-Codes and integers are i32 lanes of decoded values, floats f32 lanes. `at` is the epilogue around, which
+Codes and integers are i32 lanes of decoded values, floats f32 lanes. `at` is what the tile reads, and
 loads tables and other tensors; `place` says which pixels and channels the vector holds.
 """
 
@@ -36,7 +36,7 @@ from lowbit_dialect.reference import clamp_bounds
 from lowering.epilogue.emitted_lanes import EmittedLanes
 from lowering.epilogue.rounding import floor, round_to, to_integer
 from lowering.epilogue.thresholds import ordered, search, stores_planes
-from lowering.epilogue.tile_epilogue import Epilogue, TileVector, is_float
+from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from microkernels.address import move
 from microkernels.llvm_ops import vector
 
@@ -44,14 +44,14 @@ UNROLLED_STEPS = 15
 """Thresholds up to which the comparisons are unrolled; an 8-bit quantiser loops over its 255."""
 
 
-def apply(at: Epilogue, op: Operation, x: SSAValue, place: TileVector) -> SSAValue:
+def apply(at: TileOperands, op: Operation, x: SSAValue, place: TileVector) -> SSAValue:
     """What an elementwise op makes of a vector."""
     if type(op) not in APPLY:
         raise ValueError(f"an epilogue cannot hold '{op.name}'")
     return APPLY[type(op)](at, cast(ElementwiseOp, op), x, place)
 
 
-def threshold(at: Epilogue, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
+def threshold(at: TileOperands, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
     """Count thresholds that are not above `x`."""
     emit, code = at.emit, op.output_element
     assert isinstance(code, CodeType)
@@ -64,7 +64,7 @@ def threshold(at: Epilogue, op: ThresholdOp, x: SSAValue, place: TileVector) -> 
     return emit.binary("add", count, emit.constant(code.minimum, x.type)) if code.minimum else count
 
 
-def _search(at: Epilogue, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
+def _search(at: TileOperands, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
     """The count from its highest bit down: for 15 thresholds 4 comparisons and 11 selections."""
     emit, zero = at.emit, at.emit.constant(0, x.type)
     limits = [at.limit(op, place, step) for step in range(shape_of(op.thresholds)[1])]
@@ -76,7 +76,7 @@ def _search(at: Epilogue, op: ThresholdOp, x: SSAValue, place: TileVector) -> SS
     return reduce(lambda a, b: emit.binary("or", a, b), bits)
 
 
-def _count(at: Epilogue, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
+def _count(at: TileOperands, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
     emit, steps = at.emit, shape_of(op.thresholds)[1]
     count = emit.constant(0, x.type)
 
@@ -92,7 +92,7 @@ def _count(at: Epilogue, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSA
 
 
 def _count_in_loop(
-    at: Epilogue,
+    at: TileOperands,
     op: ThresholdOp,
     count: SSAValue,
     compare: Callable[[SSAValue, SSAValue], SSAValue],
@@ -118,7 +118,7 @@ def _count_in_loop(
     return emit.loop(emit.index(0), high, 1, [count], body)[0]
 
 
-def requantize(at: Epilogue, op: RequantizeOp, x: SSAValue, place: TileVector) -> SSAValue:
+def requantize(at: TileOperands, op: RequantizeOp, x: SSAValue, place: TileVector) -> SSAValue:
     """Scale integers; round and clamp if the result is one."""
     emit = at.emit
     real = emit.op(llvm.SIToFPOp(x, vector(at.lanes, f32)))
@@ -131,7 +131,7 @@ def requantize(at: Epilogue, op: RequantizeOp, x: SSAValue, place: TileVector) -
     return to_integer(emit, _clamp(at, real, *bounds), bounds)
 
 
-def quantize(at: Epilogue, op: QuantizeOp, x: SSAValue, place: TileVector) -> SSAValue:
+def quantize(at: TileOperands, op: QuantizeOp, x: SSAValue, place: TileVector) -> SSAValue:
     """Quantise f32 to a code."""
     emit, code = at.emit, op.output_element
     assert isinstance(code, CodeType)
@@ -154,7 +154,7 @@ def quantize(at: Epilogue, op: QuantizeOp, x: SSAValue, place: TileVector) -> SS
     return emit.binary("sub", rounded, emit.constant(zero, rounded.type)) if zero else rounded
 
 
-def batch_norm(at: Epilogue, op: BatchNormOp, x: SSAValue, place: TileVector) -> SSAValue:
+def batch_norm(at: TileOperands, op: BatchNormOp, x: SSAValue, place: TileVector) -> SSAValue:
     """Normalise in the order of the definition."""
     emit = at.emit
     epsilon = _float(at, op.epsilon.value.data)
@@ -165,7 +165,7 @@ def batch_norm(at: Epilogue, op: BatchNormOp, x: SSAValue, place: TileVector) ->
     return emit.binary("fadd", scaled, at.row(op.beta, place))
 
 
-def clip(at: Epilogue, op: ClipOp, x: SSAValue, place: TileVector) -> SSAValue:
+def clip(at: TileOperands, op: ClipOp, x: SSAValue, place: TileVector) -> SSAValue:
     """Clamp to the bounds that there are."""
     emit = at.emit
     names = ("maximum", "minimum") if is_float(x) else ("smax", "smin")
@@ -175,19 +175,19 @@ def clip(at: Epilogue, op: ClipOp, x: SSAValue, place: TileVector) -> SSAValue:
     return x
 
 
-def combine(at: Epilogue, op: BinaryOp, x: SSAValue, place: TileVector) -> SSAValue:
+def combine(at: TileOperands, op: BinaryOp, x: SSAValue, place: TileVector) -> SSAValue:
     """Add, multiply or divide by a row, or by another tensor at the same place."""
     other = at.elements(op.other, place) if op.others else at.row(op.other, place)
     name = COMBINE[type(op)]
     return at.emit.binary(f"f{name}" if is_float(x) else name, x, other)
 
 
-def function(at: Epilogue, op: ApplyOp, x: SSAValue, place: TileVector) -> SSAValue:
+def function(at: TileOperands, op: ApplyOp, x: SSAValue, place: TileVector) -> SSAValue:
     """A function of f32."""
     return _value(op.definition.formula(EmittedLanes(at.emit, x), *op.parameters))
 
 
-def with_slope(at: Epilogue, op: PreluOp, x: SSAValue, place: TileVector) -> SSAValue:
+def with_slope(at: TileOperands, op: PreluOp, x: SSAValue, place: TileVector) -> SSAValue:
     """Slopes for what is negative."""
     slope = EmittedLanes(at.emit, at.row(op.slope, place))
     return _value(prelu(EmittedLanes(at.emit, x), slope))
@@ -198,11 +198,11 @@ def _value(lanes: Lanes) -> SSAValue:
     return lanes.value
 
 
-def _float(at: Epilogue, value: float) -> SSAValue:
+def _float(at: TileOperands, value: float) -> SSAValue:
     return at.emit.constant(value, vector(at.lanes, f32))
 
 
-def _clamp(at: Epilogue, x: SSAValue, low: int, high: int) -> SSAValue:
+def _clamp(at: TileOperands, x: SSAValue, low: int, high: int) -> SSAValue:
     raised = at.emit.intrinsic("maxnum", x, _float(at, low))
     return at.emit.intrinsic("minnum", raised, _float(at, high))
 

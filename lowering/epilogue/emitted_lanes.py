@@ -6,7 +6,7 @@ from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.lanes import Lanes
-from lowering.epilogue.tile_epilogue import is_float
+from lowering.epilogue.tile_operands import is_float
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import lanes_of, vector
 

@@ -72,7 +72,7 @@ def _nanoseconds(nest: TileNest) -> int:
 
 
 def _blocks_overlap(nest: TileNest) -> bool:
-    """Whether channel blocks write to each other's bits (`Epilogue` clears the rest of a word)."""
+    """Whether channel blocks write to each other's bits (`TileStore` clears the rest of a word)."""
     layout = layout_of(shaped(nest.outs))
     if layout is None or not layout.packed:
         return False

@@ -1,0 +1,89 @@
+"""The store of a tile's results: elements, or masks of lanes as words of planes."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import IntegerType, i8
+from xdsl.ir import SSAValue
+
+from lowbit_dialect.codes import CodeType
+from lowbit_dialect.layout import layout_of, storage_dtype
+from lowbit_dialect.ops.common import element_of, shape_of, shaped
+from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
+from microkernels.address import move
+
+
+class TileStore:
+    """Stores vectors of the results of one tile."""
+
+    def __init__(self, at: TileOperands):
+        self._at = at
+        self.emit, self.tile, self.lanes, self.axes = at.emit, at.tile, at.lanes, at.axes
+        self._begin: SSAValue | None = None
+        """Address of the tile's planes."""
+
+    @property
+    def packed(self) -> bool:
+        """Whether planes are stored."""
+        layout = layout_of(shaped(self.tile.outs))
+        return layout is not None and layout.packed
+
+    def value(self, value: SSAValue, place: TileVector) -> None:
+        """Store one vector of decoded lanes."""
+        emit, type = self.emit, shaped(self.tile.outs)
+        layout, element = layout_of(type), type.element_type
+        if self.packed:
+            self.masks(self._masks(value), place)
+            return
+        pointer = self._at.pointer(self.tile.outs, place)
+        dtype = storage_dtype(element, layout)
+        if not is_float(value):
+            value = emit.widen(value, IntegerType(8 * dtype.itemsize), signed=True)
+        emit.store_some(value, pointer, dtype.itemsize, place.valid)
+
+    def _masks(self, value: SSAValue) -> list[SSAValue]:
+        """The planes of decoded lanes."""
+        emit, type, code = self.emit, value.type, element_of(self.tile.outs.type)
+        assert isinstance(code, CodeType)
+        if code.is_odd:
+            value = emit.binary("sub", value, emit.constant(code.offset, type))
+            value = emit.binary("lshr", value, emit.constant(1, type))
+        bits = [
+            emit.binary("and", value, emit.constant(1 << plane, type))
+            for plane in range(code.planes)
+        ]
+        return [emit.compare("ne", bit, emit.constant(0, type)) for bit in bits]
+
+    def masks(self, masks: list[SSAValue], place: TileVector) -> None:
+        """Store one mask of lanes a plane; the last vector of a row also clears the rest of its word."""
+        emit, outs = self.emit, self.tile.outs
+        operand, layout = self._at.operand(outs), layout_of(shaped(outs))
+        assert layout is not None
+        width, size = layout.word_width, shape_of(outs)[self.axes[3]]
+        if self._begin is None:
+            # `channel` is a multiple of the lanes, so it divides into bytes
+            byte = emit.at("div", self.tile.channel, 8)
+            at = (self.tile.batch, self.tile.row, self.tile.column)
+            parts = [*zip(at, map(operand.stride, self.axes)), (byte, 1)]
+            self._begin = move(emit, operand.pointer, parts)
+        pixel = place.r * operand.stride(self.axes[2]) + place.v * self.lanes // 8
+        last = place.v == self.tile.vectors.value.data - 1
+        for plane, flags in enumerate(masks):
+            mask = emit.bitcast(flags, IntegerType(self.lanes))
+            if place.valid < self.lanes:
+                mask = emit.binary("and", mask, emit.constant((1 << place.valid) - 1, mask.type))
+            if self.lanes > width >= place.valid:
+                mask = emit.widen(mask, IntegerType(width), signed=False)
+            pointer = emit.offset(self._begin, pixel + plane * operand.stride(None))
+            emit.store(mask, pointer, 1)
+            if last:
+                self._clear_tail(pointer, size, width)
+
+    def _clear_tail(self, pointer: SSAValue, size: int, width: int) -> None:
+        """Zero the bytes between the last channel's vector and the end of its word.
+
+        Every block does so behind itself: blocks run in ascending order, so a later one overwrites it.
+        """
+        stored, end = (-(-size // unit) * unit for unit in (self.lanes, width))
+        zero = self.emit.constant(0, i8)
+        for byte in range((end - stored) // 8):
+            self.emit.store(zero, self.emit.offset(pointer, self.lanes // 8 + byte), 1)
