@@ -1,7 +1,8 @@
 """Logs of records: files of lines, of which only the end is ever written.
 
 Any number of processes may append to a log at the same time, and be killed at any moment: what an `append`
-that has returned wrote stays, and what was cut short is a line that readers name and pass over.
+that has returned wrote stays, and what was cut short is a line that readers name and pass over. The file
+system has to append in one piece, as local ones do and NFS does not.
 """
 
 from __future__ import annotations

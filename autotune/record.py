@@ -81,7 +81,7 @@ class Record:
         for name, value in values.items():
             kind = _KINDS.get(name, str)
             if type(value) is not kind:
-                raise ValueError(f"{name} is a {kind.__name__}, not {value!r:.60}")
+                raise ValueError(f"{name} is of type {kind.__name__}, not {value!r:.60}")
         values["outcome"] = _outcome(values["outcome"])
         return cls(**values)
 

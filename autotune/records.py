@@ -1,7 +1,7 @@
 """Records in use: what was tried before, what was best, and what the logs on this machine know of an op.
 
-Three files are asked in turn, and the first that knows a legal schedule has it: the user's, which `lowbit
-tune` writes; those of the project, which are named; and those that ship with lowbit. Within one, times of
+Files are asked in turn, and the first that knows a legal schedule has it: the user's, which `lowbit tune`
+writes; the project's, in the working directory; and those that ship with lowbit. Within one, times of
 this very machine come before those of another with the same core, and times of these versions before older
 ones. Records change speed, never results: what is legal is decided anew, and anything else is passed over.
 """
@@ -27,6 +27,8 @@ from microkernels.target import Target
 
 Refusal = Callable[[Schedule], str | None]
 """Why a schedule is illegal; None if it is not."""
+PROJECT_FILE = Path("lowbit-records.jsonl")
+"""In the working directory: what a project keeps beside its sources for everybody."""
 _SHIPPED = Path(__file__).parent / "shipped"
 _CACHES = re.compile(r",caches=[^,]*")
 
@@ -38,9 +40,9 @@ def user_file() -> Path:
     return base / "lowbit" / "records.jsonl"
 
 
-def record_files(named: Iterable[str | Path] = ()) -> tuple[Path, ...]:
-    """The files that are asked, in turn: the user's, those named, those shipped."""
-    return (user_file(), *map(Path, named), *sorted(_SHIPPED.glob("*.jsonl")))
+def record_files() -> tuple[Path, ...]:
+    """The files that are asked, in turn: the user's, the project's, those shipped."""
+    return (user_file(), PROJECT_FILE, *sorted(_SHIPPED.glob("*.jsonl")))
 
 
 def query(
@@ -140,7 +142,7 @@ class Library:
             self.problems.append(f"{log.path}: {error.strerror}: its records are not used")
             return {}
         if contents.bad:
-            self.problems.append(f"{contents.bad[0]}; {len(contents.bad)} such lines are not used")
+            self.problems.append(f"{contents.bad[0]}: {_not_used(len(contents.bad), 'line')}")
         by_key: dict[str, list[Record]] = defaultdict(list)
         for record in contents.records:
             by_key[record.key].append(record)
@@ -164,8 +166,8 @@ class Library:
         else:
             schedule = None
         if refused:
-            count = f"{len(refused)} records are" if len(refused) > 1 else "1 record is"
-            self.problems.append(f"{described(op)}: {refused[0]}: {count} not used")
+            count = _not_used(len(refused), "record")
+            self.problems.append(f"{described(op)}: {refused[0]}: {count}")
         return schedule
 
     def _candidates(self, key: str, target: Target, machine: str, threads: int) -> Iterator[Record]:
@@ -192,6 +194,10 @@ def _read(text: str, refusal: Refusal) -> tuple[Schedule, str | None]:
     except ValueError as error:
         return Schedule(), str(error)
     return schedule, refusal(schedule)
+
+
+def _not_used(count: int, what: str) -> str:
+    return f"{count} {what}s are not used" if count > 1 else f"1 {what} is not used"
 
 
 def _code(target: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from xdsl.dialects.builtin import FileLineColLoc
@@ -106,10 +108,16 @@ def _pipeline_error(text: str) -> str:
     return f"cannot read the pipeline: {lines[-1].removeprefix('Error: ')}"
 
 
+def _warn(tool: str, message: Warning | str, *_: object) -> None:
+    print(f"{tool}: warning: {one_line(str(message))}", file=sys.stderr)
+
+
 def report(tool: str, body: Callable[[], int | None]) -> int:
     """Run a command and return its exit code; bad input prints one line on stderr and gives 1."""
     try:
-        return body() or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_warn, tool)
+            return body() or 0
     except BrokenPipeError:
         return 1
     except USER_ERRORS as error:

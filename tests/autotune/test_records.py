@@ -251,7 +251,7 @@ def test_a_file_that_cannot_be_read_is_a_sentence(shelves: Shelves, tmp_path: Pa
     assert shelves.find() == 3
     assert shelves.library.problems == [
         f"{tmp_path}: this is no regular file: its records are not used",
-        f"{shelves.paths[1]}:2: this is no record, or one that is cut short; 2 such lines are not used",
+        f"{shelves.paths[1]}:2: this is no record, or one that is cut short: 2 lines are not used",
     ]
 
 
@@ -260,8 +260,8 @@ def test_the_user_comes_before_the_project_before_what_ships(
 ):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert user_file() == tmp_path / "lowbit" / "records.jsonl"
-    user, named, *shipped = record_files(["project.jsonl"])
-    assert (user, named) == (user_file(), Path("project.jsonl"))
+    user, project, *shipped = record_files()
+    assert (user, project) == (user_file(), Path("lowbit-records.jsonl"))
     assert all(path.parent.name == "shipped" and not Log(path).read().bad for path in shipped)
     monkeypatch.setenv("XDG_DATA_HOME", "not/absolute")
     monkeypatch.setenv("HOME", str(tmp_path))

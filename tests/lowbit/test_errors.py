@@ -1,12 +1,14 @@
 """What a person reads when something is wrong, word for word."""
 
 import re
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import lowbit
+from lowbit.errors import report
 
 X, W = (1, 6, 6, 8), (3, 3, 8, 4)
 
@@ -425,3 +427,12 @@ def test_a_message_moves_no_cursor() -> None:
     with pytest.raises(ValueError) as caught:
         lowbit.parse('func.func @f() {\n"test.\x1b[31m"() : () -> ()\n}')
     assert str(caught.value) == "<text>:2:2: there is no 'test.?[31m'"
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]):
+    def warn() -> None:
+        warnings.warn("a file\nis not used", stacklevel=2)
+
+    assert report("lowbit", warn) == 0
+    assert capsys.readouterr().err == "lowbit: warning: a file; is not used\n"
