@@ -1,7 +1,7 @@
 """Elementwise ops on vectors of accumulators, one function an op.
 
-Codes and integers are i32 lanes of decoded values, floats f32 lanes. `at` is what the tile reads, and
-loads tables and other tensors; `place` says which pixels and channels the vector holds.
+Codes and integers are i32 lanes of decoded values, floats f32 lanes. `at` loads tables and other tensors;
+`place` says which pixels and channels the vector holds.
 """
 
 from __future__ import annotations
