@@ -5,11 +5,11 @@ import ctypes
 import pytest
 from llvm_jit import Jit
 from xdsl.dialects import llvm
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, i8
 from xdsl.ir import Block, Region
 
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import PTR
+from microkernels.llvm_ops import PTR, vector
 
 AMOUNTS = (0, 7, -7, 2**31 - 1, 2**31, 2**32 - 1, 2**32 + 5, 2**40, 1 - 2**31, -(2**31), -(2**33))
 
@@ -21,3 +21,11 @@ def test_a_pointer_moves_by_any_number_of_bytes(amount: int) -> None:
     func = llvm.FuncOp("f", llvm.LLVMFunctionType([PTR], PTR), body=Region(block))
     move = Jit(ModuleOp([func])).function("f", ctypes.c_int64, ctypes.c_int64)
     assert move(2**45) == 2**45 + amount
+
+
+def test_lanes_that_all_stay_are_no_shuffle() -> None:
+    block = Block([end := llvm.ReturnOp()], arg_types=[vector(4, i8)])
+    emit, value = Emitter(end), block.args[0]
+    assert emit.shuffle(value, range(4)) is value
+    assert emit.shuffle(value, range(3)) is not value
+    assert len(list(block.ops)) == 2
