@@ -18,6 +18,7 @@ from lowbit.suggestions import explained
 from lowbit_dialect.attributes import check_function
 from lowbit_dialect.interface import AnyFuncOp, check_interface
 from lowbit_dialect.ranges import admit
+from lowbit_dialect.verification import verify_module
 
 # Groups that never give back what they matched: linear in the length of the text.
 _TRAPS = re.compile(
@@ -104,7 +105,7 @@ def parse_source(source: str | bytes, name: str, context: Context) -> ModuleOp:
 def verify(module: ModuleOp) -> None:
     """Verify a module; raises ValueError that names the op, its line and what is wrong."""
     try:
-        module.verify()
+        verify_module(module)
     except VerifyException as error:
         culprit = find_culprit(module)
         where = f"{place_of(culprit)}: " if culprit is not None else ""
