@@ -1,0 +1,157 @@
+"""Which schedules of an op are tried next: strategies that propose, and hear what came of each.
+
+    search = Evolution(space, seed=1)
+    for schedule, outcome in measurer.measure(search.propose(16)):
+        search.observe(schedule, outcome)
+
+A strategy proposes nothing twice, neither what failed nor what it has heard of from a log. It draws from a
+seed alone, and outcomes may come in any order: the same seed and outcomes give the same proposals.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Iterator, Sequence
+from random import Random
+from typing import Protocol
+
+from autotune.outcome import Measured, Outcome
+from lowbit_dialect.schedule import Schedule
+
+
+class SearchSpace(Protocol):
+    """What search needs of a space: all that it gives is complete, legal and canonical."""
+
+    def refusal(self, schedule: Schedule) -> str | None:
+        """Why a schedule is illegal; None if it is not."""
+        ...
+
+    def canonical(self, schedule: Schedule) -> Schedule:
+        """The one that stands for all which mean the same."""
+        ...
+
+    def sample(self, random: Random) -> Schedule:
+        """Any schedule."""
+        ...
+
+    def mutate(self, schedule: Schedule, random: Random) -> Schedule:
+        """A neighbour."""
+        ...
+
+    def cross(self, first: Schedule, second: Schedule, random: Random) -> Schedule:
+        """A child, each field from one parent."""
+        ...
+
+    def __iter__(self) -> Iterator[Schedule]:
+        """All schedules, each once."""
+        ...
+
+
+class Strategy(Protocol):
+    """Proposes schedules of one op."""
+
+    def propose(self, count: int) -> list[Schedule]:
+        """The next ones to try, none proposed or observed before; fewer only if the space has no more."""
+        ...
+
+    def observe(self, schedule: Schedule, outcome: Outcome) -> None:
+        """Hear what came of a schedule, proposed or not."""
+        ...
+
+
+class RandomSearch:
+    """Draw schedules at random, after those of `start` that are legal."""
+
+    _DRAWS = 50
+    """In a row that give nothing new, until the space is gone through in order."""
+
+    def __init__(self, space: SearchSpace, seed: int = 0, start: Iterable[Schedule] = ()):
+        self._space = space
+        self._random = Random(seed)
+        self._known: set[Schedule] = set()
+        self._start = [space.canonical(s) for s in start if space.refusal(s) is None]
+        self._coming = self._candidates()
+
+    def propose(self, count: int) -> list[Schedule]:
+        """The next ones to try, each new."""
+        found: list[Schedule] = []
+        for schedule in self._coming:
+            if schedule not in self._known:
+                self._known.add(schedule)
+                found.append(schedule)
+            if len(found) >= count:
+                break
+        return found
+
+    def observe(self, schedule: Schedule, outcome: Outcome) -> None:
+        """Hear of a schedule, which then is not new."""
+        self._known.add(schedule)
+
+    def _candidates(self) -> Iterator[Schedule]:
+        """Schedules that may be known: the given, those drawn while that gives new ones, the rest."""
+        yield from self._start
+        misses = 0
+        while misses < self._DRAWS:
+            known = len(self._known)
+            yield self._draw()
+            misses = 0 if len(self._known) > known else misses + 1
+        yield from self._space
+
+    def _draw(self) -> Schedule:
+        return self._space.sample(self._random)
+
+
+class ExhaustiveSearch(RandomSearch):
+    """Go through the whole space in its order, after the schedules of `start`."""
+
+    _DRAWS = 0
+
+
+class Evolution(RandomSearch):
+    """Cross and mutate the fastest so far, after the schedules of `start` and some drawn at random.
+
+    Parents are the winners of tournaments among the fastest ever measured, so that none of these is lost;
+    what failed has no children.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        start: Sequence[Schedule] = (),
+        *,
+        population: int = 16,
+        drawn: int = 16,
+        tournament: int = 3,
+        mutation: float = 0.7,
+        fresh: float = 0.1,
+    ):
+        """`population` are the parents, `drawn` at random before the first child, less what was observed.
+
+        Then a part of `fresh` is drawn too; of the children, a part of `mutation` is a parent mutated, the
+        others two parents crossed.
+        """
+        super().__init__(space, seed, start)
+        self._size, self._drawn, self._tournament = population, drawn, tournament
+        self._mutation, self._fresh = mutation, fresh
+        self._parents: list[tuple[float, Schedule]] = []
+        """The fastest, with their times relative to the reference, in order."""
+
+    def observe(self, schedule: Schedule, outcome: Outcome) -> None:
+        """Hear of a schedule, which may become a parent."""
+        super().observe(schedule, outcome)
+        if isinstance(outcome, Measured):
+            insort(self._parents, (outcome.relative, schedule))
+            del self._parents[self._size :]
+
+    def _draw(self) -> Schedule:
+        random = self._random
+        if not self._parents or len(self._known) < self._drawn or random.random() < self._fresh:
+            return super()._draw()
+        if random.random() < self._mutation:
+            return self._space.mutate(self._winner(), random)
+        return self._space.cross(self._winner(), self._winner(), random)
+
+    def _winner(self) -> Schedule:
+        rivals = (self._random.randrange(len(self._parents)) for _ in range(self._tournament))
+        return self._parents[min(rivals)][1]
