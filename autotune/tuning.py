@@ -1,0 +1,226 @@
+"""Tuning: strategies propose candidates, workers measure them, a log keeps what came of each.
+
+    tune([Task(layer, key, subject, strategy), ...], measurer, run, listen)
+
+Time goes in turns of a few candidates, each to the layer of which most is to be gained: the seconds that
+its last turns gained, or, while it is new, what a new layer may gain. At the end the fastest of each layer
+are timed again, beside the default, since the fastest of many measurements is a lucky one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from autotune.events import Best, Event, Finished, Layer, Started, Tried
+from autotune.identity import tool_versions
+from autotune.log import Log
+from autotune.measuring import Subject
+from autotune.outcome import Measured, Outcome
+from autotune.record import Record
+from autotune.records import query
+from lowbit_dialect.schedule import Schedule
+
+Listener = Callable[[Event], None]
+TURN = 8
+"""Candidates of a turn."""
+FINALISTS = 3
+"""Candidates of a layer that are timed again."""
+_HOPE = 0.3
+"""The part of its time that a layer of which nothing is known may gain in its first turn."""
+
+
+class Strategy(Protocol):
+    """Proposes schedules of one op."""
+
+    def propose(self, count: int) -> list[Schedule]:
+        """The next ones to try; fewer only if the space has no more."""
+        ...
+
+    def observe(self, schedule: Schedule, outcome: Outcome) -> None:
+        """Hear what came of a schedule, proposed or not."""
+        ...
+
+
+class Measuring(Protocol):
+    """What measures: `Measurer`, or a cluster of them."""
+
+    machine: str
+
+    def measure(
+        self, schedules: Iterable[Schedule], subject: Subject | None = None
+    ) -> Iterator[tuple[Schedule, Outcome]]:
+        """Measure candidates of a subject, and yield each as it is done."""
+        ...
+
+
+@dataclass
+class Task:
+    """A layer, who proposes its schedules, and how far it is."""
+
+    layer: Layer
+    key: str
+    op: str
+    subject: Subject
+    default: Schedule
+    strategy: Strategy
+    predict: Callable[[Schedule], float | None] = lambda schedule: None
+    times: dict[Schedule, Measured] = field(default_factory=dict[Schedule, Measured])
+    tried: int = 0
+    gained: float = _HOPE
+    """The part of its time that a candidate of its last turns gained, of which older ones weigh less."""
+    exhausted: bool = False
+
+    @property
+    def best(self) -> float | None:
+        """Seconds of the fastest candidate."""
+        return min((one.seconds for one in self.times.values()), default=None)
+
+    @property
+    def promise(self) -> float:
+        """Seconds that a candidate may gain in a call of the program."""
+        if self.best is None:
+            return 0.0 if self.tried else float("inf")
+        return self.layer.count * self.best * self.gained
+
+    def hear(self, schedule: Schedule, outcome: Outcome) -> None:
+        """Take note of an outcome."""
+        self.strategy.observe(schedule, outcome)
+        if isinstance(outcome, Measured):
+            self.times[schedule] = outcome
+
+    def finalists(self) -> list[Schedule]:
+        """The default and the fastest, fastest first."""
+        ranked = sorted(self.times, key=lambda schedule: self.times[schedule].relative)
+        return list(dict.fromkeys((self.default, *ranked[:FINALISTS])))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What limits the work, and what is written of it."""
+
+    target: str
+    strategy: str
+    log: Log
+    trials: int | None = None
+    """Of all layers together."""
+    time_budget: float | None = None
+    workers: int = 1
+    seed: int = 0
+    resume: bool = False
+    threads: int = 1
+
+
+def tune(tasks: Sequence[Task], measurer: Measuring, run: Run, listen: Listener) -> None:
+    """Work until a limit is reached, telling `listen` of everything; an interrupt goes through."""
+    resumed = sum(_resume(task, measurer.machine, run) for task in tasks) if run.resume else 0
+    layers = tuple(task.layer for task in tasks)
+    listen(Started(layers, run.strategy, run.trials, run.time_budget, run.workers, resumed))
+    session = _Session(measurer, run, listen)
+    for task in tasks:
+        if task.default not in task.times:
+            session.measure(task, [task.default], "default")
+    why = session.search(tasks)
+    listen(Finished(tuple(filter(None, map(session.final, tasks))), why))
+
+
+def _resume(task: Task, machine: str, run: Run) -> int:
+    """Tell a task what the log has of it; returns how many records that are."""
+    known = query(
+        run.log.read().records,
+        key=task.key,
+        machine=machine,
+        threads=run.threads,
+        versions=tool_versions(),
+    )
+    for record in known:
+        task.hear(Schedule.parse(record.schedule), record.outcome)
+    return len(known)
+
+
+class _Session:
+    """One run of the tuner."""
+
+    def __init__(self, measurer: Measuring, run: Run, listen: Listener):
+        self._measurer, self._run, self._listen = measurer, run, listen
+        self._began = time.monotonic()
+        self._trial = 0
+
+    def search(self, tasks: Sequence[Task]) -> Literal["trials", "time", "space"]:
+        """Give turns to layers until a limit is reached; say which."""
+        while True:
+            if self._left() <= 0:
+                return "trials"
+            if self._late():
+                return "time"
+            open_ = [task for task in tasks if not task.exhausted]
+            task = max(open_, key=lambda task: task.promise, default=None)
+            if task is None or task.promise == 0:
+                return "space"
+            self._turn(task)
+
+    def _turn(self, task: Task) -> None:
+        before = task.best
+        proposed = task.strategy.propose(min(TURN, self._left()))
+        task.exhausted = not proposed
+        self.measure(task, proposed, self._run.strategy)
+        if before is not None and task.best is not None:
+            task.gained = (task.gained + (before - task.best) / before) / 2
+
+    def measure(self, task: Task, schedules: Sequence[Schedule], strategy: str) -> None:
+        """Measure candidates, write and tell what came of each; stops when the time is over."""
+        with closing(self._measured(task, schedules)) as outcomes:
+            for schedule, outcome in outcomes:
+                self._trial += 1
+                task.tried += 1
+                task.hear(schedule, outcome)
+                self._run.log.append(self._record(task, schedule, outcome, strategy))
+                seconds = time.monotonic() - self._began
+                predicted = task.predict(schedule)
+                told = self._trial, seconds, task.best, predicted, strategy
+                self._listen(Tried(task.layer.name, schedule, outcome, *told))
+                if self._late():
+                    return
+
+    def _measured(
+        self, task: Task, schedules: Sequence[Schedule]
+    ) -> Generator[tuple[Schedule, Outcome]]:
+        yield from self._measurer.measure(schedules, task.subject)
+
+    def final(self, task: Task) -> Best | None:
+        """The fastest of a layer when those that seem so are timed once more; None if none was measured."""
+        if task.best is None:
+            return None
+        again = dict(self._measured(task, task.finalists()))
+        times = {s: one for s, one in again.items() if isinstance(one, Measured)} or task.times
+        chosen = min(times, key=lambda schedule: times[schedule].relative)
+        seconds = times[chosen].seconds
+        return Best(task.layer.name, chosen, seconds, seconds / times[chosen].relative)
+
+    def _left(self) -> int:
+        """Candidates that may still be tried."""
+        return TURN if self._run.trials is None else self._run.trials - self._trial
+
+    def _late(self) -> bool:
+        budget = self._run.time_budget
+        return budget is not None and time.monotonic() - self._began >= budget
+
+    def _record(self, task: Task, schedule: Schedule, outcome: Outcome, strategy: str) -> Record:
+        return Record(
+            key=task.key,
+            op=task.op,
+            schedule=str(schedule),
+            target=self._run.target,
+            threads=self._run.threads,
+            machine=self._measurer.machine,
+            versions=tool_versions(),
+            outcome=outcome,
+            strategy=strategy,
+            seed=self._run.seed,
+            trial=self._trial,
+            when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )

@@ -1,0 +1,116 @@
+"""The tuner on spaces and workers that are made up: where trials go, what ends them, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from autotune.events import Event, Finished, Layer, Started, Tried
+from autotune.log import Log
+from autotune.measuring import Subject
+from autotune.outcome import Failed, Measured, Outcome
+from autotune.tuning import Run, Task, tune
+from lowbit_dialect.schedule import Schedule
+
+DEFAULT = Schedule(pixels=1)
+
+
+class InOrder:
+    """Proposes pixels 2, 3, ... up to `last`."""
+
+    def __init__(self, last: int) -> None:
+        self.coming = iter(range(2, last + 1))
+        self.observed: list[Schedule] = []
+
+    def propose(self, count: int) -> list[Schedule]:
+        known = {schedule.pixels for schedule in self.observed}
+        found: list[Schedule] = []
+        while len(found) < count and (pixels := next(self.coming, None)) is not None:
+            if pixels not in known:
+                found.append(Schedule(pixels=pixels))
+        return found
+
+    def observe(self, schedule: Schedule, outcome: Outcome) -> None:
+        self.observed.append(schedule)
+
+
+class Workers:
+    """Layers named by their program: `steep` gains 1 % of its first time a pixel, `broken` fails."""
+
+    machine = "an abacus"
+
+    def __init__(self) -> None:
+        self.interrupt_after = 10**9
+        self.count = 0
+
+    def measure(
+        self, schedules: Iterable[Schedule], subject: Subject | None = None
+    ) -> Iterator[tuple[Schedule, Outcome]]:
+        assert subject is not None
+        for schedule in schedules:
+            self.count += 1
+            if self.count > self.interrupt_after:
+                raise KeyboardInterrupt
+            assert schedule.pixels
+            seconds = 1.01 - schedule.pixels / 100 if subject.program == "steep" else 1.0
+            broken = subject.program == "broken"
+            yield schedule, Failed("crash", "") if broken else Measured(seconds, 0.0, seconds)
+
+
+def task(name: str, last: int = 200) -> Task:
+    layer = Layer(name, name)
+    return Task(layer, f"key of {name}", name, Subject(name), DEFAULT, InOrder(last))
+
+
+def run(tasks: list[Task], workers: Workers, path: Path, **limits: object) -> list[Event]:
+    heard: list[Event] = []
+    settings = Run("x86-64", "in order", Log(path), **limits)  # type: ignore[arg-type]
+    tune(tasks, workers, settings, heard.append)
+    return heard
+
+
+def tried(heard: list[Event], layer: str) -> list[Tried]:
+    return [one for one in heard if isinstance(one, Tried) and one.layer == layer]
+
+
+def test_trials_go_where_they_gain(tmp_path: Path) -> None:
+    tasks = [task("flat"), task("steep"), task("broken")]
+    heard = run(tasks, Workers(), tmp_path / "log", trials=100)
+    first, *middle, last = heard
+    assert isinstance(first, Started) and [one.name for one in first.layers][1] == "steep"
+    assert isinstance(last, Finished) and last.why == "trials"
+    assert [one.trial for one in middle if isinstance(one, Tried)] == list(range(1, 101))
+    counts = {one.layer.name: len(tried(heard, one.layer.name)) for one in tasks}
+    assert counts["steep"] > 2 * counts["flat"] and counts["broken"] == 1
+    assert [one.layer for one in last.best] == ["flat", "steep"]
+    assert last.best[1].seconds < 0.5 and last.best[1].default == 1.0
+    assert last.best[0].schedule == DEFAULT
+    assert len(Log(tmp_path / "log").read().records) == 100
+
+
+def test_the_space_and_the_time_end(tmp_path: Path) -> None:
+    heard = run([task("steep", last=5)], Workers(), tmp_path / "log")
+    assert isinstance(heard[-1], Finished) and heard[-1].why == "space"
+    assert [one.schedule.pixels for one in tried(heard, "steep")] == [1, 2, 3, 4, 5]
+    heard = run([task("steep")], Workers(), tmp_path / "log", time_budget=1e-9)
+    assert isinstance(heard[-1], Finished) and heard[-1].why == "time"
+    assert len(tried(heard, "steep")) == 1 and len(heard[-1].best) == 1
+
+
+def test_nothing_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    run([task("steep", last=9)], Workers(), path)
+    heard = run([task("steep", last=12)], Workers(), path, resume=True)
+    assert isinstance(heard[0], Started) and heard[0].resumed == 9
+    assert [one.schedule.pixels for one in tried(heard, "steep")] == [10, 11, 12]
+    assert isinstance(heard[-1], Finished) and heard[-1].best[0].schedule.pixels == 12
+
+
+def test_an_interrupt_goes_through_and_the_log_has_all_before(tmp_path: Path) -> None:
+    workers = Workers()
+    workers.interrupt_after = 5
+    with pytest.raises(KeyboardInterrupt):
+        run([task("steep")], workers, tmp_path / "log")
+    assert len(Log(tmp_path / "log").read().records) == 5
