@@ -1,13 +1,13 @@
 """`lowbit-plan`: every op gets the schedule that it will run by.
 
-Needs functions on tensors; leaves `schedule = #lowbit.schedule<...>` on each `conv2d` and `dense`. Fields
-that the program pins are kept; `source` says who decides the others. May be left out: an op without a
-schedule gets the default.
+Needs functions on tensors; leaves a complete `schedule = #lowbit.schedule<...>` on each `conv2d` and `dense`,
+which the passes after it execute. Fields that the program pins are kept, as far as they have an effect;
+`source` says who decides the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from xdsl.context import Context
@@ -15,10 +15,16 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
+from autotune.blocking import operand_bytes
+from autotune.choice import chosen
+from autotune.space import Space
 from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.schedule import ScheduleAttr
+from lowbit_dialect.schedule import Schedule, ScheduleAttr
+from lowering.loops.sharing import parallel_axis
 from lowering.preconditions import target_of
-from microkernels.choice import schedule_of
+from microkernels.legality import executed
+from microkernels.nest import nest_of
+from microkernels.table import find_kernel
 from microkernels.target import Target
 
 
@@ -30,6 +36,10 @@ class LowbitPlanPass(ModulePass):
 
     target: str = "host"
     source: Literal["default", "model", "records", "exact"] = "default"
+    threads: int = 1
+    least: int = 2000
+    """Nanoseconds that an op must take on one thread, as estimated, to be shared out unless it pins how:
+    to hand over a task and claim its units takes a few hundred."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Complete the schedule of each `conv2d` and `dense`."""
@@ -40,12 +50,37 @@ class LowbitPlanPass(ModulePass):
         target = target_of(self.target)
         for inner in op.walk():
             if isinstance(inner, LinearOp):
-                _plan(inner, target)
+                try:
+                    schedule = planned(inner, target, self.threads, self.least)
+                except ValueError as error:
+                    raise PassFailedException(f"'{inner.name}': {error}") from error
+                inner.properties["schedule"] = ScheduleAttr(schedule)
 
 
-def _plan(op: LinearOp, target: Target) -> None:
-    try:
-        schedule = schedule_of(op, target)
-    except ValueError as error:
-        raise PassFailedException(f"'{op.name}': {error}") from error
-    op.properties["schedule"] = ScheduleAttr(schedule)
+def planned(op: LinearOp, target: Target, threads: int = 1, least: int = 0) -> Schedule:
+    """The complete schedule of an op, what it pins kept; raises ValueError if that is impossible."""
+    pinned = op.schedule.data if op.schedule else Schedule()
+    schedule, space = chosen(op, target, pinned), Space(op, target, threads)
+    if schedule.parallel is None:
+        schedule = replace(schedule, parallel=_parallel(op, schedule, target, threads, least))
+    schedule = space.canonical(schedule)
+    if error := space.refusal(schedule):
+        raise ValueError(error)
+    return schedule
+
+
+def _parallel(op: LinearOp, schedule: Schedule, target: Target, threads: int, least: int) -> str:
+    """The axis that threads share out."""
+    assert schedule.algorithm and schedule.microkernel and schedule.unroll and schedule.vectors
+    work = executed(op.contraction, schedule.algorithm)
+    kernel = find_kernel(schedule.microkernel, target)
+    nest = nest_of(work, schedule, kernel)
+    words = min(schedule.unroll, -(-work.inputs // kernel.channels_per_word))
+    rows, columns = work.window.rows, work.window.columns
+    images = (work.batch, rows.size, columns.size, work.inputs * work.groups)
+    taps = (rows.kernel, columns.kernel, work.inputs, work.outputs * work.groups)
+    read = operand_bytes(work.activation, kernel.input_layout(work), work.input_axes, images)
+    weights = operand_bytes(
+        work.weight, kernel.weight_layout(work, schedule.vectors), work.weight_axes, taps
+    )
+    return parallel_axis(nest, threads, least, words, weighs=weights > read)

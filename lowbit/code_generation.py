@@ -24,7 +24,6 @@ from lowbit_dialect.interface import stated_schedules
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.loops.tasks import tasks_of
-from microkernels.choice import find_kernel
 from microkernels.target import Target
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def stage_of(
         if watch is not None:
             watch(stage, module)
         if stage == "plan":
-            _check_strip(schedule, module, machine)
+            _check_tables(schedule, module)
 
     module = lower(
         program.module,
@@ -144,17 +143,16 @@ def stage_of(
     return module
 
 
-def _check_strip(schedule: str | Schedule, module: ModuleOp, machine: Target) -> None:
-    """Raise ValueError for strips of tables that are asked for where no op reads tables."""
-    if isinstance(schedule, str) or not schedule.strip:
+def _check_tables(schedule: str | Schedule, module: ModuleOp) -> None:
+    """Raise ValueError for strips of tables that are asked for where no op has any."""
+    if isinstance(schedule, str) or schedule.tables != "strips":
         return
-    ops = [op for op in module.walk() if isinstance(op, LinearOp) and op.schedule is not None]
-    kernels = {op: find_kernel(op.schedule.data.microkernel, machine) for op in ops if op.schedule}
-    if not any(kernel.input_layout(op.contraction).table for op, kernel in kernels.items()):
-        names = ", ".join(sorted({kernel.name for kernel in kernels.values()}))
+    plans = [op.schedule.data for op in module.walk() if isinstance(op, LinearOp) and op.schedule]
+    if all(plan.tables != "strips" for plan in plans):
+        names = ", ".join(sorted({str(plan.microkernel) for plan in plans}))
         raise ValueError(
-            f"strip = {schedule.strip} changes nothing, as no op looks sums up in tables but runs on "
-            f"{names}: leave it out, or name a microkernel that does"
+            "tables = strips changes nothing, as no op looks sums up in tables of several rows but runs "
+            f"on {names}: leave it out, or name a microkernel that does"
         )
 
 

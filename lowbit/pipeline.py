@@ -32,7 +32,10 @@ def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[Module
         return pipeline.passes(stage, target, threads)
     from autotune.plan import LowbitPlanPass
 
-    return (LowbitPlanPass(target=target), *pipeline.passes("pack", target, threads))
+    return (
+        LowbitPlanPass(target=target, threads=threads),
+        *pipeline.passes("pack", target, threads),
+    )
 
 
 def stages(until: Stage = "llvm", after: Stage | None = None) -> tuple[Stage, ...]:

@@ -28,9 +28,9 @@ from lowering.loops.tile_check import check_tile
 from lowering.preconditions import target_of
 from microkernels import lanewise
 from microkernels.block import accumulators
-from microkernels.choice import find_kernel
 from microkernels.emit import Emitter
 from microkernels.lanewise import Lanewise
+from microkernels.table import find_kernel
 from microkernels.target import Target
 
 

@@ -1,7 +1,7 @@
 """`lowbit-pack`: layouts, packing and relayouts become explicit.
 
 Needs functions on tensors; each `conv2d` and `dense` then reads the layouts of the microkernel that its
-schedule names (the default where it names none), tables of epilogues are padded to whole vectors, and what
+schedule names, tables of epilogues are padded to whole vectors, and what
 depends only on arguments marked `lowbit.constant` moves to `@NAME_pack`:
 
     %y = lowbit.conv2d %x, %w : tensor<..x!lowbit.uint<1>>, tensor<..x!lowbit.odd<1>> -> ...
@@ -49,17 +49,16 @@ from lowbit_dialect.ops.quantizers import FURTHEST, ascends
 from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.ranges import needs_range
-from lowbit_dialect.schedule import ScheduleAttr
 from lowering.epilogue.thresholds import addends, largest
 from lowering.packing.collapsing import collapse, has_channels_within
 from lowering.packing.im2col import gather
 from lowering.packing.layout_assignment import Storage, fold
 from lowering.packing.outline_packing import outline_packing
-from lowering.preconditions import block_of, return_of, target_of
+from lowering.preconditions import block_of, return_of, schedule_of, target_of
 from lowering.rebuild import rebuild
 from microkernels import lanewise
-from microkernels.choice import find_kernel, schedule_of
 from microkernels.interface import table_layout
+from microkernels.table import find_kernel
 from microkernels.target import Target
 
 CHANNELS_LAST = (0, 2, 3, 1)
@@ -75,8 +74,8 @@ class Packer(Storage):
     def linear(self, op: LinearOp) -> None:
         """Lay out the operands of a `conv2d` or `dense`, add corrections, pad its tables."""
         schedule = schedule_of(op, self.target)
+        assert schedule.microkernel and schedule.vectors
         kernel = find_kernel(schedule.microkernel, self.target)
-        op.properties["schedule"] = ScheduleAttr(schedule)
         if schedule.algorithm == "im2col":
             op = gather(op, kernel, self)
         work = op.contraction

@@ -24,7 +24,7 @@ from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.geometry import Window
-from lowbit_dialect.layout import layout_of, plain
+from lowbit_dialect.layout import Layout, layout_of, plain
 from lowbit_dialect.ops.common import element_of, output_type, shape_of, shaped, spatial_axes
 from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
@@ -36,7 +36,6 @@ from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp, PoolOp
 from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.ops.tile import YieldOp
-from lowbit_dialect.schedule import Schedule
 from lowering.loops.row_loops import row_loops
 from lowering.loops.sharing import build_share
 from lowering.loops.strips import build_strips, tables_of
@@ -47,12 +46,16 @@ from lowering.moving.correction_loops import correction_loops
 from lowering.moving.gather_loops import gather_loops
 from lowering.moving.move_loops import move_loops
 from lowering.packing.outline_packing import packs_for
-from lowering.preconditions import target_of
+from lowering.preconditions import schedule_of, target_of
 from lowering.rebuild import rebuild
 from microkernels import lanewise
-from microkernels.choice import corrected, default_schedule, find_kernel
 from microkernels.emit import Emitter
+from microkernels.nest import Nest, nest_of, runs_of
+from microkernels.table import find_kernel
 from microkernels.target import Target
+
+PEELED_OUTPUTS = 6
+"""Border outputs of a row up to which a pool has code for each."""
 
 TILED = (
     LinearOp,
@@ -72,30 +75,15 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
 
     What makes tables for it goes into the loops too where the schedule has strips of them.
     """
-    work, emit = op.contraction, Emitter(op)
-    assert op.outs is not None
-    pinned = op.schedule.data if op.schedule else Schedule()
-    pinned = pinned.completed(Schedule(algorithm="direct"))
-    schedule = default_schedule(work, op.accumulator, target, pinned, corrected(op))
+    work, schedule, emit = op.contraction, schedule_of(op, target), Emitter(op)
+    assert schedule.microkernel and schedule.vectors and schedule.unroll and schedule.taps
+    assert schedule.planes and schedule.prefetch is not None and op.outs is not None
     if schedule.algorithm == "im2col" and work != work.gathered:
         raise ValueError("im2col runs on windows that lowbit-pack gathers: run it first")
     kernel = find_kernel(schedule.microkernel, target)
-    for value, layout in (
-        (op.input, kernel.input_layout(work)),
-        (op.weights, kernel.weight_layout(work, schedule.vectors)),
-    ):
-        found = layout_of(shaped(value))
-        if found != layout and not (found is None and plain(layout, element_of(value.type))):
-            raise PassFailedException(
-                f"'{op.name}' runs on {kernel.name}, which reads {layout}, not {value.type}: run "
-                "lowbit-pack first"
-            )
-    axes = _four(work.input_axes), _four(work.weight_axes)
-    window, batch = work.window, work.batch
-    if window.pointwise:
-        pixels = batch * window.rows.out * window.columns.out
-        window, batch = Window.of((1, pixels), (1, 1)), 1
-    region, (groups, outputs) = op.epilogue, kernel.channels(work)
+    _reads(op.input, kernel.input_layout(work), kernel.name)
+    _reads(op.weights, kernel.weight_layout(work, schedule.vectors), kernel.name)
+    region, axes = op.epilogue, _four(work.input_axes)
     nest = TileNest(
         emit=emit,
         microkernel=kernel.name,
@@ -104,32 +92,35 @@ def tile_linear(op: LinearOp, target: Target, share: Share | None = None) -> int
         corrections=op.corrections,
         outs=op.outs,
         epilogue=lambda: region.clone(),
-        window=window,
-        batch=batch,
-        groups=groups,
-        channels=outputs,
-        lanes=kernel.lanes,
-        pixels=min(schedule.pixels, window.columns.out),
-        vectors=schedule.vectors,
+        nest=nest_of(work, schedule, kernel),
         unroll=schedule.unroll,
         taps=schedule.taps,
         planes=schedule.planes,
         prefetch=schedule.prefetch,
-        order=schedule.order,
-        input_axes=axes[0],
-        weight_axes=axes[1],
-        output_axes=axes[0],
-        words=min(schedule.unroll, -(-work.inputs // kernel.channels_per_word)),
+        input_axes=axes,
+        weight_axes=_four(work.weight_axes),
+        output_axes=axes,
     )
-    strips = share is None and schedule.strip and nest.batch == 1 and not nest.straight
-    if strips and (tables := tables_of(op)) is not None:
-        build_strips(nest, tables, schedule.strip)
-        extent = 1
+    if schedule.tables == "strips":
+        if share is not None or (tables := tables_of(op)) is None:
+            raise ValueError(
+                "tables = strips is for tables that this op alone reads, on one thread"
+            )
+        extent = build_strips(nest, tables)
         Rewriter.erase_op(tables)
+    elif share is None or schedule.parallel == "none":
+        extent = nest.build()
     else:
         extent = build_share(nest, share, schedule.parallel)
     Rewriter.erase_op(op)
     return extent
+
+
+def _reads(value: SSAValue, layout: Layout, kernel: str) -> None:
+    """Raise ValueError unless an operand is stored as its kernel reads it."""
+    found = layout_of(shaped(value))
+    if found != layout and not (found is None and plain(layout, element_of(value.type))):
+        raise ValueError(f"{kernel} reads {layout}, not {value.type}: run lowbit-pack first")
 
 
 def _four(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -142,18 +133,13 @@ def tile_pool(op: PoolOp, target: Target, share: Share | None = None) -> int:
     emit, shape = Emitter(op), shape_of(op.input)
     assert op.outs is not None
     axes = (0, *spatial_axes(op.format.data))
-    lanes, vectors = _lanewise(target, shape[axes[3]])
     nest = TileNest(
         emit=emit,
         microkernel="max" if isinstance(op, MaxPoolOp) else "sum",
         input=op.input,
         outs=op.outs,
         epilogue=Region,
-        window=op.window,
-        batch=shape[0],
-        channels=shape[axes[3]],
-        lanes=lanes,
-        vectors=vectors,
+        nest=_lanewise(target, op.window, shape[0], shape[axes[3]]),
         input_axes=axes,
         output_axes=axes,
         divisor=op.count if isinstance(op, AvgPoolOp) else 1,
@@ -188,18 +174,13 @@ def tile_elementwise(op: ElementwiseOp, target: Target, share: Share | None = No
         axes, reshaped = (0, 2, 3, 1), {}
         channels = shape[1]
         batch, window = shape[0], Window.of((shape[2], shape[3]), (1, 1))
-    lanes, vectors = _lanewise(target, channels)
     nest = TileNest(
         emit=emit,
         microkernel="copy",
         input=reshaped.get(op.input, op.input),
         outs=reshaped.get(op.outs, op.outs),
         epilogue=lambda: _single(op, reshaped),
-        window=window,
-        batch=batch,
-        channels=channels,
-        lanes=lanes,
-        vectors=vectors,
+        nest=_lanewise(target, window, batch, channels),
         input_axes=axes,
         output_axes=axes,
     )
@@ -226,10 +207,11 @@ def _single(op: ElementwiseOp, reshaped: dict[SSAValue, SSAValue]) -> Region:
     return Region(block)
 
 
-def _lanewise(target: Target, channels: int) -> tuple[int, int]:
-    """The lanes of a vector, and the vectors of a block of a kernel that goes lane by lane."""
-    lanes = lanewise.lanes(target)
-    return lanes, min(4, -(-channels // lanes))
+def _lanewise(target: Target, window: Window, batch: int, channels: int) -> Nest:
+    """The nest of a kernel that goes lane by lane: up to four vectors of one pixel."""
+    lanes, columns = lanewise.lanes(target), window.columns
+    runs = runs_of(columns, 1, peeled=columns.head + columns.tail <= PEELED_OUTPUTS)
+    return Nest(window, batch, 1, channels, lanes, min(4, -(-channels // lanes)), runs)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block
 from xdsl.utils.exceptions import PassFailedException
 
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
+from microkernels.legality import Demand, refusal
 from microkernels.target import Target
 
 
@@ -17,6 +20,14 @@ def target_of(spec: str) -> Target:
         return resolve_target(spec)
     except ValueError as error:
         raise PassFailedException(str(error)) from error
+
+
+def schedule_of(op: LinearOp, target: Target) -> Schedule:
+    """The schedule of an op that is to be executed; raises ValueError unless it is complete and legal."""
+    schedule = op.schedule.data if op.schedule else Schedule()
+    if error := refusal(Demand.of(op), schedule, target):
+        raise ValueError(error)
+    return schedule
 
 
 def block_of(func: FuncOp) -> Block:

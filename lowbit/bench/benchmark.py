@@ -28,7 +28,7 @@ from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage
-from microkernels.choice import find_kernel
+from microkernels.table import find_kernel
 
 PEER_ROUNDS = 31
 
@@ -219,6 +219,7 @@ def _packed_ahead(kernel: Kernel) -> dict[str, Any]:
     """
     ((_, schedule),) = kernel.schedules
     work = contraction_of(kernel.program)
+    assert schedule.microkernel
     if find_kernel(schedule.microkernel, kernel.target).input_layout(work).encoded:
         return {"constant": ("w",), "packed": True}
     return {"constant": ("w",) if schedule.algorithm == "im2col" else ("x", "w")}

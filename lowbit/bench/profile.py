@@ -185,7 +185,7 @@ def _part(ops: list[Operation]) -> Part:
         layer=name_of(last),
         op=last.name.removeprefix("lowbit."),
         shape=f"{' by '.join(map(_typed, operands))} to {_typed(written[-1])}",
-        kernel=schedule.microkernel if schedule else "",
+        kernel=schedule.microkernel or "" if schedule else "",
         schedule=str(schedule) if schedule else "",
         layouts=tuple(_layout(value) for value in (*operands, written[-1])),
         macs=linear.contraction.macs if linear else 0,

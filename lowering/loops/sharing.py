@@ -4,55 +4,43 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lowbit_dialect.layout import layout_of, storage_bytes
-from lowbit_dialect.ops.common import shaped
 from lowering.loops.tasks import Share
 from lowering.loops.tile_loops import TileNest
+from microkernels.nest import Nest
+
+PACKED_BITS = 32
+"""Bits of the words that packed results are stored in."""
 
 
-def build_share(nest: TileNest, share: Share | None, pinned: str = "") -> int:
-    """Emit the loops of a nest, or those of a share of them.
+def build_share(nest: TileNest, share: Share | None, parallel: str | None = None) -> int:
+    """Emit the loops of a nest, or those of a share of them; return the extent of the parallel axis.
 
-    Returns the extent of the parallel axis, `pinned` or chosen, of which the share is a part.
+    That is `parallel`, or the fairer one for an op without a schedule, if it is worth it.
     """
-    if share is None or not (pinned or _nanoseconds(nest) >= share.least):
-        nest.build()
-        return 1
-    axis = _axis(nest, share.threads, pinned)
-    replace(nest, units=share.units, parallel=axis).build()
-    return _extent(nest, axis)
+    if share is None:
+        return nest.build()
+    if parallel is None:
+        parallel = parallel_axis(nest.nest, share.threads, share.least)
+    if parallel == "none":
+        return nest.build()
+    return replace(nest, units=share.units, parallel=parallel).build()
 
 
-def _axis(nest: TileNest, threads: int, pinned: str) -> str:
-    """The parallel axis: the pinned one, else the one that `threads` share out more fairly.
+def parallel_axis(
+    nest: Nest, threads: int, least: int, words: int = 1, *, weighs: bool = False
+) -> str:
+    """The axis that `threads` share out more fairly; `none` if that is not worth it.
 
-    Where both are fair it is the one that leaves less to read: every thread reads all weights when
-    rows are shared out, and the whole input when channels are.
+    `least` is the number of nanoseconds from which it is; a tap has so many `words`. Where both are fair it
+    is the one that leaves less to read: every thread reads all weights when rows are shared out, and the
+    whole input when channels are; `weighs` if the weights are the larger.
     """
-    if _blocks_overlap(nest):
-        return "none" if pinned == "none" else "rows"
-    if pinned:
-        return pinned
-    rows, channels = (_fairness(_extent(nest, name), threads) for name in ("rows", "channels"))
+    if threads == 1 or nanoseconds(nest, words) < least:
+        return "none"
+    rows, channels = (_fairness(nest.units(name), threads) for name in ("rows", "channels"))
     if rows != channels:
         return "rows" if rows > channels else "channels"
-    if nest.weights is None:
-        return "rows"
-    input, weights = (storage_bytes(shaped(one)) for one in (nest.input, nest.weights))
-    return "rows" if weights <= input else "channels"
-
-
-def _extent(nest: TileNest, parallel: str) -> int:
-    """Units of a parallel axis: `none`, `rows` or `channels`."""
-    match parallel:
-        case "rows" if nest.straight:
-            return -(-nest.window.columns.out // nest.pixels)
-        case "rows":
-            return nest.batch * nest.window.rows.out
-        case "channels":
-            return nest.groups * nest.blocks_of_a_group
-        case _:
-            return 1
+    return "channels" if weighs else "rows"
 
 
 def _fairness(extent: int, threads: int) -> float:
@@ -63,17 +51,14 @@ def _fairness(extent: int, threads: int) -> float:
     return min(0.9, extent / threads / -(-extent // threads))
 
 
-def _nanoseconds(nest: TileNest) -> int:
+def nanoseconds(nest: Nest, words: int) -> int:
     """A guess of the time on one thread: half for a vector of products, one to finish a vector."""
     rows, columns = nest.window.rows, nest.window.columns
     blocks = nest.groups * -(-nest.channels // nest.lanes)
     vectors = nest.batch * rows.out * columns.out * blocks
-    return vectors * (2 + rows.kernel * columns.kernel * nest.words) // 2
+    return vectors * (2 + rows.kernel * columns.kernel * words) // 2
 
 
-def _blocks_overlap(nest: TileNest) -> bool:
-    """Whether channel blocks write to each other's bits (`TileStore` clears the rest of a word)."""
-    layout = layout_of(shaped(nest.outs))
-    if layout is None or not layout.packed:
-        return False
-    return -(-nest.channels // nest.lanes) * nest.lanes % layout.word_width != 0
+def packs_overlapping(nest: Nest) -> bool:
+    """Whether channel blocks of packed results write to each other's bits (`TileStore` clears the rest)."""
+    return -(-nest.channels // nest.lanes) * nest.lanes % PACKED_BITS != 0

@@ -75,15 +75,19 @@ def _region(value: SSAValue) -> tuple[SSAValue, int, int]:
     return value, first, first + size
 
 
-def build_strips(nest: TileNest, relayout: RelayoutOp, strip: int) -> None:
-    """Emit a loop over strips of `strip` rows of outputs: their tables, then the loops of `nest`."""
-    emit, axis = nest.emit, nest.window.rows
-    source, tables = Element(emit, relayout.input), nest.input
+def build_strips(nest: TileNest, relayout: RelayoutOp) -> int:
+    """Emit the outermost loop of a nest, over tiles of rows, in each their tables and what is inside.
+
+    Returns 1, the extent of what is shared.
+    """
+    emit, axis, source = nest.emit, nest.nest.window.rows, Element(nest.emit, relayout.input)
+    strip, *inside = nest.nest.loops
+    tables, size = nest.input, strip.by or axis.out
     row_bytes = Operand(emit, tables).stride(nest.input_axes[1])
-    columns = nest.window.columns.size
+    columns = nest.nest.window.columns.size
 
     def one(first: SSAValue) -> None:
-        last = emit.at("min", emit.at("add", first, strip), axis.out)
+        last = emit.at("min", emit.at("add", first, size), axis.out)
         low = emit.at("sub", emit.at("mul", first, axis.stride), axis.before)
         high = emit.at("mul", emit.at("sub", last, 1), axis.stride)
         high = emit.at("add", high, (axis.kernel - 1) * axis.dilation + 1 - axis.before)
@@ -93,6 +97,9 @@ def build_strips(nest: TileNest, relayout: RelayoutOp, strip: int) -> None:
         place = emit.op(UnrealizedConversionCastOp.get([moved], [tables.type]))
         pixels = Units(emit.at("mul", low, columns), emit.at("mul", high, columns))
         build_tables(emit, source, Element(emit, place), pixels)
-        replace(nest, input=place, units=Units(first, last), parallel="rows").build()
+        loops = replace(nest.nest, loops=tuple(inside))
+        units = Units(first, last)
+        replace(nest, input=place, nest=loops, units=units, parallel="rows").build()
 
-    count_up(emit, -(-axis.out // strip), one, step=strip)
+    count_up(emit, -(-axis.out // size), one, step=size)
+    return 1

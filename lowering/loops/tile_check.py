@@ -19,9 +19,9 @@ from lowbit_dialect.ops.elementwise import ElementwiseOp
 from lowbit_dialect.ops.tile import TileOp
 from lowbit_dialect.schedule import Schedule
 from microkernels import lanewise
-from microkernels.blocking import MOST_ACCUMULATORS, too_large
-from microkernels.choice import find_kernel
 from microkernels.interface import Microkernel, table_layout
+from microkernels.legality import MOST_ACCUMULATORS, block_refusal
+from microkernels.table import find_kernel
 from microkernels.target import Target
 
 
@@ -135,7 +135,7 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
         planes=tile.planes.data,
         prefetch=tile.prefetch.value.data,
     )
-    error = too_large(schedule, work, kernel)
+    error = block_refusal(schedule, work, kernel)
     need(error is None, error or "")
     corrected = tile.corrections is not None or not kernel.input_layout(work).encoded
     need(

@@ -1,25 +1,35 @@
-"""Loops around tiles: batches, groups, channel blocks, rows and columns, in the order of the schedule."""
+"""Loops around tiles: images and groups, then those of the nest over channels, rows and pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xdsl.ir import Region, SSAValue
 
-from lowbit_dialect.geometry import Window
 from lowbit_dialect.ops.tile import TileOp
-from lowering.loops.borders import border_class, runs, tap_bounds
+from lowbit_dialect.schedule import Loop
+from lowering.loops.borders import border_class, tap_bounds
 from lowering.loops.tasks import Units, count_up
 from microkernels.emit import Emitter
+from microkernels.nest import Nest, Run
 
-PEELED_PRODUCTS = 512
-"""Unrolled products of a border tile up to which it is peeled; above it border pixels share a loop."""
+Bound = SSAValue | int
 
-PEELED_OUTPUTS = 6
-"""Border outputs of a row up to which they are peeled: a 7x7 kernel has 6 and gains 10 to 20 % (64 to 32
-channels: 132 us, not 146; AVX2, Zen 3, 2026-11). The 8 of 9x9 take 2 s more to compile and gain nothing;
-240 outputs of a 3x3 kernel took 12 s, in a loop 1 s."""
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps `[begin, end)` of an axis."""
+
+    begin: Bound
+    end: Bound
+
+    @property
+    def count(self) -> int | None:
+        """How many, if that is known."""
+        if isinstance(self.begin, int) and isinstance(self.end, int):
+            return self.end - self.begin
+        return None
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,9 @@ class Place:
 
     batch: SSAValue
     group: SSAValue
+    steps: Mapping[str, Steps]
+    """Of each axis, those that the cache tiles around leave."""
+    run: Run | None = None
     channel: SSAValue | None = None
     row: SSAValue | None = None
     column: SSAValue | None = None
@@ -63,168 +76,201 @@ class TileNest:
     input: SSAValue
     outs: SSAValue
     epilogue: Callable[[], Region]
-    window: Window
-    batch: int
-    channels: int
-    """Output channels of one group."""
-    lanes: int
-    vectors: int
+    nest: Nest
     input_axes: tuple[int, ...]
     output_axes: tuple[int, ...]
     # The rest has defaults for kernels that go lane by lane.
     weights: SSAValue | None = None
     corrections: SSAValue | None = None
     weight_axes: tuple[int, ...] = (-1, -1, -1, -1)
-    groups: int = 1
-    pixels: int = 1
     unroll: int = 1
     taps: str = "none"
     divisor: int = 1
-    words: int = 1
-    """Words of the reduction at one tap."""
     planes: str = "outer"
     prefetch: int = 0
-    order: str = "channels"
-    """The outermost loop: over blocks of `channels`, `rows`, or tiles of `pixels` within rows."""
     units: Units | None = None
     """Which units of the parallel axis to compute; None for all."""
     parallel: str = "none"
 
-    @property
-    def straight(self) -> bool:
-        """Whether all outputs lie in one row without borders, so that tiles of pixels are shared out."""
-        columns = self.window.columns
-        return self.batch * self.window.rows.out == 1 and columns.head == columns.tail == 0
-
-    @property
-    def blocks_of_a_group(self) -> int:
-        """Blocks of output channels of one group."""
-        return -(-self.channels // (self.vectors * self.lanes))
-
-    def _units_of(self, parallel: str, outer: SSAValue, count: int) -> Units | None:
-        """The units to compute among the `count` of an axis within index `outer` of the axis around it."""
-        if self.units is None or self.parallel != parallel:
-            return None
-        emit = self.emit
-        return self.units.within(emit, emit.at("mul", outer, count), count)
-
-    def pixel_units(self, first: int, count: int) -> Units | None:
-        """The tiles to compute of the `count` from number `first` on, of a straight line of pixels."""
-        if self.units is None or self.parallel != "rows" or not self.straight:
-            return None
-        return self.units.within(self.emit, first, count)
-
-    def build(self) -> None:
-        """Emit the loops: batch, group, then those of `order`."""
-        first, second, third = {
-            "channels": (self._blocks, self._rows, self._columns),
-            "rows": (self._rows, self._blocks, self._columns),
-            "pixels": (self._rows, self._columns, self._blocks),
-        }[self.order]
-
-        def inside(batch: SSAValue, group: SSAValue) -> None:
-            place = Place(batch, group)
-            first(place, lambda at: second(at, lambda at: third(at, self._tile)))
-
+    def build(self) -> int:
+        """Emit the loops: images, groups, then those of the nest; return the extent of what is shared."""
+        nest = self.nest
         self._each(
-            self.batch,
-            1,
-            lambda batch: self._each(self.groups, 1, lambda group: inside(batch, group)),
+            nest.batch,
+            lambda batch: self._each(nest.groups, lambda group: self._inside(batch, group)),
         )
+        return nest.units(self.parallel)
 
-    def _each(
+    def _each(self, count: int, body: Callable[[SSAValue], None]) -> None:
+        count_up(self.emit, count, body)
+
+    def _inside(self, batch: SSAValue, group: SSAValue) -> None:
+        """The loops of the schedule in one image and group."""
+        nest = self.nest
+        steps = {
+            "channels": self._shared("channels", group, nest.blocks),
+            "rows": self._shared("rows", batch, nest.window.rows.out),
+        }
+        self._loops(nest.loops, Place(batch, group, steps))
+
+    def _shared(self, parallel: str, outer: SSAValue, count: int) -> Steps:
+        """The steps to do of the `count` of an axis within index `outer` of the axis around it."""
+        if self.units is None or self.parallel != parallel or self._shares_tiles:
+            return Steps(0, count)
+        units = self.units.within(self.emit, self.emit.at("mul", outer, count), count)
+        return Steps(units.begin, units.end)
+
+    @property
+    def _shares_tiles(self) -> bool:
+        return self.parallel == "rows" and self.nest.straight
+
+    def _loops(self, loops: Sequence[Loop], place: Place) -> None:
+        """The loops that are left, then the tile."""
+        if not loops:
+            self._tile(place)
+            return
+        loop, *rest = loops
+
+        def inner(at: Place) -> None:
+            self._loops(rest, at)
+
+        match loop.axis:
+            case "channels":
+                self._channels(loop, place, inner)
+            case "rows":
+                self._rows(loop, place, inner)
+            case _:
+                self._pixels(loop, place, inner)
+
+    def _over(
         self,
-        stop: int,
-        step: int,
+        steps: Steps,
         body: Callable[[SSAValue], None],
+        *,
+        size: int = 1,
+        width: int = 1,
         start: int = 0,
-        units: Units | None = None,
     ) -> None:
-        """Call `body` for start, start + step, ... below stop: for all, or for the `units` of them."""
-        count = -(-(stop - start) // step)
-        if count > 0:
-            count_up(self.emit, count, body, units, start=start, step=step)
+        """Call `body` with `start + width * step` for every `size`-th step; without a loop if it is one."""
+        emit, count = self.emit, steps.count
+        if isinstance(steps.begin, int) and count is not None:
+            if count > 0:
+                first = start + width * steps.begin
+                count_up(emit, -(-count // size), body, start=first, step=size * width)
+            return
 
-    def _blocks(self, place: Place, inner: Body) -> None:
+        def bound(value: Bound) -> SSAValue:
+            return emit.at("add", emit.at("mul", self._value(value), width), start)
+
+        def one(index: SSAValue, _: list[SSAValue]) -> Sequence[SSAValue]:
+            body(index)
+            return ()
+
+        emit.loop(bound(steps.begin), bound(steps.end), size * width, (), one)
+
+    def _value(self, bound: Bound) -> SSAValue:
+        return self.emit.index(bound) if isinstance(bound, int) else bound
+
+    def _in_tiles(self, axis: str, by: int, place: Place, inner: Body) -> None:
+        """Cache tiles of `by` steps of an axis, the last one with what is left."""
+        steps = place.steps[axis]
+
+        def one(first: SSAValue) -> None:
+            last = self.emit.at("min", self.emit.at("add", first, by), steps.end)
+            inner(replace(place, steps={**place.steps, axis: Steps(first, last)}))
+
+        if steps.count is not None and steps.count <= by:
+            inner(place)
+        else:
+            self._over(steps, one, size=by)
+
+    def _channels(self, loop: Loop, place: Place, inner: Body) -> None:
         """Blocks of output channels, the last one with what is left."""
-        block = self.vectors * self.lanes
-        count = self.channels // block
-        whole = count * block
-        units = self._units_of("channels", place.group, self.blocks_of_a_group)
+        if loop.by is not None:
+            self._in_tiles("channels", loop.by, place, inner)
+            return
+        nest, steps, emit = self.nest, place.steps["channels"], self.emit
+        whole, rest = divmod(nest.channels, nest.block)
 
         def full(channel: SSAValue) -> None:
-            inner(replace(place, channel=channel, vectors=self.vectors, channels=block))
+            inner(replace(place, channel=channel, vectors=nest.vectors, channels=nest.block))
 
-        self._each(whole, block, full, units=units and units.within(self.emit, 0, count))
-        if rest := self.channels - whole:
-            vectors = -(-rest // self.lanes)
+        def short(_: SSAValue) -> None:
+            channel, vectors = emit.index(whole * nest.block), -(-rest // nest.lanes)
+            inner(replace(place, channel=channel, vectors=vectors, channels=rest))
 
-            def short(channel: SSAValue) -> None:
-                inner(replace(place, channel=channel, vectors=vectors, channels=rest))
+        if not rest:
+            self._over(steps, full, width=nest.block)
+        elif steps.count is not None:
+            self._over(Steps(0, whole), full, width=nest.block)
+            self._over(Steps(whole, whole + 1), short)
+        else:
+            if whole:
+                below = Steps(steps.begin, emit.at("min", self._value(steps.end), whole))
+                self._over(below, full, width=nest.block)
+            last = emit.at("max", self._value(steps.begin), whole)
+            self._over(Steps(last, steps.end), short)
 
-            last = units and units.within(self.emit, count, 1)
-            self._each(self.channels, block, short, whole, last)
-
-    def _rows(self, place: Place, inner: Body) -> None:
+    def _rows(self, loop: Loop, place: Place, inner: Body) -> None:
         """Rows of outputs, each with the bounds of its taps."""
-        axis = self.window.rows
+        if loop.by is not None:
+            self._in_tiles("rows", loop.by, place, inner)
+            return
+        axis = self.nest.window.rows
 
         def one(row: SSAValue) -> None:
             bounds = tap_bounds(self.emit, axis, row)
             border = border_class(self.emit, axis, row) if self.corrections else None
             inner(replace(place, row=row, row_bounds=bounds, row_class=border))
 
-        units = None if self.straight else self._units_of("rows", place.batch, axis.out)
-        self._each(axis.out, 1, one, units=units)
+        self._over(place.steps["rows"], one)
 
-    def _columns(self, place: Place, inner: Body) -> None:
-        """Tiles of one row: peeled borders, a loop over the interior, a tail."""
-        axis = self.window.columns
-        products = self.pixels * (place.vectors or self.vectors) * self.words * axis.kernel
-        outputs = axis.head + axis.tail
-        if outputs > PEELED_OUTPUTS or (outputs and products > PEELED_PRODUCTS):
-            self._loop_border(0, axis.head, place, inner)
-            self._interior(axis.head, axis.out - axis.tail, place, inner)
-            self._loop_border(axis.out - axis.tail, axis.out, place, inner)
-        else:
-            self._interior(0, axis.out, place, inner)
+    def _pixels(self, loop: Loop, place: Place, inner: Body) -> None:
+        """Tiles of one row, run after run; the outermost loop over pixels goes from run to run."""
+        if place.run is not None:
+            self._pixels_of(place.run, loop, place, inner)
+            return
+        done = 0
+        for run in self.nest.runs:
+            steps = Steps(0, run.count)
+            if self.units is not None and self._shares_tiles:
+                units = self.units.within(self.emit, done, run.count)
+                steps = Steps(units.begin, units.end)
+            at = replace(place, run=run, steps={**place.steps, "pixels": steps})
+            self._pixels_of(run, loop, at, inner)
+            done += run.count
 
-    def _loop_border(self, start: int, stop: int, place: Place, inner: Body) -> None:
-        """Border pixels one at a time in a loop, with bounds computed for each."""
-        axis = self.window.columns
+    def _pixels_of(self, run: Run, loop: Loop, place: Place, inner: Body) -> None:
+        """Tiles of one run."""
+        if loop.by is not None:
+            self._in_tiles("pixels", loop.by, place, inner)
+            return
+        axis, emit = self.nest.window.columns, self.emit
 
-        def one(column: SSAValue) -> None:
-            bounds = tap_bounds(self.emit, axis, column)
-            border = border_class(self.emit, axis, column)
+        def computed(column: SSAValue) -> None:
+            bounds = tap_bounds(emit, axis, column)
+            border = border_class(emit, axis, column)
             inner(replace(place, column=column, column_bounds=bounds, column_class=border))
 
-        self._each(stop, 1, one, start)
-
-    def _interior(self, start: int, stop: int, place: Place, inner: Body) -> None:
-        """Tiles of `pixels` outputs; runs of tiles without taps on padding become loops."""
-        axis, done = self.window.columns, 0
-        for first, last, pixels in runs(axis, start, stop, self.pixels):
-            outputs = range(first, first + pixels)
+        def known(column: SSAValue, taps: tuple[tuple[int, int], ...]) -> None:
+            outputs = range(run.first, run.first + run.pixels)
             tile = replace(
                 place,
-                pixels=pixels,
-                taps=tuple(bound for o in outputs for bound in (axis.low(o), axis.high(o))),
+                pixels=run.pixels,
+                taps=tuple(bound for both in taps for bound in both),
                 column_classes=tuple(axis.class_of(o) for o in outputs),
             )
-            count = (last - first) // pixels
-            units = self.pixel_units(done, count)
-            self._each(
-                last,
-                pixels,
-                lambda column, at=tile: inner(replace(at, column=column)),
-                first,
-                units,
-            )
-            done += count
+            inner(replace(tile, column=column))
+
+        def one(column: SSAValue) -> None:
+            known(column, run.taps) if run.taps is not None else computed(column)
+
+        self._over(place.steps["pixels"], one, width=run.pixels, start=run.first)
 
     def _tile(self, place: Place) -> None:
         """The tile at a place."""
-        rows, columns = self.window.rows, self.window.columns
+        nest = self.nest
+        rows, columns = nest.window.rows, nest.window.columns
         classes: list[SSAValue] = []
         if place.row_class:
             classes = [one for one in (place.row_class, place.column_class) if one]
@@ -232,7 +278,7 @@ class TileNest:
             "pixels": place.pixels,
             "vectors": place.vectors,
             "channels": place.channels,
-            "groups": self.groups,
+            "groups": nest.groups,
             "unroll": self.unroll,
             "divisor": self.divisor,
             "prefetch": self.prefetch,

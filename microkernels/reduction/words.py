@@ -69,3 +69,31 @@ class Words:
             return totals
 
         return run
+
+
+def pieces_of(count: int, words: int, row: int, unroll: int, steps: tuple[int, ...]) -> object:
+    """The loops of `Words` over a run of `count` words as a value: equal ones have equal code.
+
+    A tap has so many `words`, all taps of a row `row`; `steps` are those of the narrow accumulators,
+    narrowest first.
+    """
+    opened = [one for one in reversed(steps) if one < (row if count > words else words)]
+    return _pieces_of(count, unroll, opened)
+
+
+def _pieces_of(count: int, unroll: int, narrows: list[int]) -> object:
+    if not narrows:
+        return _cut(count, unroll, lambda words: words)
+    limit, *rest = narrows
+    if not rest and limit <= SHORT_STEPS:
+        return _cut(count, max(1, unroll // limit) * limit, lambda words: words)
+    size = limit // unroll * unroll or limit
+    even = -(-count // (-(-count // size) * unroll)) * unroll
+    return _cut(count, min(even, size), lambda words: (_pieces_of(words, unroll, rest),))
+
+
+def _cut(count: int, size: int, piece: Callable[[int], object]) -> object:
+    """A loop over whole pieces, of which a single one is none, and the rest."""
+    whole, rest = divmod(count, size)
+    loop = (whole, piece(size)) if whole > 1 else piece(size) if whole else None
+    return loop, piece(rest) if rest else None

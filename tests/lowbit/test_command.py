@@ -321,8 +321,8 @@ class TestErrors:
                 "schedule 'pixels = 2' changes nothing, as no op",
             ),
             (
-                "compile net.mlir --target x86-64-v4-vpopcntdq --schedule strip=2",
-                "strip = 2 changes nothing, as no op looks sums up in tables but runs on ",
+                "compile net.mlir --target x86-64-v4-vpopcntdq --schedule tables=strips",
+                "tables = strips changes nothing, as no op looks sums up in tables of several rows but runs ",
             ),
             (
                 "run net.mlir -i all.npz --reference --threads 2",

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from dialect_text import context
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 from xdsl.parser import Parser
 from xdsl.utils.exceptions import ParseError
 
-from lowbit_dialect.schedule import CHOICES, Schedule, ScheduleAttr
+from lowbit_dialect.schedule import AXES, CHOICES, SMALLEST, Loop, Schedule, ScheduleAttr
+
+
+def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A field, which may be open."""
+    return st.one_of(st.none(), values)
+
+
+@st.composite
+def loops(draw: DrawFn) -> tuple[Loop, ...]:
+    """The axes in any order, cache tiles around some."""
+    found = [Loop(axis) for axis in draw(st.permutations(AXES))]
+    for axis in draw(st.lists(st.sampled_from(AXES), max_size=2, unique=True)):
+        at = draw(st.integers(0, found.index(Loop(axis))))
+        found.insert(at, Loop(axis, draw(st.integers(1, 1024))))
+    return tuple(found)
+
 
 SCHEDULES = st.builds(
     Schedule,
-    microkernel=st.sampled_from(("", "popcount_32x8", "multiply_f32x8")),
-    pixels=st.integers(0, 8),
-    vectors=st.integers(0, 4),
-    unroll=st.integers(0, 31),
-    prefetch=st.integers(0, 9),
-    **{name: st.sampled_from(("", *values)) for name, values in CHOICES.items()},
+    microkernel=optional(st.sampled_from(("popcount_32x8", "multiply_f32x8"))),
+    loops=optional(loops()),
+    **{name: optional(st.integers(least, 31)) for name, least in SMALLEST.items()},
+    **{name: optional(st.sampled_from(values)) for name, values in CHOICES.items()},
 )
 
 
@@ -37,7 +52,7 @@ def test_completion_keeps_what_is_pinned(pinned: Schedule, default: Schedule):
     done = pinned.completed(default)
     for field in fields(Schedule):
         one, other = getattr(pinned, field.name), getattr(default, field.name)
-        assert getattr(done, field.name) == (one or other)
+        assert getattr(done, field.name) == (other if one is None else one)
     assert pinned.completed(Schedule()) == pinned == Schedule().completed(pinned)
 
 
@@ -51,18 +66,27 @@ def test_schedules_are_ordered_values(several: list[Schedule]):
 REFUSED = [
     ("algorithm = winograd", "algorithm is one of direct"),
     ("taps = some", "taps is one of none, columns, not 'some'"),
-    ("order = columns", "order is one of channels, rows, pixels, not 'columns'"),
+    ("order = rows", "a schedule has no 'order': it has algorithm, microkernel, pixels"),
+    ("loops = [channels, rows]", "loops have one over pixels, after those over tiles of it"),
+    ("loops = [rows, pixels, rows by 4, channels]", "loops have one over rows, after those"),
+    ("loops = [rows, rows, pixels, channels]", "loops have one over rows, after those"),
+    (
+        "loops = [rows, pixels, columns]",
+        "a loop is over one of channels, rows, pixels, not 'columns'",
+    ),
+    ("loops = [rows by 0, rows, pixels, channels]", "a cache tile is rows by 1 to 1024, not 0"),
+    ("loops = [rows by 2, rows by 4, rows, pixels, channels]", "cache tiles of rows get smaller"),
     ("planes = both", "planes is one of outer, inner, not 'both'"),
     ("taps = all", "taps is one of none, columns, not 'all'"),
-    ("prefetch = 0", "prefetch is not 0: leave it out to have it chosen"),
-    ("prefetch = 1025", "prefetch is a number from 1 to 1024, not 1025"),
+    ("prefetch = -1", "prefetch is a number from 0 to 1024, not -1"),
+    ("prefetch = 1025", "prefetch is a number from 0 to 1024, not 1025"),
     ("parallel = columns", "parallel is one of none, rows, channels, not 'columns'"),
     ("pixel = 4", "a schedule has no 'pixel': it has algorithm, microkernel, pixels"),
     ("pixels = many", "pixels is a number from 1 to 1024, not 'many'"),
     ("pixels = -4", "pixels is a number from 1 to 1024, not -4"),
     ("pixels = 4, unroll = 2, pixels = 5", "a schedule has pixels once, not twice"),
     ("microkernel = 4", "microkernel is a name, not 4"),
-    ("unroll = 0", "unroll is not 0: leave it out to have it chosen"),
+    ("unroll = 0", "unroll is a number from 1 to 1024, not 0"),
 ]
 
 
@@ -90,12 +114,18 @@ def test_what_is_no_number(value: str):
 @pytest.mark.parametrize("name", ["pixels", "vectors", "unroll", "prefetch"])
 @pytest.mark.parametrize("value", ["4", 4.0, True, -1, 10**9])
 def test_numbers_from_python(name: str, value: Any):
-    with pytest.raises(ValueError, match=f"{name} is a number from 1 to 1024, not {value!r}"):
+    with pytest.raises(ValueError, match=f"{name} is a number from [01] to 1024, not {value!r}"):
         Schedule(**{name: value})
 
 
+@pytest.mark.parametrize("loops", ["rows", (), ("rows",), (Loop("rows"), 4)])
+def test_loops_from_python(loops: Any):
+    with pytest.raises(ValueError, match="loops"):
+        Schedule(loops=loops)
+
+
 def test_no_value():
-    with pytest.raises(ValueError, match="microkernel is not '': leave it out"):
+    with pytest.raises(ValueError, match="microkernel is a name, not ''"):
         Schedule.parse("microkernel = ")
-    with pytest.raises(ValueError, match="microkernel is a name, not None"):
-        Schedule(microkernel=cast(Any, None))
+    with pytest.raises(ValueError, match=r"'rows by' is no loop: expected 'rows' or 'rows by 8'"):
+        Schedule.parse("loops = [rows by]")

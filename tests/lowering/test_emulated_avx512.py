@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from programs import Net, inputs
-from schedules import linear_of, pin, schedules
+from schedules import in_strips, linear_of, pin, schedules
 from strategies import (
     LinearCase,
     code_types,
@@ -42,8 +42,8 @@ from lowbit_dialect.ops.pool import MaxPoolOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from lowering.backend.machine import generate_object
-from microkernels.choice import kernels
 from microkernels.lookup import lookup_kernels
+from microkernels.table import kernels
 
 TIERS = tuple(PROCESSORS)
 T = TypeVar("T")
@@ -133,7 +133,8 @@ def test_look_ups(tier: str):
     for number, case in enumerate(sample(linear_cases(look_up_pairs(), largest=6), 24, 7)):
         strip = number % 4
         case = replace(case, groups=1, batch=1 if strip else case.batch)
-        add_linear(emulation, case, replace(forced(case, "lookup", tier, number), strip=strip))
+        schedule = replace(forced(case, "lookup", tier, number), **in_strips(strip))
+        add_linear(emulation, case, schedule)
     for number, depth in enumerate((17, 37, 85, 253, 2561, 4369)):
         pair = (("uint4", "odd1"), ("odd2", "uint2"), ("uint1", "int2"))[number % 3]
         case = LinearCase("dense", *pair, height=2, channels=depth, outputs=65, seed=number)

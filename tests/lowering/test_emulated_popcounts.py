@@ -13,7 +13,7 @@ from strategies import LinearCase, element, fill, program_for
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import find_kernel
+from microkernels.table import find_kernel
 
 PLAIN, COUNTING = PROCESSORS
 FAMILIES = [

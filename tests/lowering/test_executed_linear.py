@@ -9,7 +9,7 @@ from executed import TIERS, check
 from hypothesis import strategies as st
 from programs import Net, inputs
 from sampling import sample
-from schedules import linear_of, pin, pin_all, schedules
+from schedules import in_strips, linear_of, pin, pin_all, schedules
 from strategies import (
     LinearCase,
     depthwise_cases,
@@ -29,10 +29,10 @@ from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.reference import Array
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import kernels
 from microkernels.depthwise import depthwise_kernels
 from microkernels.lookup import lookup_kernels
 from microkernels.popcount import popcount_kernels
+from microkernels.table import kernels
 
 
 def data_of(case: LinearCase) -> list[list[Array]]:
@@ -93,9 +93,8 @@ def test_look_ups(tier: str, part: int):
         pixels, vectors, unroll, strip = block
         case = replace(case, groups=1, batch=1 if strip else case.batch)
         name = lookup_kernels(resolve_target(tier))[-1].name
-        schedule = Schedule(
-            microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll, strip=strip
-        )
+        block = Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll)
+        schedule = replace(block, **in_strips(strip))
         execute(case, schedule, tier)
 
     blocks = st.tuples(

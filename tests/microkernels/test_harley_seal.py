@@ -8,7 +8,6 @@ import pytest
 import lowbit
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import kernels
 from microkernels.harley_seal import (
     BYTE_SLOTS,
     CARRY,
@@ -19,6 +18,7 @@ from microkernels.harley_seal import (
     XOR3,
     group_slots,
 )
+from microkernels.table import kernels
 
 KERNEL = "popcount_harley_seal_32x16"
 

@@ -9,8 +9,8 @@ import lowbit
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import find_kernel, kernels
 from microkernels.instructions import CLASSES, total
+from microkernels.table import find_kernel, kernels
 from microkernels.target import TARGETS
 from tests.support.assembly import classes_of, loops_of
 

@@ -6,10 +6,12 @@ import pytest
 from xdsl.dialects.builtin import i32
 
 import lowbit
+from autotune.choice import default_schedule
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import default_schedule, find_kernel
+from microkernels.legality import Demand
+from microkernels.table import find_kernel
 
 TARGET, KERNEL = "x86-64-v4-vpopcntdq", "popcount_weighted_32x16"
 
@@ -33,7 +35,7 @@ def test_weights_of_pairs_are_signed_bytes(activation: str, weight: str, fits: b
     (op,) = [op for op in program.module.walk() if isinstance(op, LinearOp)]
     kernel = find_kernel(KERNEL, resolve_target(TARGET))
     assert kernel.accepts(op.contraction, i32) == fits
-    chosen = default_schedule(op.contraction, i32, resolve_target(TARGET))
+    chosen = default_schedule(Demand.of(op), resolve_target(TARGET), Schedule())
     assert chosen.microkernel != KERNEL
 
 

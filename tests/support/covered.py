@@ -21,7 +21,7 @@ from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.reshaping import TransposeOp
 from lowbit_dialect.ops.rows import RowOp
 from microkernels import lanewise
-from microkernels.choice import find_kernel
+from microkernels.table import find_kernel
 from microkernels.target import Target
 
 TAILS = ("channel", "word", "row", "border", "none")
@@ -183,6 +183,7 @@ def tails_of(op: Operation, target: Target) -> list[str]:
 def _linear_tails(op: LinearOp, target: Target) -> list[str]:
     assert op.schedule is not None
     work, schedule = op.contraction, op.schedule.data
+    assert schedule.microkernel and schedule.vectors and schedule.pixels
     kernel = find_kernel(schedule.microkernel, target)
     window = work.window
     columns = window.columns.out

@@ -74,7 +74,8 @@ def lower(
             if verify_each:
                 work.verify()
 
-    apply([*(graph_passes() if fuse else ()), LowbitPlanPass(target), LowbitPackPass(target)])
+    plan = LowbitPlanPass(target, threads=threads, least=0)
+    apply([*(graph_passes() if fuse else ()), plan, LowbitPackPass(target)])
     packed = work.clone()
     packed.verify()
     types = [[r.type for r in f.body.block.last_op.operands] for f in _functions(work)]  # pyright: ignore

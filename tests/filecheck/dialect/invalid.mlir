@@ -1269,7 +1269,7 @@ func.func @tile_yield(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
 
 // -----
 
-// ERROR: a schedule has no 'speed': it has algorithm, microkernel, pixels, vectors, unroll, taps, order, planes, prefetch, strip, parallel
+// ERROR: a schedule has no 'speed': it has algorithm, microkernel, pixels, vectors, unroll, taps, loops, planes, prefetch, borders, tables, parallel
 func.func @schedule_field(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x8x!lowbit.odd<1>>) {
   %0 = lowbit.conv2d %x, %w {schedule = #lowbit.schedule<speed = 4>} : tensor<1x4x4x4x!lowbit.uint<2>>, tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x2x2x8xi32>
   func.return

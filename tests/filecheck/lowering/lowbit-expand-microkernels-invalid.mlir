@@ -100,7 +100,7 @@ func.func @axes(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 
 
 // -----
 
-// CHECK{LITERAL}: 'lowbit.tile': prefetch is a number from 1 to 1024, not -1
+// CHECK{LITERAL}: 'lowbit.tile': prefetch is a number from 0 to 1024, not -1
 func.func @prefetch(%x: memref<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>, %w: memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>, %y: memref<3x8xi32>, %s: i32) {
   %0 = arith.constant 0 : index
   %1 = arith.constant 1 : index

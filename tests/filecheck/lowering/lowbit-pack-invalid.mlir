@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s -p 'lowbit-pack{target="x86-64-v3"}' --split-input-file --verify-diagnostics | filecheck %s
+// RUN: lowbit-opt %s -p 'lowbit-plan{target="x86-64-v3"},lowbit-pack{target="x86-64-v3"}' --split-input-file --verify-diagnostics | filecheck %s
 
 // CHECK: @blocks has several blocks: expected one
 func.func @blocks(%x: tensor<2xi32>) -> tensor<2xi32> {

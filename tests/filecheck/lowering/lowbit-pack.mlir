@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s -p 'lowbit-pack{target="x86-64-v3"}' --split-input-file | filecheck %s
+// RUN: lowbit-opt %s -p 'lowbit-plan{target="x86-64-v3"},lowbit-pack{target="x86-64-v3"}' --split-input-file | filecheck %s
 
 // CHECK-LABEL: @arguments
 // CHECK-DAG:     %corrections = lowbit.corrections %w

@@ -1,6 +1,6 @@
-// RUN: lowbit-opt %s -p 'lowbit-tile{target="x86-64-v3"}' --split-input-file --verify-diagnostics | filecheck %s
+// RUN: lowbit-opt %s -p 'lowbit-plan{target="x86-64-v3"},lowbit-tile{target="x86-64-v3"}' --split-input-file --verify-diagnostics | filecheck %s
 
-// CHECK: 'lowbit.dense' runs on popcount_bytes_32x8, which reads [d0, planes, d1 by 32], i32, not memref<3x64x!lowbit.uint<1>>: run lowbit-pack first
+// CHECK: 'lowbit.dense': popcount_bytes_32x8 reads [d0, planes, d1 by 32], i32, not memref<3x64x!lowbit.uint<1>>: run lowbit-pack first
 func.func @unpacked(%x: memref<3x64x!lowbit.uint<1>>, %w: memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>, %y: memref<3x8xi32>) {
   lowbit.dense %x, %w outs(%y : memref<3x8xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 2, vectors = 1>} : memref<3x64x!lowbit.uint<1>>, memref<64x8x!lowbit.uint<1>, #lowbit.layout<[d1 by 8, planes, d0 by 32, d1 in 8], i32>>
   func.return

@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s -p 'lowbit-tile{target="x86-64-v3" threads=2 least=0}' --split-input-file | filecheck %s
+// RUN: lowbit-opt %s -p 'lowbit-plan{target="x86-64-v3" threads=2 least=0},lowbit-tile{target="x86-64-v3" threads=2 least=0}' --split-input-file | filecheck %s
 
 // Rows of both images are one axis of six; the task finds the function's pointers by their places.
 
@@ -31,10 +31,10 @@ func.func @rows(%x: memref<2x3x4x8xi32>, %y: memref<2x3x4x8xi32>) {
 // One row of pixels: blocks of channels, the last one short, in a loop that runs once or not at all.
 
 // CHECK-LABEL: func.func private @channels_body0(
-// CHECK:         [[LAST:%.*]] = arith.constant 16 : index
 // CHECK:         scf.for [[CHANNEL:%.*]] =
 // CHECK-NEXT:      lowbit.tile "popcount_bytes_32x8" at({{%.*}}, {{%.*}}, [[CHANNEL]],
 // CHECK-SAME:        channels = 8 : i64
+// CHECK:         [[LAST:%.*]] = arith.constant 16 : index
 // CHECK:         scf.for
 // CHECK-NEXT:      lowbit.tile "popcount_bytes_32x8" at({{%.*}}, {{%.*}}, [[LAST]],
 // CHECK-SAME:        channels = 4 : i64

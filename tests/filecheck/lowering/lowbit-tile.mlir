@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s -p 'lowbit-tile{target="x86-64-v3"}' --split-input-file | filecheck %s
+// RUN: lowbit-opt %s -p 'lowbit-plan{target="x86-64-v3"},lowbit-tile{target="x86-64-v3"}' --split-input-file | filecheck %s
 
 // Three rows in blocks of two pixels: one whole block, and a tail of one pixel.
 
@@ -40,7 +40,7 @@ func.func @borders(%x: memref<1x3x4x8xi32>, %y: memref<1x3x4x8xi32>) {
 // CHECK:             scf.for [[COLUMN:%.*]] =
 // CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
 func.func @channels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
-  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, order = channels>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [channels, rows, pixels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
   func.return
 }
 
@@ -52,7 +52,7 @@ func.func @channels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1,
 // CHECK:             scf.for [[COLUMN:%.*]] =
 // CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
 func.func @rows(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
-  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, order = rows>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [rows, channels, pixels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
   func.return
 }
 
@@ -64,7 +64,7 @@ func.func @rows(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2,
 // CHECK:             scf.for [[CHANNEL:%.*]] =
 // CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
 func.func @pixels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
-  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, order = pixels>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [rows, pixels, channels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
   func.return
 }
 
@@ -111,45 +111,5 @@ func.func @subsampling(%x: memref<1x3x3x32x!lowbit.uint<1>>, %y: memref<1x2x2x32
 // CHECK-NOT:         !llvm.ptr, i8
 func.func @joining(%x: memref<1x3x3x32x!lowbit.uint<1>>, %y: memref<1x3x3x16x!lowbit.uint<1>>, %z: memref<1x3x3x48x!lowbit.uint<1>>) {
   lowbit.concat %x, %y outs(%z : memref<1x3x3x48x!lowbit.uint<1>>) {axis = 3 : i64} : memref<1x3x3x32x!lowbit.uint<1>>, memref<1x3x3x16x!lowbit.uint<1>>
-  func.return
-}
-
-// -----
-
-// Two rows of outputs at a time: tables of the rows that they read, from the start of the slice, then their tiles.
-
-// CHECK-LABEL: @strips
-// CHECK:         [[STRIP:%.*]] = arith.constant 2 : index
-// CHECK:         scf.for [[FIRST:%.*]] = {{%.*}} to {{%.*}} step [[STRIP]] {
-// CHECK:           [[BACK:%.*]] = arith.subi
-// CHECK:           [[AT:%.*]] = llvm.getelementptr
-// CHECK-NEXT:      [[TABLES:%.*]] = builtin.unrealized_conversion_cast [[AT]]
-// CHECK:           scf.for
-// CHECK:             llvm.store {{%.*}}, {{%.*}} {alignment = 1 : i64} : vector<16xi8>, !llvm.ptr
-// CHECK:           scf.for [[ROW:%.*]] =
-// CHECK:             lowbit.tile "lookup_4x32" at({{%.*}}, {{%.*}}, {{%.*}}, [[ROW]], {{%.*}}) rows({{.*}}) ins([[TABLES]] :
-func.func @strips(%x: memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<3x3x4x32x!lowbit.odd<1>, #lowbit.layout<[d3 by 32, planes, d0, d1, d2 by 4, d3 in 32], i8>>, %y: memref<1x4x3x32xi32>, %arena: memref<256xi8>, %c: memref<3x3x32xi32, #lowbit.layout<[d0, d1, d2 by 32, d2 in 32], i32>>) {
-  %t = lowbit.slice %arena at 64 : memref<256xi8> to memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, d3 by 4, choices], i8>>
-  lowbit.relayout %x outs(%t : memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, d3 by 4, choices], i8>>) : memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>
-  lowbit.conv2d %t, %w corrections(%c : memref<3x3x32xi32, #lowbit.layout<[d0, d1, d2 by 32, d2 in 32], i32>>) outs(%y : memref<1x4x3x32xi32>) {padding = array<i64: 1, 1, 1, 1>, schedule = #lowbit.schedule<microkernel = lookup_4x32, pixels = 3, vectors = 1, strip = 2>} : memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, d3 by 4, choices], i8>>, memref<3x3x4x32x!lowbit.odd<1>, #lowbit.layout<[d3 by 32, planes, d0, d1, d2 by 4, d3 in 32], i8>>
-  func.return
-}
-
-// -----
-
-// What tables are made from is overwritten by the result, so all of them are made before.
-
-// CHECK-LABEL: @overwritten
-// CHECK:         scf.for
-// CHECK-NOT:       lowbit.tile
-// CHECK:         }
-// CHECK:         scf.for
-// CHECK:           lowbit.tile "lookup_4x32" {{.*}} ins(%t :
-func.func @overwritten(%arena: memref<2048xi8>, %w: memref<1x3x4x32x!lowbit.odd<1>, #lowbit.layout<[d3 by 32, planes, d0, d1, d2 by 4, d3 in 32], i8>>, %c: memref<1x1x32xi32, #lowbit.layout<[d0, d1, d2 by 32, d2 in 32], i32>>) {
-  %x = lowbit.slice %arena at 0 : memref<2048xi8> to memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>
-  %t = lowbit.slice %arena at 1024 : memref<2048xi8> to memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, d3 by 4, choices], i8>>
-  %y = lowbit.slice %arena at 0 : memref<2048xi8> to memref<1x4x1x32xi32>
-  lowbit.relayout %x outs(%t : memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, d3 by 4, choices], i8>>) : memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>
-  lowbit.conv2d %t, %w corrections(%c : memref<1x1x32xi32, #lowbit.layout<[d0, d1, d2 by 32, d2 in 32], i32>>) outs(%y : memref<1x4x1x32xi32>) {schedule = #lowbit.schedule<microkernel = lookup_4x32, pixels = 1, vectors = 1, strip = 2>} : memref<1x4x3x4x!lowbit.uint<2>, #lowbit.layout<[d0, d1, d2, d3 by 4, choices], i8>>, memref<1x3x4x32x!lowbit.odd<1>, #lowbit.layout<[d3 by 32, planes, d0, d1, d2 by 4, d3 in 32], i8>>
   func.return
 }

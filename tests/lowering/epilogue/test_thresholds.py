@@ -11,7 +11,7 @@ from lowbit_dialect.codes import parse_code
 from lowbit_dialect.ops.elementwise import AddOp, RequantizeOp, ThresholdOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import kernels
+from microkernels.table import kernels
 
 KERNELS = [
     (tier, kernel.name)

@@ -23,7 +23,7 @@ from lowbit_dialect.schedule import CHOICES, Schedule
 from lowering.loops.tasks import tasks_of
 from lowering.lowbit_tile import LowbitTilePass
 
-AXES = ("", *CHOICES["parallel"])
+AXES = (None, *CHOICES["parallel"])
 
 
 def rounding(case: LinearCase, x: Any, w: Any) -> Any:
@@ -35,7 +35,7 @@ def rounding(case: LinearCase, x: Any, w: Any) -> Any:
     return depth * np.finfo(np.float32).eps * sums.astype(np.float64)
 
 
-def execute(case: LinearCase, schedule: Schedule | None, parallel: str, tier: str) -> None:
+def execute(case: LinearCase, schedule: Schedule | None, parallel: str | None, tier: str) -> None:
     module, arrays = program_for(case), case.arrays()
     pin(module, replace(schedule or Schedule(), parallel=parallel))
     limits = [rounding(case, *arrays)] if case.activation == "f32" else None
@@ -64,7 +64,9 @@ def padded_legally(case: LinearCase) -> LinearCase:
 @pytest.mark.parametrize("parallel", AXES)
 @pytest.mark.parametrize("channels", [1, 8, 33, 96])
 @pytest.mark.parametrize("height", [1, 2, 7])
-def test_fewer_units_than_threads_and_tails(height: int, channels: int, parallel: str) -> None:
+def test_fewer_units_than_threads_and_tails(
+    height: int, channels: int, parallel: str | None
+) -> None:
     case = LinearCase(
         "conv2d", "uint2", "odd1", batch=2, height=height, width=6, channels=5, outputs=channels
     )
@@ -73,7 +75,7 @@ def test_fewer_units_than_threads_and_tails(height: int, channels: int, parallel
 
 @pytest.mark.parametrize("parallel", AXES)
 @pytest.mark.parametrize("pixels", [1, 2, 3, 8, 9, 14, 29])
-def test_pixels_in_a_straight_line(pixels: int, parallel: str) -> None:
+def test_pixels_in_a_straight_line(pixels: int, parallel: str | None) -> None:
     case = LinearCase("dense", "uint1", "uint1", height=pixels, channels=70, outputs=40, seed=1)
     execute(case, Schedule(pixels=2 + pixels // 3), parallel, TIERS[-1])
 
@@ -91,7 +93,7 @@ def test_networks(tier: str, part: int) -> None:
 @pytest.mark.parametrize("parallel", AXES)
 @pytest.mark.parametrize("channels", [8, 16, 24, 32, 40, 63, 64, 65])
 @pytest.mark.parametrize("tier", TIERS)
-def test_channels_that_share_a_word(tier: str, channels: int, parallel: str) -> None:
+def test_channels_that_share_a_word(tier: str, channels: int, parallel: str | None) -> None:
     """A block of channels clears the rest of its word: not while another thread fills that."""
     code, net = parse_code("uint2"), Net()
     assert isinstance(code, CodeType)

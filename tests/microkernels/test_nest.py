@@ -5,7 +5,7 @@ import pytest
 
 import lowbit
 from lowbit_dialect.geometry import WindowAxis
-from lowering.loops.borders import runs, tile_sizes
+from microkernels.nest import runs_of, tile_sizes
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,9 @@ def test_a_run_of_several_tiles_touches_no_padding(kernel: int, stride: int):
         for pixels in (1, 2, 3, 7, 40):
             axis = WindowAxis(size, kernel, stride, kernel // 2, kernel // 2)
             covered: list[int] = []
-            for first, last, width in runs(axis, 0, axis.out, pixels):
-                outputs = range(first, last)
-                assert len(outputs) % width == 0
-                if len(outputs) > width:
+            for run in runs_of(axis, pixels, peeled=True):
+                outputs = range(run.first, run.first + run.outputs)
+                if run.count > 1:
                     assert all(axis.low(o) == 0 and axis.high(o) == kernel for o in outputs)
                 covered += outputs
             assert covered == list(range(axis.out))

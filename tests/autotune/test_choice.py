@@ -1,13 +1,16 @@
 """The default kernel and block: what the stated rule gives on layers whose times are known."""
 
+from dataclasses import replace
+
 import pytest
-from xdsl.dialects.builtin import i32
 
 import lowbit
+from autotune.choice import default_schedule
 from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.schedule import Loop, Schedule
 from lowering.backend.host import resolve_target
-from microkernels.choice import default_schedule, kernels
+from microkernels.legality import Demand, refusal
+from microkernels.table import kernels
 from microkernels.target import TARGETS, Target
 
 C2, C3, C4 = (56, 64, 64, 3, 1), (56, 64, 64, 1, 1), (56, 64, 128, 3, 2)
@@ -17,7 +20,11 @@ C8, C12 = (28, 128, 256, 1, 2), (7, 512, 512, 3, 1)
 
 def default(program: lowbit.Program, target: str, pinned: Schedule | None = None) -> Schedule:
     (op,) = [op for op in program.module.walk() if isinstance(op, LinearOp)]
-    return default_schedule(op.contraction, i32, resolve_target(target), pinned)
+    schedule = default_schedule(Demand.of(op), resolve_target(target), pinned or Schedule())
+    error = refusal(Demand.of(op), replace(schedule, parallel="none"), resolve_target(target))
+    if error:
+        raise ValueError(error)
+    return schedule
 
 
 def convolution(layer: tuple[int, ...], activation: str, weight: str) -> lowbit.Program:
@@ -74,8 +81,11 @@ def test_planes_and_order():
     one, many = (lowbit.dense((rows, 4096), (4096, 4096), "uint2", "ternary") for rows in (1, 64))
     assert default(one, "x86-64-v4-vpopcntdq").planes == "inner"
     assert default(many, "x86-64-v4-vpopcntdq").planes == "outer"
-    assert default(convolution(C7, "uint2", "odd1"), "x86-64-v3").order == "rows"
-    assert default(convolution(C12, "uint2", "odd1"), "x86-64-v3").order == "channels"
+    assert default(convolution(C7, "uint2", "odd1"), "x86-64-v3").loops[:2] == (
+        Loop("rows", 7),
+        Loop("rows"),
+    )
+    assert default(convolution(C12, "uint2", "odd1"), "x86-64-v3").loops[0] == Loop("channels")
 
 
 def test_short_sums_store_all_channels_of_a_pixel():

@@ -1,4 +1,4 @@
-"""The default block and loops of a kernel: a stated rule, and what is too large.
+"""The default block and loops of a kernel: a stated rule.
 
 As many vectors as the output channels of a group fill and the kernel allows, or as fit where sums are so
 short that storing them takes as long; as many pixels as then fit in its accumulator registers, evenly; more
@@ -14,21 +14,20 @@ from math import prod
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Attribute
 
-from lowbit_dialect.algebra import ONE_SUM, Sum, pair_sums
-from lowbit_dialect.layout import PLANES, Layout, LayoutAttr, storage_bytes
+from lowbit_dialect.algebra import ONE_SUM
+from lowbit_dialect.layout import Layout, LayoutAttr, storage_bytes
 from lowbit_dialect.ops.contraction import Contraction
-from lowbit_dialect.schedule import LARGEST, Schedule
+from lowbit_dialect.schedule import LARGEST, Loop, Schedule
 from microkernels.interface import Microkernel
+from microkernels.legality import border_outputs, has_strips, overfull, sums_of
 from microkernels.target import Target
 
-MOST_ACCUMULATORS = 256
-"""Accumulators of one tile: eight times what any target holds in registers."""
+PEELED_PRODUCTS = 512
+"""Unrolled products of a border tile up to which it is peeled; above it border pixels share a loop."""
 
-MOST_PRODUCTS = 4096
-"""Unrolled products of one pair of planes: a second of compile time a tile."""
-
-INNER_STEPS = 3
-"""Words from which a narrow accumulator of several pairs of planes is worth its folding."""
+PEELED_OUTPUTS = 6
+"""Border outputs of a row up to which they are peeled: a 7x7 kernel has 6 and gains 10 to 20 % (64 to 32
+channels: 132 us, not 146; AVX2, Zen 3, 2026-11). The 8 of 9x9 take 2 s more to compile and gain nothing."""
 
 STORED_SLOTS = 8
 """Issue slots of a sum in which memory takes its result: 64 bytes in 1.5 cycles at 177 GB/s (Zen 5). Stores
@@ -43,14 +42,19 @@ ODD = 3
 would be alone, which costs 5 % of layers of 3 vectors and 3 % of one of 9 (Zen 3, 2026-11)."""
 
 
+ORDERS = {
+    "channels": (Loop("channels"), Loop("rows"), Loop("pixels")),
+    "rows": (Loop("rows"), Loop("channels"), Loop("pixels")),
+}
+
 WHOLE_TABLES = 0.75
 """Part of L2 that the tables of an image may take."""
 
 
 def blocked(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     """The block, unrolling and loops of a kernel; raises no error: what they are pinned to may not fit."""
-    sums = _sums(work, kernel) if work.pixels == 1 else ONE_SUM
-    if len(sums) > kernel.block(target.vector_registers)[1] or _overfull(sums, work, kernel):
+    sums = sums_of(work, kernel) if work.pixels == 1 else ONE_SUM
+    if len(sums) > kernel.block(target.vector_registers)[1] or overfull(sums, work, kernel):
         sums = ONE_SUM
     wide = _wide(work, kernel, target)
     pixels, vectors = _block(work, kernel, target, len(sums), wide)
@@ -64,15 +68,21 @@ def blocked(work: Contraction, kernel: Microkernel, target: Target) -> Schedule:
     unroll = 1 << max(1, body // (pixels * vectors)).bit_length() - 1
     # A kernel that takes groups of words finds whole ones across the taps of a row.
     run = words * taps if kernel.group > 1 else words
+    unroll = max(1, min(run, kernel.unroll[taps == 1] or unroll))
+    products = pixels * vectors * min(unroll, words) * taps
+    peeled = border_outputs(work) <= PEELED_OUTPUTS and products <= PEELED_PRODUCTS
+    strip = strip_rows(work, kernel, target)
     return Schedule(
         microkernel=kernel.name,
         pixels=pixels,
         vectors=vectors,
-        unroll=max(1, min(run, kernel.unroll[taps == 1] or unroll)),
+        unroll=unroll,
         taps="columns" if words * taps <= kernel.unrolled_row else "none",
-        order=_order(work, kernel, vectors),
+        loops=((Loop("rows", strip),) if strip else ()) + ORDERS[_order(work, kernel, vectors)],
         planes="inner" if len(sums) > 1 else "outer",
-        strip=strip_rows(work, kernel, target),
+        prefetch=0,
+        borders="peeled" if peeled else "looped",
+        tables="strips" if strip else "whole",
     )
 
 
@@ -83,7 +93,7 @@ def strip_rows(work: Contraction, kernel: Microkernel, target: Target) -> int:
     tables of 64 bytes, 2.2 MB in all, takes 6 strips of 10 rows where L2 has 1 MB.
     """
     rows, columns = work.window.rows, work.window.columns
-    if not kernel.input_layout(work).table or work.batch > 1 or work.window.pointwise:
+    if not has_strips(work, kernel):
         return 0
     words = work.groups * -(-work.inputs // kernel.channels_per_word)
     row = columns.size * words << kernel.channels_per_word
@@ -92,48 +102,6 @@ def strip_rows(work: Contraction, kernel: Microkernel, target: Target) -> int:
     held = target.caches[1] // 2 // row - (rows.kernel - 1) * rows.dilation - 1
     most = max(1, held // rows.stride + 1)
     return min(rows.out, LARGEST, -(-rows.out // -(-rows.out // most)))
-
-
-def too_large(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str | None:
-    """Why the code of one tile would be too long to build, or its sums too full; None if they are not."""
-    block = schedule.pixels * schedule.vectors
-    if block > MOST_ACCUMULATORS:
-        return (
-            f"{schedule.pixels} pixels of {schedule.vectors} vectors are {block} accumulators: at "
-            f"most {MOST_ACCUMULATORS}"
-        )
-    words = -(-work.inputs // kernel.channels_per_word)
-    taps = 1 if schedule.taps == "none" else work.window.columns.kernel
-    products = block * min(schedule.unroll, words) * taps
-    if schedule.planes == "inner":
-        sums = _sums(work, kernel)
-        if error := _overfull(sums, work, kernel):
-            return error
-        products *= sum(len(one.pairs) for one in sums)
-    if products > MOST_PRODUCTS:
-        return (
-            f"{block} accumulators, {taps} taps and {min(schedule.unroll, words)} words are "
-            f"{products} unrolled products: at most {MOST_PRODUCTS}"
-        )
-    return None
-
-
-def _sums(work: Contraction, kernel: Microkernel) -> tuple[Sum, ...]:
-    """The sums that the pairs of planes go to where they are multiplied in one pass."""
-    if PLANES not in kernel.weight_layout(work, 1).terms:
-        return ONE_SUM
-    tables = PLANES not in kernel.input_layout(work).terms
-    return pair_sums(work.activation, work.weight, tables=tables, weighed=kernel.weighs)
-
-
-def _overfull(sums: tuple[Sum, ...], work: Contraction, kernel: Microkernel) -> str | None:
-    """Why narrow accumulators cannot take all pairs of planes in one pass; None if they can."""
-    together = max(len(one.pairs) for one in sums)
-    narrows = kernel.narrows(work.activation, work.weight)
-    steps = min((narrow.steps for narrow in narrows), default=INNER_STEPS * together)
-    if len(sums) > 1 and steps < INNER_STEPS * together:
-        return f"planes = inner adds {together} products a word: {kernel.name} holds {steps}"
-    return None
 
 
 def _block(
@@ -180,14 +148,18 @@ def _order(work: Contraction, kernel: Microkernel, vectors: int) -> str:
     _, outputs = kernel.channels(work)
     used = prod(min(1, axis.kernel / axis.stride) for axis in (rows, columns))
     extents = (1, rows.size, columns.size, work.inputs * work.groups)
-    inputs = _bytes(work.activation, kernel.input_layout(work), work.input_axes, extents) * used
+    inputs = (
+        operand_bytes(work.activation, kernel.input_layout(work), work.input_axes, extents) * used
+    )
     taps = (rows.kernel, columns.kernel, work.inputs, work.outputs * work.groups)
-    weights = _bytes(work.weight, kernel.weight_layout(work, vectors), work.weight_axes, taps)
+    weights = operand_bytes(
+        work.weight, kernel.weight_layout(work, vectors), work.weight_axes, taps
+    )
     blocks = work.groups * -(-outputs // (vectors * kernel.lanes))
     return "rows" if weights / 2 * (rows.out - 1) < inputs * (blocks - 1) else "channels"
 
 
-def _bytes(
+def operand_bytes(
     element: Attribute, layout: Layout, axes: tuple[int, ...], extents: tuple[int, ...]
 ) -> int:
     """Bytes of an operand whose `axes` have these extents."""
