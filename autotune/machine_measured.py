@@ -54,6 +54,7 @@ def measured_table(target: Target) -> MachineTable:
         vector=max(rates["integer"], 1.0),
         general=max(rates["scalar"], 1.0),
         mixing=min(1.0, mixed),
+        spreading=known.spreading,
         rates={**known.rates, **rates},
         latency={**known.latency, **latency},
         forward=known.forward,

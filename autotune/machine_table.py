@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from microkernels.target import Target
+from microkernels.target import TARGETS, Target
 
 VECTOR = ("integer", "ternary", "popcount", "look_up", "widening", "multiply", "float")
 """The classes of instructions that share the vector pipes."""
@@ -38,6 +38,8 @@ class MachineTable:
     """Instructions on general registers a cycle, of all classes together."""
     mixing: float
     """The share of a rate that is left where results go on to instructions of another class."""
+    spreading: float
+    """Pipes of look-ups that a load of 128 bits to all of a vector takes beside its load."""
     rates: Mapping[str, float]
     """Instructions a cycle of each class."""
     latency: Mapping[str, float]
@@ -56,7 +58,14 @@ class MachineTable:
 
 def _rates(**changed: float) -> dict[str, float]:
     """Rates of Zen 5, which has two pipes for most of what is no plain arithmetic."""
-    rates = {"load": 2.0, "broadcast": 2.0, "store": 2.0, "integer": 4.0, "ternary": 3.3}
+    rates = {
+        "load": 2.0,
+        "broadcast": 2.0,
+        "spread": 2.0,
+        "store": 2.0,
+        "integer": 4.0,
+        "ternary": 3.3,
+    }
     rates |= {"popcount": 2.0, "look_up": 2.0, "widening": 2.0, "multiply": 2.0, "float": 2.0}
     rates |= {"scalar": 5.0, "scalar_popcount": 4.0, "scalar_multiply": 3.0, "branch": 2.0}
     return rates | changed
@@ -79,6 +88,7 @@ _ZEN5 = MachineTable(
     vector=4,
     general=5,
     mixing=0.9,
+    spreading=1,
     rates=_rates(store=1),
     latency=_latency(),
     forward=7,
@@ -148,11 +158,12 @@ def table_of(target: Target) -> MachineTable:
     """The shipped table of a target: of its processor, or of one that stands for its level."""
     name = "znver5" if target.vector_bits == 512 else "znver3"
     table = _SHIPPED.get(target.cpu, _SHIPPED[name])
-    if target.cpu == target.name:
+    if target.cpu == TARGETS[target.name].cpu:
         table = _SHIPPED[name]
     if target.simd_bits == 512:
         return table
     faster = _NARROWER.get(table.name, 1.0)
     wider = {name: table.rates[name] * faster for name in VECTOR}
     moves = {"load": 2.0, "broadcast": 2.0, "store": 2.0 if table.name == "znver5" else 1.0}
-    return replace(table, vector=table.vector * faster, rates={**table.rates, **wider, **moves})
+    rates = {**table.rates, **wider, **moves}
+    return replace(table, vector=table.vector * faster, spreading=0, rates=rates)

@@ -17,6 +17,8 @@ from xdsl.utils.exceptions import PassFailedException
 
 from autotune.blocking import operand_bytes
 from autotune.choice import chosen
+from autotune.machine_table import table_of
+from autotune.ranking import ranked, stored_as
 from autotune.space import Space
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
@@ -43,24 +45,30 @@ class LowbitPlanPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Complete the schedule of each `conv2d` and `dense`."""
-        if self.source != "default":
+        if self.source not in ("default", "model"):
             raise PassFailedException(
-                f"lowbit-plan has no schedules from '{self.source}' yet: use source=default"
+                f"lowbit-plan has no schedules from '{self.source}' yet: use source=default or model"
             )
         target = target_of(self.target)
         for inner in op.walk():
             if isinstance(inner, LinearOp):
                 try:
-                    schedule = planned(inner, target, self.threads, self.least)
+                    schedule = planned(inner, target, self.threads, self.least, self.source)
                 except ValueError as error:
                     raise PassFailedException(f"'{inner.name}': {error}") from error
                 inner.properties["schedule"] = ScheduleAttr(schedule)
 
 
-def planned(op: LinearOp, target: Target, threads: int = 1, least: int = 0) -> Schedule:
+def planned(
+    op: LinearOp, target: Target, threads: int = 1, least: int = 0, source: str = "default"
+) -> Schedule:
     """The complete schedule of an op, what it pins kept; raises ValueError if that is impossible."""
     pinned = op.schedule.data if op.schedule else Schedule()
     schedule, space = chosen(op, target, pinned), Space(op, target, threads)
+    if source == "model":
+        first = ranked(space, table_of(target), 1, pinned, stored_as(op))
+        schedule = first[0][0] if first else schedule
+        schedule = replace(schedule, parallel=pinned.parallel)
     if schedule.parallel is None:
         schedule = replace(schedule, parallel=_parallel(op, schedule, target, threads, least))
     schedule = space.canonical(schedule)

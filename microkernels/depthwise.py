@@ -46,7 +46,7 @@ class Depthwise(Microkernel):
     def cost(self, work: Contraction) -> float:
         return 4 / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         if self.stored == f32:
             product = {"float": 1 if self._fused else 2}
             return Instructions(product, {"load": 1}, {"load": 1}, "float")

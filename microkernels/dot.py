@@ -129,7 +129,7 @@ class PairedDot(Dot):
         folding = 2 / self.steps(work.activation, work.weight)
         return (2.5 + folding + self.offsetting) * -(-work.inputs // 4) / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         folding = {"multiply": 1, "integer": 1}
         return Instructions(folding, self._loading, {"load": 1}, folds=(folding,))
 
@@ -158,7 +158,7 @@ class VnniDot(Dot):
         # Two a cycle where four simple vector instructions are.
         return (2.2 + self.offsetting) * -(-work.inputs // 4) / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         return Instructions({"multiply": 1}, self._loading, {"load": 1}, "multiply")
 
     def product(

@@ -84,12 +84,13 @@ class HarleySeal(Popcount):
         folding = FOLDING_SLOTS / (rows.kernel * columns.kernel)
         return (slots / taps + folding) * prod(code.planes for code in codes) / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         columns, words = work.window.columns, -(-work.inputs // word_channels(work, 32))
         assert isinstance(work.activation, CodeType)
         # Words of taps in a row follow each other where no plane lies between them.
         joined = work.activation.planes == columns.dilation == work.groups == 1
         run = words * columns.kernel if joined else words
+        run = min(run, row) or run
         whole, rest = divmod(run, GROUP)
         product = total((whole / run, entering(GROUP)), (1 / run, entering(rest)))
         folding = {"integer": 16, "look_up": 6, "multiply": 3}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 CLASSES = {
     "load": "a register or word from memory, also as an operand of another instruction",
     "broadcast": "the same, to all lanes",
+    "spread": "128 bits from memory, to all of a vector",
     "store": "a register or word to memory",
     "integer": "additions, subtractions, shifts and bits of vectors",
     "ternary": "any function of three vectors of bits",

@@ -82,8 +82,11 @@ class Microkernel(ABC):
         """Issue slots of vector instructions for one tap of one output: what the choice compares."""
 
     @abstractmethod
-    def instructions(self, work: Contraction) -> Instructions:
-        """What it issues for each word of each pixel and vector."""
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
+        """What it issues for each word of each pixel and vector, where `row` words stand in a row.
+
+        0 is as many as its default has; only kernels that take groups of words look at it.
+        """
 
     @abstractmethod
     def input_layout(self, work: Contraction) -> Layout:

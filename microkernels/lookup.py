@@ -110,13 +110,13 @@ class Lookup(Microkernel):
         build = self._slots.table + self._slots.plane * work.activation.planes
         return words * (look_up + build / reads)
 
-    def instructions(self, work: Contraction) -> Instructions:
-        broadcast = self.lanes > 1 << self.channels_per_word
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
+        spread = self.lanes > 1 << self.channels_per_word
         halving = {"integer": 3 + self._negated}
         joining = {"integer": 6, "look_up": 2, "widening": 4}
         return Instructions(
             {"look_up": 1, "integer": 1},
-            {"broadcast" if broadcast else "load": 1},
+            {"spread" if spread else "load": 1},
             {"load": 1},
             folds=(halving, joining),
         )

@@ -59,7 +59,7 @@ class MultiplyPairs(Microkernel):
         # A vector of weights takes as long as 4 instructions to arrive where nothing else uses it.
         return (2.5 + 4 / work.pixels) * -(-work.inputs // 2) / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         # LLVM sums the products of two words first, by `vpdpwssd` where there is one.
         product = {"multiply": 1, "integer": 0.5 if self._fused else 1}
         return Instructions(product, broadcast(self.lanes), {"load": 1})
@@ -110,9 +110,9 @@ class MultiplyBytePairs(MultiplyPairs):
         # Widening is 1 in 20 instructions and 1 % of the time of C6.
         return (2.52 + 2 / work.pixels) * -(-work.inputs // 2) / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         return replace(
-            super().instructions(work), weights=total((1, {"load": 1}), (1, self._widening))
+            super().instructions(work, row), weights=total((1, {"load": 1}), (1, self._widening))
         )
 
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
@@ -143,11 +143,11 @@ class MultiplyWidePairs(MultiplyPairs):
         widening = 6 / _steps_in_i32(work.activation, work.weight)
         return (2.5 + widening) * -(-work.inputs // 2) / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         wraps = _largest_pair(work.activation, work.weight) >= 2**31
         widening = {"integer": 5 if wraps else 3, "look_up": 2}
         sorting = {"look_up": 4, "integer": 2}
-        return replace(super().instructions(work), folds=(widening, sorting))
+        return replace(super().instructions(work, row), folds=(widening, sorting))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         wraps = _largest_pair(activation, weight) >= 2**31
@@ -214,7 +214,7 @@ class MultiplyElements(Microkernel):
     def cost(self, work: Contraction) -> float:
         return (2 if self._fused else 4) * work.inputs / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         if self.accumulator == f32:
             product = {"float": 1 if self._fused else 2}
             return Instructions(product, broadcast(self.lanes), {"load": 1}, "float")

@@ -87,7 +87,7 @@ class Popcount(Microkernel):
         words = -(-work.inputs // word_channels(work, self.channels_per_word))
         return self._instructions * pairs * words / self.lanes
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         return Instructions({"integer": 2, "popcount": 1}, {"broadcast": 1}, {"load": 1})
 
     def input_layout(self, work: Contraction) -> Layout:
@@ -139,7 +139,7 @@ class ScalarPopcount(Popcount):
         taps = work.window.rows.kernel * work.window.columns.kernel
         return super().cost(work) + FINISH / taps
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         counting = {"scalar_popcount": 1} if self._popcnt else {"scalar": 11, "scalar_multiply": 1}
         product = total((1, {"scalar": 2}), (1, counting))
         return Instructions(product, {"load": 1}, {"load": 1}, "scalar", ({"scalar": 1},))
@@ -169,7 +169,7 @@ class BytePopcount(Popcount):
         # 2x2 runs C2 as fast as 4x2 (363 GMAC/s each, Zen 3, 2026-11), which spills.
         return (2, 16) if registers >= 32 else (2, 4)
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"integer": 6, "look_up": 2}
         return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=(WIDENING,))
 
@@ -215,7 +215,7 @@ class NibblePopcount(BytePopcount):
         wide = rows.kernel * columns.kernel == 1 and words <= self.wide_words
         return super().cost(work) * (0.9 if wide else 1)
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"integer": 2, "look_up": 1}
         return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=(WIDENING,))
 

@@ -47,7 +47,7 @@ class WeightedPopcount(Popcount):
         fit = min(weights) >= -128 and max(weights) <= 127
         return fit and super().accepts(work, accumulator)
 
-    def instructions(self, work: Contraction) -> Instructions:
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"integer": 1, "popcount": 1, "multiply": 1}
         return Instructions(product, {"broadcast": 1}, {"load": 1}, "multiply")
 

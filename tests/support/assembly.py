@@ -7,6 +7,7 @@ PATTERNS = (
     ("ternary", r"vpternlog"),
     ("popcount", r"vpopcnt"),
     ("scalar_popcount", r"popcnt"),
+    ("spread", r"vbroadcast[if](128|32x4|64x2)"),
     ("broadcast", r"v?(p?broadcast|movddup)"),
     ("widening", r"v?pmov[sz]x"),
     ("look_up", r"v?(pshuf|perm|punpck|shuf|insert|extract|vpack|pack|unpck|alignr|pextr|pinsr)"),
@@ -48,6 +49,9 @@ def classes_of(lines: list[str]) -> Counter[str]:
             continue
         if (memory and kind == "broadcast") or "{1to" in operands:
             counts["broadcast"] += 1
+        elif memory and kind == "spread":
+            counts["spread"] += 1
+            continue
         elif memory and not name.startswith("prefetch"):
             counts["load"] += 1
         if kind not in ("broadcast", "move") or (kind == "broadcast" and not memory):

@@ -1,0 +1,149 @@
+"""The time of a schedule, from counts of instructions, reuse of data and the table of a machine.
+
+A layer takes the longest of what its tiles need of the core (`tile_cost.py`) and what each cache must get
+from the next (`reuse.py`), since both go on side by side; what is prepared before (`preparing.py`) is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+
+from autotune.machine_table import LEVELS, MachineTable
+from autotune.preparing import Stored, again, preparing
+from autotune.reuse import Operands, Reuse, reuses_of
+from autotune.tile_cost import Block, TileCost
+from lowbit_dialect.layout import Layout
+from lowbit_dialect.ops.contraction import Contraction
+from lowbit_dialect.schedule import Schedule
+from microkernels.interface import Microkernel
+from microkernels.legality import executed
+from microkernels.nest import Nest, nest_of
+from microkernels.table import find_kernel
+from microkernels.target import Target
+
+HAND_OVER = 4e-7
+"""Seconds to hand a task to another thread and to know that it is done (`autotune.machine` measures it)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The time of one call, and what it is made of."""
+
+    seconds: float
+    parts: Mapping[str, float]
+    """Seconds of `tiles` on the core, of moving bytes from each level (beside that), and of `preparation`."""
+    binds: str
+    """What the longest part waits for: a kind of pipe, `chain`, `spills`, or bytes from a level."""
+    reuses: tuple[Reuse, ...]
+
+
+class Model:
+    """Predicts schedules of one op on one machine; what they have in common is worked out once."""
+
+    def __init__(
+        self,
+        work: Contraction,
+        target: Target,
+        machine: MachineTable,
+        stored: Stored = "codes",
+        threads: int = 1,
+    ):
+        self.work, self.target, self.machine = work, target, machine
+        self.stored: Stored = stored
+        self.threads = threads
+        self._costs: dict[tuple[str, str], TileCost] = {}
+        self._nests: dict[tuple[object, ...], Nest] = {}
+
+    def cost(self, algorithm: str, microkernel: str) -> TileCost:
+        """What tiles of a kernel cost."""
+        key = algorithm, microkernel
+        if key not in self._costs:
+            kernel = find_kernel(microkernel, self.target)
+            work = executed(self.work, algorithm)
+            self._costs[key] = TileCost(work, kernel, self.machine, self.target)
+        return self._costs[key]
+
+    def nest(self, schedule: Schedule) -> Nest:
+        """The loop nest of a schedule; its runs are those of all with the same block."""
+        cost = self.cost(schedule.algorithm or "", schedule.microkernel or "")
+        key = cost, schedule.pixels, schedule.vectors, schedule.borders
+        if key not in self._nests:
+            self._nests[key] = nest_of(cost.work, schedule, cost.kernel)
+        return replace(self._nests[key], loops=schedule.loops or ())
+
+    def moving(self, cost: TileCost, nest: Nest) -> dict[str, float]:
+        """Cycles of bringing bytes from each level."""
+        return moves(reuses_of(nest, operands_of(cost), self.target.caches), self.machine)
+
+    def predict(self, schedule: Schedule) -> Prediction:
+        """The time of a complete schedule."""
+        assert schedule.algorithm and schedule.microkernel
+        cost = self.cost(schedule.algorithm, schedule.microkernel)
+        nest = self.nest(schedule)
+        cycles, binds = self.tiles(cost, nest, schedule)
+        reuses = reuses_of(nest, operands_of(cost), self.target.caches)
+        moving = {f"from {level}": c for level, c in moves(reuses, self.machine).items()}
+        spread = fair(nest.units(schedule.parallel or "none"), self.threads)
+        parts = {"tiles": cycles / spread, **moving}
+        binds = (
+            max(parts, key=lambda name: parts[name])
+            if parts["tiles"] < max(parts.values())
+            else binds
+        )
+        prepared = preparing(
+            self.work, schedule, cost, again(nest, schedule), self.stored, self.machine
+        )
+        seconds = self.machine.seconds(max(parts.values()) + prepared / self.threads)
+        seconds += HAND_OVER * (self.threads > 1)
+        told = {
+            name: self.machine.seconds(c) for name, c in {**parts, "preparation": prepared}.items()
+        }
+        return Prediction(seconds, MappingProxyType(told), binds, reuses)
+
+    def tiles(self, cost: TileCost, nest: Nest, schedule: Schedule) -> tuple[float, str]:
+        """Cycles of all tiles, and what binds most of them."""
+        assert schedule.unroll and schedule.taps and schedule.planes
+        vectors = -(-nest.channels // nest.lanes)
+        whole, rest = divmod(vectors, nest.vectors)
+        rows = nest.window.rows.out * nest.batch * nest.groups
+        by: dict[str, float] = {}
+        for run in nest.runs:
+            for size, count in ((nest.vectors, whole), (rest, 1)):
+                if size and count:
+                    block = Block(run.pixels, size, schedule.unroll, schedule.taps, schedule.planes)
+                    one = cost.of(block)
+                    by[one.binds] = by.get(one.binds, 0) + one.cycles * count * run.count * rows
+        return sum(by.values()), max(by, key=lambda name: by[name])
+
+
+def moves(reuses: tuple[Reuse, ...], machine: MachineTable) -> dict[str, float]:
+    """Cycles that it takes to bring into each cache what is read there, and to take results away."""
+    found: dict[str, float] = {}
+    for reuse in reuses:
+        source = LEVELS[LEVELS.index(reuse.level) + 1]
+        read = (reuse.inputs + reuse.weights) / machine.read[source]
+        found[source] = read + reuse.results / machine.write[source]
+    return found
+
+
+@cache
+def operands_of(cost: TileCost) -> Operands:
+    """Bytes of what tiles of a kernel touch."""
+    rows, columns = cost.work.window.rows, cost.work.window.columns
+    words = cost.words * cost.x_planes
+    vector = cost.words * cost.w_planes * rows.kernel * columns.kernel * cost.kernel.weight_bytes
+    layout = cost.kernel.input_layout(cost.work)
+    return Operands(words * word_bytes(layout, cost.kernel), vector, cost.kernel.lanes * 4)
+
+
+def word_bytes(layout: Layout, kernel: Microkernel) -> int:
+    """Bytes of one word of activations as a kernel reads it."""
+    return 1 << kernel.channels_per_word if layout.table else kernel.word_bytes
+
+
+def fair(units: int, threads: int) -> float:
+    """How many times as fast threads share out so many units."""
+    return units / -(-units // threads) if threads > 1 else 1.0

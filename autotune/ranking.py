@@ -1,0 +1,204 @@
+"""The best schedules of an op by the model, without looking at all of them.
+
+A schedule is decided from the inside: kernels by what their products alone take, then register blocks by
+cycles an output, then what is unrolled in the best of these, then the loops around the best of all. What
+is bound to be slower than the best that are known is not looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from heapq import nsmallest
+from itertools import permutations
+from typing import TypeVar
+
+from autotune.machine_table import MachineTable
+from autotune.model import Model, Prediction
+from autotune.preparing import Stored, preparing
+from autotune.space import TILES, Space
+from autotune.tile_cost import Block, TileCost, pressures
+from lowbit_dialect.layout import layout_of
+from lowbit_dialect.ops.common import shaped
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.schedule import Loop, Schedule
+from microkernels.nest import PLAIN, Nest
+
+BLOCKS = 6
+"""Register blocks of a kernel whose unrolling is looked into."""
+LOOKED_AT = 24
+"""Register blocks of a kernel for which it is looked into what their operands take to arrive."""
+ORDERS = tuple(permutations(PLAIN))
+CORES = 10
+"""Schedules whose loops are looked into."""
+LOOPS = 2
+"""Loop nests of a register block that are predicted as a whole."""
+TILED = 4
+"""Loops of a nest with a cache tile: more are left to search."""
+PLAIN_ROWS = (Loop("channels"), Loop("rows"), Loop("pixels"))
+SLACK = 1.15
+"""How far behind the best a kernel may be by its bound, as predictions are this far off."""
+
+T = TypeVar("T")
+
+
+def stored_as(op: LinearOp) -> Stored:
+    """How the activations of an op come, for what is prepared."""
+    layout = layout_of(shaped(op.input))
+    if (layout is not None and layout.packed) or isinstance(op.input.owner, LinearOp):
+        return "planes"
+    return "codes"
+
+
+def ranked(
+    space: Space,
+    machine: MachineTable,
+    count: int,
+    pinned: Schedule | None = None,
+    stored: Stored = "codes",
+) -> list[tuple[Schedule, Prediction]]:
+    """The `count` schedules of a space that the model has for fastest on a machine, best first.
+
+    Fields of `pinned` that are set are kept; activations come as they are `stored`.
+    """
+    model = Model(space.demand.work, space.target, machine, stored, space.threads)
+    return Ranking(space, model, pinned or Schedule()).best(count)
+
+
+class Ranking:
+    """The schedules of a space with some fields pinned, by a model."""
+
+    def __init__(self, space: Space, model: Model, pinned: Schedule):
+        self.space, self.model, self.pinned = space, model, pinned
+
+    def best(self, count: int) -> list[tuple[Schedule, Prediction]]:
+        """The fastest `count`, best first."""
+        cores: list[tuple[float, Schedule]] = []
+        for bound, way in sorted(self._ways(), key=lambda one: one[0]):
+            if cores and bound > SLACK * min(cores, key=lambda one: one[0])[0]:
+                break
+            cores += self._blocks(way)
+        found: dict[Schedule, Prediction] = {}
+        for _, core in nsmallest(max(CORES, count), cores, key=lambda one: one[0]):
+            for schedule in self._looped(core):
+                one = self.space.canonical(schedule)
+                if one not in found:
+                    found[one] = self.model.predict(one)
+        legal = (one for one in sorted(found.items(), key=lambda one: one[1].seconds))
+        return [one for one in legal if self.space.refusal(one[0]) is None][:count]
+
+    def _domain(self, field: str, decided: Schedule) -> tuple[object, ...]:
+        value = getattr(self.pinned, field)
+        return self.space.domain(field, decided) if value is None else (value,)
+
+    def _ways(self) -> Iterator[tuple[float, Schedule]]:
+        """Algorithms and kernels, with the least cycles that their products take."""
+        for algorithm in self._domain("algorithm", Schedule()):
+            first = Schedule(algorithm=str(algorithm))
+            for kernel in self._domain("microkernel", first):
+                way = replace(first, microkernel=str(kernel))
+                cost = self.model.cost(str(algorithm), str(kernel))
+                yield self._least(cost) + self._laying(way), way
+
+    def _least(self, cost: TileCost) -> float:
+        """Cycles of the products alone."""
+        product = cost.kernel.instructions(cost.work).product
+        times = self._outputs(cost) * cost.taps_inside * cost.words * cost.x_planes * cost.w_planes
+        return times * max(pressures(product, self.model.machine).values())
+
+    def _outputs(self, cost: TileCost) -> float:
+        """Vectors of outputs."""
+        groups, channels = cost.kernel.channels(cost.work)
+        return cost.work.pixels * groups * -(-channels // cost.kernel.lanes)
+
+    def _blocks(self, way: Schedule) -> list[tuple[float, Schedule]]:
+        """The best register blocks of a kernel, each with the best unrolling, and their cycles."""
+        assert way.algorithm and way.microkernel
+        cost = self.model.cost(way.algorithm, way.microkernel)
+        blocks: list[tuple[float, Schedule]] = []
+        for vectors in self._domain("vectors", way):
+            one = replace(way, vectors=vectors)  # pyright: ignore[reportArgumentType]
+            for planes in self._domain("planes", one):
+                two = replace(one, planes=planes)  # pyright: ignore[reportArgumentType]
+                for borders in self._domain("borders", two):
+                    three = replace(two, borders=borders)  # pyright: ignore[reportArgumentType]
+                    for pixels in self._domain("pixels", three):
+                        four = replace(three, pixels=pixels)  # pyright: ignore[reportArgumentType]
+                        blocks.append((self._cycles(cost, four, 2, "none"), four))
+        shortest = nsmallest(LOOKED_AT, blocks, key=lambda one: one[0])
+        served = [(self._served(cost, cycles, one), one) for cycles, one in shortest]
+        found: list[tuple[float, Schedule]] = []
+        for reached, block in nsmallest(BLOCKS, served, key=lambda one: one[0]):
+            for taps in self._domain("taps", block):
+                one = replace(block, taps=taps)  # pyright: ignore[reportArgumentType]
+                for unroll in self._domain("unroll", one):
+                    cycles = self._cycles(cost, one, unroll, taps)  # pyright: ignore[reportArgumentType]
+                    whole = replace(one, unroll=unroll)  # pyright: ignore[reportArgumentType]
+                    found.append((max(cycles, reached) + self._laying(way), whole))
+        return found
+
+    def _served(self, cost: TileCost, cycles: float, block: Schedule) -> float:
+        """Cycles of the tiles, or of bringing them what they read in the best order of the loops."""
+        nest = self.model.nest(replace(block, loops=PLAIN))
+        moving = (self.model.moving(cost, replace(nest, loops=loops)) for loops in ORDERS)
+        return max(cycles, min(max(one.values(), default=0.0) for one in moving))
+
+    def _laying(self, way: Schedule) -> float:
+        """Cycles of laying out activations."""
+        assert way.algorithm and way.microkernel
+        model, cost = self.model, self.model.cost(way.algorithm, way.microkernel)
+        return preparing(model.work, way, cost, 1.0, model.stored, model.machine)
+
+    def _cycles(self, cost: TileCost, block: Schedule, unroll: int, taps: str) -> float:
+        """Cycles of all tiles, those of the whole block standing for the others."""
+        assert block.pixels and block.vectors and block.planes
+        tile = cost.of(Block(block.pixels, block.vectors, unroll, taps, block.planes))
+        _, channels = cost.kernel.channels(cost.work)
+        vectors = -(-channels // cost.kernel.lanes)
+        columns = cost.work.window.columns
+        looped = columns.head + columns.tail if block.borders == "looped" else 0
+        row = columns.out - looped
+        tiles = -(-row // block.pixels) * block.pixels + looped * block.pixels
+        wasted = (
+            tiles / max(1, columns.out) * (-(-vectors // block.vectors) * block.vectors) / vectors
+        )
+        return self._outputs(cost) * tile.cycles / block.pixels / block.vectors * wasted
+
+    def _looped(self, core: Schedule) -> Iterator[Schedule]:
+        """A register block in the loops that bring it what it reads soonest."""
+        plain = replace(core, tables="whole", prefetch=0, parallel="none", loops=PLAIN)
+        rest = {
+            field: value
+            for field in ("prefetch", "parallel", "tables", "loops")
+            if (value := getattr(self.pinned, field)) is not None
+        }
+        plain = replace(plain, **rest)
+        if self.pinned.loops is not None:
+            yield plain
+            return
+        cost, nest = (
+            self.model.cost(core.algorithm or "", core.microkernel or ""),
+            self.model.nest(plain),
+        )
+        tiles, _ = self.model.tiles(cost, nest, plain)
+        if self.pinned.tables in (None, "whole"):
+            moved = [(self._moved(cost, nest, loops), loops) for loops in ORDERS]
+            if min(moved, key=lambda one: one[0])[0] > tiles:
+                domain: tuple[tuple[Loop, ...], ...] = self.space.domain("loops", core)  # pyright: ignore
+                moved += [
+                    (self._moved(cost, nest, one), one) for one in domain if len(one) == TILED
+                ]
+            for _, loops in nsmallest(LOOPS, moved, key=lambda one: one[0]):
+                yield replace(plain, loops=loops)
+        if self.pinned.tables == "whole" or not cost.kernel.input_layout(cost.work).table:
+            return
+        strips = [
+            replace(plain, loops=(Loop("rows", size), *PLAIN_ROWS), tables="strips")
+            for size in TILES
+            if size < nest.window.rows.out
+        ]
+        yield from (one for one in strips if self.space.refusal(one) is None)
+
+    def _moved(self, cost: TileCost, nest: Nest, loops: tuple[Loop, ...]) -> float:
+        """Cycles of bringing what is read, in some loops."""
+        return max(self.model.moving(cost, replace(nest, loops=loops)).values(), default=0.0)

@@ -1,0 +1,110 @@
+"""What a loop nest reads again, and which cache still holds it.
+
+The least working set decides: where all that one turn of a loop touches fits in a cache, whatever its next
+turn needs again is still there. So what comes into a cache is what the loop around the largest body that fits
+touches in all its turns, each byte once, times the turns of the loops around that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+from autotune.machine_table import LEVELS
+from lowbit_dialect.geometry import WindowAxis
+from lowbit_dialect.schedule import Loop
+from microkernels.nest import Nest
+
+FILLED = 0.9
+"""The part of a cache that a working set may take: the rest holds stacks, tables and what is prefetched."""
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Bytes that tiles touch."""
+
+    pixel: float
+    """Of activations, for one pixel of the input: all channels and planes that are read."""
+    vector: float
+    """Of weights, for one vector of output channels: all taps and planes."""
+    result: float
+    """Of results, for one output pixel and vector."""
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """What comes into a cache, by operand."""
+
+    level: str
+    """The cache, or `memory` where what is meant is read or written there."""
+    body: tuple[Loop, ...]
+    """The loops whose data it holds from turn to turn; none if it does not even hold those of a tile."""
+    working_set: float
+    """Bytes that a turn of them touches."""
+    inputs: float
+    weights: float
+    results: float
+
+    @property
+    def bytes(self) -> float:
+        """All bytes that come from further away, or go there."""
+        return self.inputs + self.weights + self.results
+
+
+def reuses_of(nest: Nest, operands: Operands, caches: tuple[int, ...]) -> tuple[Reuse, ...]:
+    """For each cache, from the innermost on, what comes into it; caches of no bytes are left out."""
+    extents = _extents(nest)
+    touched = [_touched(nest, operands, one) for one in extents]
+    turns = [prod(-(-before[a] // after[a]) for a in before) for before, after in _pairs(extents)]
+    outer = nest.batch * nest.groups
+    found: list[Reuse] = []
+    for level, capacity in zip(LEVELS, caches):
+        if not capacity:
+            continue
+        room = FILLED * capacity
+        depth = next((d for d, one in enumerate(touched) if sum(one) <= room), len(touched))
+        if depth == 0:  # the call before left everything there
+            found.append(Reuse(level, nest.loops, sum(touched[0]), 0.0, 0.0, 0.0))
+            break
+        # The loop just around the body touches each byte once; those around that, again each turn.
+        around = depth - 1 if depth < len(touched) else len(touched) - 1
+        times = outer * prod(turns[: max(0, around)])
+        into = touched[max(0, around)]
+        held = touched[min(depth, len(touched) - 1)]
+        found.append(Reuse(level, nest.loops[depth:], sum(held), *(times * one for one in into)))
+    return tuple(found)
+
+
+def _extents(nest: Nest) -> list[Mapping[str, int]]:
+    """Steps of each axis inside the first loops: inside none, one, ... all of them."""
+    inside = {axis: nest.steps(axis) for axis in ("channels", "rows", "pixels")}
+    found: list[Mapping[str, int]] = [dict(inside)]
+    for loop in nest.loops:
+        inside[loop.axis] = min(inside[loop.axis], loop.by or 1)
+        found.append(dict(inside))
+    return found
+
+
+def _pairs(
+    extents: list[Mapping[str, int]],
+) -> list[tuple[Mapping[str, int], Mapping[str, int]]]:
+    return list(pairwise(extents))
+
+
+def _touched(
+    nest: Nest, operands: Operands, steps: Mapping[str, int]
+) -> tuple[float, float, float]:
+    """Bytes of inputs, weights and results that so many steps of each axis touch."""
+    rows, columns = nest.window.rows, nest.window.columns
+    pixels = min(columns.out, steps["pixels"] * columns.out / nest.tiles)
+    vectors = min(steps["channels"] * nest.vectors, -(-nest.channels // nest.lanes))
+    seen = _span(rows, steps["rows"]) * _span(columns, pixels)
+    outputs = steps["rows"] * pixels * vectors
+    return seen * operands.pixel, vectors * operands.vector, outputs * operands.result
+
+
+def _span(axis: WindowAxis, outputs: float) -> float:
+    """Inputs that so many outputs side by side read."""
+    return min(axis.size, (outputs - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1)
