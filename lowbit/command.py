@@ -241,7 +241,7 @@ def _add_tune(commands: Commands) -> None:
     )
     parser.add_argument(
         "--strategy",
-        choices=("random", "evolutionary", "model", "exhaustive"),
+        choices=("random", "evolutionary", "exhaustive"),
         default="evolutionary",
         help="how candidates are chosen (evolutionary)",
     )

@@ -47,3 +47,8 @@ def test_pipeline_shows_every_stage():
 def test_exported_code_runs_in_c():
     said, expected = re.findall(r"-?\d+", run("export_c/build.py"))
     assert said == expected != "0"
+
+
+def test_a_tuned_layer_has_the_same_bits():
+    output = run("tune.py")
+    assert "1 layer tuned" in output and output.splitlines()[-1].startswith("0 outputs differ")

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.alone import alone
+from autotune.candidate import linear_of
+from autotune.cluster import ClusterMeasurer
 from autotune.events import Event
+from autotune.keys import described, key_of
+from autotune.log import Log
+from autotune.measuring import Measurer
+from autotune.measuring import Subject as Measured
+from autotune.plan import planned
+from autotune.records import user_file
+from autotune.search import Evolution, ExhaustiveSearch, RandomSearch
+from autotune.space import Space
+from autotune.tuning import Listener, Run, Task
+from autotune.tuning import tune as run_tuner
 from lowbit.argument_checks import instance
 from lowbit.code_generation import resolve
 from lowbit.program import Program
 from lowbit.tuning.course import Course
-from lowbit.tuning.subjects import Subject, fused, subjects_of
+from lowbit.tuning.subjects import Subject, fused, limits, subjects_of
 from lowbit.tuning.tuned import Tuned
+from lowering.backend.host import missing_on_host
+from lowering.backend.pool import usable_cores
 from microkernels.target import Target
 
-STRATEGIES = ("random", "evolutionary", "model", "exhaustive")
-Listener = Callable[[Event], None]
+STRATEGIES = {
+    "random": RandomSearch,
+    "evolutionary": Evolution,
+    "exhaustive": ExhaustiveSearch,
+}
 
 
 @dataclass(frozen=True)
@@ -67,10 +85,10 @@ def tune(
     A layer that pins its schedule keeps it. `trials` candidates a layer, on average, are compiled, compared
     with the reference and timed, in `workers` processes of their own, one a usable core unless
     given, or on a Dask `cluster`; none after `time_budget` seconds. `strategy` is `random`, `evolutionary`,
-    `model`, the best by the model alone, or `exhaustive`. What is measured is appended to `log`, by default
-    the records of this user, which `schedule="records"` reads; with `resume` nothing is tried again that it
-    has of this machine. `progress` is called with each event (`autotune.events`). An interrupt, Ctrl-C, ends
-    the work: what was found until then is returned. Raises ValueError naming what is wrong.
+    which crosses and mutates the fastest, or `exhaustive`. What is measured is appended to `log`, by default
+    the records of this user; with `resume` nothing is tried again that it has of this machine. `progress` is
+    called with each event (`autotune.events`). An interrupt, Ctrl-C, ends the work: what was found until
+    then is returned. Raises ValueError naming what is wrong.
     """
     asked = Asked(
         resolve(target),
@@ -101,6 +119,37 @@ def tune(
 
 def search(subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
     """Let the tuner work; everything that comes of it is told to `listen`."""
-    raise ValueError(
-        "lowbit.tune is not available yet: compile with schedule='default' or a Schedule"
+    works = {subject.name: subject.work for subject in subjects}
+    known = {} if asked.cluster else limits(works, asked.target)
+    tasks = [_task(subject, known.get(subject.name, 0.0), asked) for subject in subjects]
+    workers = asked.workers or usable_cores()
+    run = Run(
+        target=str(asked.target),
+        strategy=asked.strategy,
+        log=Log(asked.log or user_file()),
+        trials=asked.trials * len(tasks),
+        time_budget=asked.time_budget,
+        workers=workers,
+        seed=asked.seed,
+        resume=asked.resume,
     )
+    with measurer_of(asked, tasks[0].subject, workers) as measurer:
+        run_tuner(tasks, measurer, run, listen)
+
+
+def measurer_of(asked: Asked, subject: Measured, workers: int) -> Measurer | ClusterMeasurer:
+    """What measures; raises ValueError for a target that this machine does not run, and without a cluster."""
+    if asked.cluster is not None:
+        return ClusterMeasurer(asked.cluster, subject)
+    if reason := missing_on_host(asked.target):
+        raise ValueError(f"{asked.target} cannot be tuned on this machine: {reason}")
+    return Measurer(subject, workers)
+
+
+def _task(subject: Subject, limit: float, asked: Asked) -> Task:
+    module = alone(subject.ops[0])
+    op = linear_of(module)
+    default = planned(op, asked.target)
+    strategy = STRATEGIES[asked.strategy](Space(op, asked.target), asked.seed)
+    measured = Measured(str(module), str(asked.target))
+    return Task(subject.layer(limit), key_of(op), described(op), measured, default, strategy)

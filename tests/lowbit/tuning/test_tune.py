@@ -13,6 +13,7 @@ from tuning_runs import measured
 
 import lowbit
 from autotune.events import Best, Event, Finished, Started, Tried
+from autotune.log import Log
 from autotune.outcome import Failed
 from autotune.rates import Rates
 from lowbit.command import main
@@ -135,7 +136,7 @@ def test_an_interrupt_keeps_what_was_found(network: lowbit.Program, tuner: Tuner
         ({"time_budget": float("nan")}, "time_budget is a number of seconds above 0, not nan"),
         (
             {"strategy": "luck"},
-            "unknown strategy 'luck': the strategies are random, evolutionary, ",
+            "unknown strategy 'luck': the strategies are random, evolutionary, exh",
         ),
         ({"log": 3}, "log is 3: expected str or Path"),
         ({"target": "znver9"}, "unknown target 'znver9'; did you mean"),
@@ -231,3 +232,30 @@ class TestCommand:
     def test_usage(self, capsys: pytest.CaptureFixture[str]) -> None:
         for line in ("tune", "tune net.mlir --suite dense", "tune net.mlir --strategy luck"):
             assert main(line.split()) == 2
+
+
+def test_a_layer_is_tuned_indeed(tmp_path: Path) -> None:
+    program = lowbit.dense((4, 96), (96, 20), "uint2", "odd1")
+    log = tmp_path / "log.jsonl"
+    tuned = lowbit.tune(program, trials=4, workers=1, log=log)
+    assert tuned.why == "trials" and tuned.trials == 4 and not tuned.failed
+    assert len(Log(log).read().records) == 4
+    (layer,) = tuned.layers
+    assert layer.time_us > 0 and layer.schedule.microkernel
+    x = np.random.default_rng(0).integers(0, 4, (4, 96))
+    w = 2 * np.random.default_rng(1).integers(0, 2, (96, 20)) - 1
+    kernel = lowbit.compile(tuned.program)
+    assert [schedule for _, schedule in kernel.schedules] == [layer.schedule]
+    assert np.array_equal(kernel(x, w), lowbit.reference(program, x, w))
+    again = lowbit.tune(program, trials=2, workers=1, log=log, resume=True)
+    assert again.trials == 2 and len(Log(log).read().records) == 6
+
+
+def test_code_for_other_machines_is_not_tuned_here(
+    network: lowbit.Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lowbit.tuning.tune.missing_on_host", lambda target: "it lacks beads")
+    with pytest.raises(
+        ValueError, match=r"^x86-64 cannot be tuned on this machine: it lacks beads$"
+    ):
+        lowbit.tune(network, "x86-64")
