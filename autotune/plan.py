@@ -19,6 +19,7 @@ from autotune.blocking import operand_bytes
 from autotune.choice import chosen
 from autotune.machine_table import table_of
 from autotune.ranking import ranked, stored_as
+from autotune.recorded import pin_recorded
 from autotune.space import Space
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
@@ -45,18 +46,20 @@ class LowbitPlanPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Complete the schedule of each `conv2d` and `dense`."""
-        if self.source not in ("default", "model"):
+        if self.source == "exact":
             raise PassFailedException(
-                f"lowbit-plan has no schedules from '{self.source}' yet: use source=default or model"
+                f"lowbit-plan has no schedules from '{self.source}' yet: use source=default, model or records"
             )
         target = target_of(self.target)
-        for inner in op.walk():
-            if isinstance(inner, LinearOp):
-                try:
-                    schedule = planned(inner, target, self.threads, self.least, self.source)
-                except ValueError as error:
-                    raise PassFailedException(f"'{inner.name}': {error}") from error
-                inner.properties["schedule"] = ScheduleAttr(schedule)
+        ops = [inner for inner in op.walk() if isinstance(inner, LinearOp)]
+        if self.source == "records":
+            pin_recorded(ops, target, self.threads)
+        for inner in ops:
+            try:
+                schedule = planned(inner, target, self.threads, self.least, self.source)
+            except ValueError as error:
+                raise PassFailedException(f"'{inner.name}': {error}") from error
+            inner.properties["schedule"] = ScheduleAttr(schedule)
 
 
 def planned(

@@ -32,12 +32,13 @@ def compile(
 ) -> Kernel:
     """Compile a program for a target.
 
-    `schedule` is `default`, or a `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does
-    not pin its own. A call shares its work out to `threads` at most, as many as there are usable cores; the
-    results are the same bits for any number. `passes` of one's own, as values or as text, run first, on the
-    program as it is given: that may be IR of any stage, `lowbit.parse(kernel.ir("plan"))`. `cache` keeps
-    kernels on disk, in the folder given or, if True, in the user's cache, and finds what was compiled from
-    the same program by the same versions. Raises ValueError naming the op or option that is wrong.
+    `schedule` is `default`; `records`, for what `lowbit.tune` found on a machine like this one; or a
+    `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does not pin its own. A call shares
+    its work out to `threads` at most, as many as there are usable cores; the results are the same bits for
+    any number. `passes` of one's own, as values or as text, run first, on the program as it is given: that
+    may be IR of any stage, `lowbit.parse(kernel.ir("plan"))`. `cache` keeps kernels on disk, in the folder
+    given or, if True, in the user's cache, and finds what was compiled from the same program by the same
+    versions. Raises ValueError naming the op or option that is wrong.
     """
     program = after_passes(program, passes)
     text = str(read_schedule(schedule)) or "default"
@@ -45,7 +46,9 @@ def compile(
     store = Cache.of(cache)
     if store is None:
         return _compile(program, request, verify_each)
-    key = key_of(str(program), request.target, request.schedule, str(request.threads))
+    key = key_of(
+        str(program), request.target, request.schedule, str(request.threads), _known(request)
+    )
     found = None if verify_each else store.find(key)
     if found is not None:
         try:
@@ -55,6 +58,15 @@ def compile(
     kernel = _compile(program, request, verify_each)
     store.keep(key, kernel.saved(with_program=False))
     return kernel
+
+
+def _known(request: Request) -> str:
+    """What decides the code besides what is asked for: the records as they are now."""
+    if request.schedule != "records":
+        return ""
+    from autotune.recorded import fingerprint
+
+    return fingerprint()
 
 
 def check_threads(threads: int) -> int:

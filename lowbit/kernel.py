@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
 
 from lowbit.argument_checks import instance
 from lowbit.arrays import BYTES, Intake, address_of, aligned_empty, aligned_storage
@@ -22,7 +23,8 @@ from lowbit.saved import Saved, from_bytes, to_bytes, write_at_once
 from lowbit.shown import html_table
 from lowbit.signature import Function, Signature
 from lowbit_dialect.layout import Array, layout_of, storage_of
-from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.schedule import Schedule, ScheduleAttr
 from lowbit_dialect.storage import from_storage, to_storage
 from microkernels.target import Target
 
@@ -131,8 +133,23 @@ class Kernel:
     def ir(self, stage: str) -> str:
         """The program after a stage, as text that `lowbit-opt` reads; ValueError names the stages."""
         until, asked = check_stage(stage), self._request
-        module = stage_of(self.program, asked.target, asked.schedule, until, threads=asked.threads)
+        watch = None if until == "graph" else self._pin
+        module = stage_of(
+            self.program, asked.target, self._source, until, threads=asked.threads, watch=watch
+        )
         return str(module)
+
+    @property
+    def _source(self) -> str:
+        """Where schedules come from when the program is lowered again: not from records, which change."""
+        return "default" if self._request.schedule == "records" else self._request.schedule
+
+    def _pin(self, stage: str, module: ModuleOp) -> None:
+        """Give ops the schedules that they have in this kernel, once they are what they run as."""
+        if stage == "graph" and self._request.schedule == "records":
+            ops = (op for op in module.walk() if isinstance(op, LinearOp))
+            for op, (_, schedule) in zip(ops, self.schedules):
+                op.properties["schedule"] = ScheduleAttr(schedule)
 
     def assembly(self) -> str:
         """The generated code as assembly text; a loaded kernel's program is compiled again for it."""
@@ -145,7 +162,9 @@ class Kernel:
         if isinstance(self.code, Generated):
             return self.code
         asked = self._request
-        return generate(self.program, asked.target, asked.schedule, threads=asked.threads)
+        return generate(
+            self.program, asked.target, self._source, threads=asked.threads, watch=self._pin
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the kernel to a file for `lowbit.load`, all of it or nothing; OSError names the file.

@@ -18,22 +18,25 @@ from lowering import pipeline
 
 Stage = Literal["graph", "plan", "buffers", "loops", "kernels", "llvm"]
 STAGES: tuple[Stage, ...] = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
-SOURCES = ("default",)
-LATER_SOURCES = ("model", "records", "exact")
+Source = Literal["default", "records"]
+SOURCES: tuple[Source, ...] = ("default", "records")
+LATER_SOURCES = ("model", "exact")
 Watch = Callable[[str, ModuleOp], None]
 Added = Mapping[Stage, Sequence[ModulePass]]
 """Passes that run at the end of a stage, after its own."""
 NONE_ADDED: Added = MappingProxyType({})
 
 
-def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[ModulePass, ...]:
+def passes(
+    stage: Stage, target: str = "host", threads: int = 1, source: Source = "default"
+) -> tuple[ModulePass, ...]:
     """The passes of one stage for a target."""
     if stage != "plan":
         return pipeline.passes(stage, target, threads)
     from autotune.plan import LowbitPlanPass
 
     return (
-        LowbitPlanPass(target=target, threads=threads),
+        LowbitPlanPass(target=target, source=source, threads=threads),
         *pipeline.passes("pack", target, threads),
     )
 
@@ -75,10 +78,11 @@ def lower(
     state_ranges(result)
     verify(result)
     apply_schedule(result, schedule)
+    source: Source = "records" if schedule == "records" else "default"
     for stage in stages(until, after):
         if stage == "llvm" and not verify_each:
             verify(result)
-        for one in (*passes(stage, target, threads), *added.get(stage, ())):
+        for one in (*passes(stage, target, threads, source), *added.get(stage, ())):
             run_pass(one, result)
             if verify_each:
                 verify(result)
@@ -126,11 +130,13 @@ def read_schedule(given: str | Schedule) -> str | Schedule:
     if isinstance(given, Schedule) or given in SOURCES:
         return given
     if given in LATER_SOURCES:
-        raise ValueError(f"schedule='{given}' is not available yet: use 'default' or a Schedule")
+        raise ValueError(
+            f"schedule='{given}' is not available yet: use 'default', 'records' or a Schedule"
+        )
     if not isinstance(given, str) or "=" not in given:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(
-            f"unknown schedule {given!r:.60}: expected 'default', a Schedule, or fields of one such as "
-            "'pixels = 4, vectors = 2'"
+            f"unknown schedule {given!r:.60}: expected 'default', 'records', a Schedule, or fields of "
+            "one such as 'pixels = 4, vectors = 2'"
         )
     return Schedule.parse(given)
 

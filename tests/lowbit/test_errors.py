@@ -387,14 +387,20 @@ COMPILES: list[tuple[dict[str, object], str]] = [
     ({"target": "x86-64,vector_bits=128"}, "vector_bits is 64, 256 or 512, not 128"),
     ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
     ({"threads": "2"}, "threads is a whole number of at least 1, not '2'"),
-    ({"schedule": "model"}, "schedule='model' is not available yet: use 'default' or a Schedule"),
-    ({"schedule": None}, "unknown schedule None: expected 'default', a Schedule, or fields of one"),
+    (
+        {"schedule": "model"},
+        "schedule='model' is not available yet: use 'default', 'records' or a Schedule",
+    ),
+    (
+        {"schedule": None},
+        "unknown schedule None: expected 'default', 'records', a Schedule, or fields of",
+    ),
     ({"schedule": "pixels = x"}, "pixels is a number from 1 to 1024, not 'x'"),
     ({"schedule": "pixel = 4"}, "a schedule has no 'pixel': it has algorithm, "),
     ({"target": None}, "target is None: expected str or Target"),
     (
         {"schedule": "best"},
-        "unknown schedule 'best': expected 'default', a Schedule, or fields of one",
+        "unknown schedule 'best': expected 'default', 'records', a Schedule, or fields of",
     ),
     (
         {"target": "x86-64-v3", "schedule": lowbit.Schedule(microkernel="abacus")},
