@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from ctypes import addressof, c_void_p
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.rewriter import Rewriter
 
+from lowbit_dialect.attributes import ARENA, OUT, PACKED, PACKING
+from lowbit_dialect.interface import functions_of, main_of, marks_of, whole
 from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
-from lowbit_dialect.names import argument_names
+from lowbit_dialect.names import NAME, text_of
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 from lowering.backend.jit import Jit
@@ -102,21 +103,17 @@ def compile_candidate(
     module = graph.clone()
     pin(module, schedule)
     run_stage("pack", module, target, threads)
-    main, pack = _functions(module)
-    names = argument_names(main)
-    packing = sha256(str(pack).encode()).hexdigest() if pack is not None else ""
+    _, pack = _functions(module)
+    packing = text_of(pack.attributes[PACKING]) or "" if pack is not None else ""
     if pack is not None and known(packing):
         Rewriter.erase_op(pack)
-        pack = None
     run_stage("buffers", module, target, threads)
     main, pack = _functions(module)
-    pointers = _pointers(main, names)
-    packers = _pointers(pack, argument_names(pack)) if pack is not None else ()
-    run_stage("loops", module, target, threads)
+    pointers, packers = _pointers(main), _pointers(pack) if pack is not None else ()
+    for stage in BELOW_PLAN[2:]:
+        run_stage(stage, module, target, threads)
     symbol = main.sym_name.data
     tasks = tuple(tasks_of(module, symbol))
-    for stage in BELOW_PLAN[3:]:
-        run_stage(stage, module, target, threads)
     translated = translate(module, target)
     jit = Jit(edit(translated) if edit else translated, target)
     return Candidate(
@@ -149,30 +146,26 @@ def run_stage(stage: Stage, module: ModuleOp, target: Target, threads: int = 1) 
 
 
 def _functions(module: ModuleOp) -> tuple[FuncOp, FuncOp | None]:
-    """The function that runs, and the one that packs for it."""
-    found = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
-    main = next(func for name, func in found.items() if f"{name}_pack" in found or len(found) == 1)
-    return main, found.get(f"{main.sym_name.data}_pack")
+    """The function to call and the one that packs for it, above the stage `llvm`."""
+    found, main = functions_of(module), main_of(module)
+    assert isinstance(main, FuncOp)
+    pack = found.get(f"{main.sym_name.data}_pack")
+    return main, pack if isinstance(pack, FuncOp) and PACKING in pack.attributes else None
 
 
-def _pointers(func: FuncOp, names: Sequence[str]) -> tuple[Pointer, ...]:
-    """What a function on memrefs takes; `names` are those of its first arguments."""
-    marks = [entry.data for entry in func.arg_attrs] if func.arg_attrs is not None else []
+def _pointers(func: FuncOp) -> tuple[Pointer, ...]:
+    """What a function on memrefs takes."""
     return tuple(
-        _pointer(cast(ShapedValue, argument.type), marks[at] if at < len(marks) else {}, name)
-        for at, (argument, name) in enumerate(
-            zip(func.body.block.args, [*names, *[""] * len(func.body.block.args)])
-        )
+        _pointer(cast(ShapedValue, argument.type), marks)
+        for argument, marks in zip(func.body.block.args, marks_of(func))
     )
 
 
-def _pointer(type: ShapedValue, marks: Mapping[str, Attribute], name: str) -> Pointer:
-    index = marks.get("lowbit.packed")
-    if isinstance(index, IntegerAttr):
-        return Pointer("packed", type, name, cast(IntegerAttr[Any], index).value.data)
-    if "lowbit.out" in marks:
-        return Pointer("out", type, name, 0)
-    return Pointer("arena" if "lowbit.arena" in marks else "in", type, name, 0)
+def _pointer(type: ShapedValue, marks: Mapping[str, Attribute]) -> Pointer:
+    name = text_of(marks.get(NAME)) or ""
+    if PACKED in marks:
+        return Pointer("packed", type, name, whole(marks, PACKED))
+    return Pointer("out" if OUT in marks else "arena" if ARENA in marks else "in", type, name, 0)
 
 
 def _loaded(jit: Jit, symbol: str, pointers: tuple[Pointer, ...]) -> Function:
