@@ -102,7 +102,7 @@ def _target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--schedule",
         default="default",
-        help="default, records, or fields such as 'pixels = 4, vectors = 2' for every op (default)",
+        help="default, model, records, or fields such as 'pixels = 4, vectors = 2' for every op (default)",
     )
 
 

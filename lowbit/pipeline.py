@@ -18,9 +18,9 @@ from lowering import pipeline
 
 Stage = Literal["graph", "plan", "buffers", "loops", "kernels", "llvm"]
 STAGES: tuple[Stage, ...] = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
-Source = Literal["default", "records"]
-SOURCES: tuple[Source, ...] = ("default", "records")
-LATER_SOURCES = ("model", "exact")
+Source = Literal["default", "model", "records"]
+SOURCES: tuple[Source, ...] = ("default", "model", "records")
+LATER_SOURCES = ("exact",)
 Watch = Callable[[str, ModuleOp], None]
 Added = Mapping[Stage, Sequence[ModulePass]]
 """Passes that run at the end of a stage, after its own."""
@@ -78,7 +78,7 @@ def lower(
     state_ranges(result)
     verify(result)
     apply_schedule(result, schedule)
-    source: Source = "records" if schedule == "records" else "default"
+    source = next((one for one in SOURCES if one == schedule), "default")
     for stage in stages(until, after):
         if stage == "llvm" and not verify_each:
             verify(result)
@@ -131,12 +131,12 @@ def read_schedule(given: str | Schedule) -> str | Schedule:
         return given
     if given in LATER_SOURCES:
         raise ValueError(
-            f"schedule='{given}' is not available yet: use 'default', 'records' or a Schedule"
+            f"schedule='{given}' is not available yet: use 'default', 'model', 'records' or a Schedule"
         )
     if not isinstance(given, str) or "=" not in given:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(
-            f"unknown schedule {given!r:.60}: expected 'default', 'records', a Schedule, or fields of "
-            "one such as 'pixels = 4, vectors = 2'"
+            f"unknown schedule {given!r:.60}: expected 'default', 'model', 'records', a Schedule, or "
+            "fields of one such as 'pixels = 4, vectors = 2'"
         )
     return Schedule.parse(given)
 

@@ -388,19 +388,19 @@ COMPILES: list[tuple[dict[str, object], str]] = [
     ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
     ({"threads": "2"}, "threads is a whole number of at least 1, not '2'"),
     (
-        {"schedule": "model"},
-        "schedule='model' is not available yet: use 'default', 'records' or a Schedule",
+        {"schedule": "exact"},
+        "schedule='exact' is not available yet: use 'default', 'model', 'records' or a Schedule",
     ),
     (
         {"schedule": None},
-        "unknown schedule None: expected 'default', 'records', a Schedule, or fields of",
+        "unknown schedule None: expected 'default', 'model', 'records', a Schedule",
     ),
     ({"schedule": "pixels = x"}, "pixels is a number from 1 to 1024, not 'x'"),
     ({"schedule": "pixel = 4"}, "a schedule has no 'pixel': it has algorithm, "),
     ({"target": None}, "target is None: expected str or Target"),
     (
         {"schedule": "best"},
-        "unknown schedule 'best': expected 'default', 'records', a Schedule, or fields of",
+        "unknown schedule 'best': expected 'default', 'model', 'records', a Schedule",
     ),
     (
         {"target": "x86-64-v3", "schedule": lowbit.Schedule(microkernel="abacus")},
@@ -414,11 +414,6 @@ def test_compiling(options: dict[str, object], message: str) -> None:
     program = lowbit.dense((2, 3), (3, 4), "odd1", "uint2")
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         lowbit.compile(program, **options)  # type: ignore[arg-type]
-
-
-def test_what_is_not_available_yet() -> None:
-    with pytest.raises(ValueError, match=r"^lowbit\.tune is not available yet"):
-        lowbit.tune(conv())
 
 
 def test_integers_of_numpy_are_integers() -> None:
