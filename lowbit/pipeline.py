@@ -78,7 +78,7 @@ def lower(
     state_ranges(result)
     verify(result)
     apply_schedule(result, schedule)
-    source = next((one for one in SOURCES if one == schedule), "default")
+    source: Source = "default" if isinstance(schedule, Schedule) else _source(schedule)
     for stage in stages(until, after):
         if stage == "llvm" and not verify_each:
             verify(result)
@@ -139,6 +139,14 @@ def read_schedule(given: str | Schedule) -> str | Schedule:
             "fields of one such as 'pixels = 4, vectors = 2'"
         )
     return Schedule.parse(given)
+
+
+def _source(schedule: str) -> Source:
+    """The source that decides what fields leave open."""
+    for known in SOURCES:
+        if schedule == known:
+            return known
+    return "default"
 
 
 def check_stage(stage: str) -> Stage:
