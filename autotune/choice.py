@@ -76,7 +76,8 @@ def default_schedule(demand: Demand, target: Target, pinned: Schedule) -> Schedu
             (kernel,) = known
             raise ValueError(kernel_refusal(demand, pinned.algorithm or "direct", kernel))
         what = f"{work.activation} by {work.weight}"
-        what += f", and sums for products = '{demand.products}'" * bool(demand.products)
+        if demand.products:
+            what += f", and sums that corrections of products = '{demand.products}' are for"
         raise ValueError(f"no microkernel of {target.name} multiplies {what}")
     algorithm, kernel = min(ways, key=lambda way: _output(work, *way, target))
     default = blocked(executed(work, algorithm), kernel, target)

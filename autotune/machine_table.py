@@ -2,9 +2,9 @@
 
 A table is measured (`autotune/machine_measured.py`) or shipped here for a processor by name. Shipped rates of
 Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module); of Zen 3 the bandwidths are
-(`autotune/bandwidth.py`), the rest of it, Zen 4 and Ice Lake are as the makers' optimisation guides and
-uops.info have them. A level of x86-64 names no processor: those without AVX-512 cost as on Zen 3, the others
-as on Zen 5, whose vectors are as wide.
+(`autotune/bandwidth.py`). The rest of it, Zen 4 and Ice Lake follow what is commonly published of them, and
+have not been checked on such a core. A level of x86-64 names no processor: those without AVX-512 cost as on
+Zen 3, the others as on Zen 5, whose vectors are as wide.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from microkernels.legality import (
     sums_of,
 )
 from microkernels.nest import PLAIN, Nest, nest_of, window_of
+from microkernels.reduction.planes import UNROLLED_PAIRS
 from microkernels.reduction.words import pieces_of
 from microkernels.table import kernels
 from microkernels.target import Target
@@ -115,6 +116,15 @@ class Way:
         """Kernel columns."""
         return self.work.window.columns.kernel
 
+    def planes(self, wanted: str | None) -> str:
+        """Where the pairs of planes stand if they are `wanted` there: many are in a loop in any case."""
+        looped = self.pairs > 1 and not self.kernel.weighs
+        if wanted == "inner" and self.pairs > 1:
+            return "inner"
+        return (
+            "looped" if looped and (wanted == "looped" or self.pairs > UNROLLED_PAIRS) else "outer"
+        )
+
     def row(self, borders: Value | None) -> int:
         """Outputs of a row that are cut in tiles."""
         out = window_of(self.work)[0].columns.out
@@ -171,7 +181,7 @@ class Space:
             algorithm=schedule.algorithm if way.work != self.demand.work else "direct",
             vectors=min(schedule.vectors, way.vectors),
             taps=schedule.taps if way.taps > 1 else "none",
-            planes=schedule.planes if way.pairs > 1 else "outer",
+            planes=way.planes(schedule.planes),
             borders=schedule.borders if way.borders else "peeled",
         )
         one = replace(one, pixels=_even(way.row(one.borders), schedule.pixels))
@@ -209,7 +219,7 @@ class Space:
             case "vectors":
                 return tuple(sorted({min(one, way.vectors) for one in VECTORS}))
             case "planes":
-                return CHOICES["planes"] if way.pairs > 1 else ("outer",)
+                return tuple(dict.fromkeys(map(way.planes, CHOICES["planes"])))
             case "borders":
                 return CHOICES["borders"] if way.borders else ("peeled",)
             case "pixels":
@@ -338,7 +348,8 @@ def _unrolls(decided: Schedule, way: Way) -> tuple[int, ...]:
     sizes = {unroll for taps, unroll in reduced if taps == decided.taps}
     runs = nest_of(way.work, replace(decided, loops=PLAIN), way.kernel).runs
     taps = way.taps if decided.taps == "columns" else 1
-    each = sum(run.pixels for run in runs) * decided.vectors * taps * min(6, way.pairs)
+    copies = 1 if decided.planes == "looped" else way.pairs
+    each = sum(run.pixels for run in runs) * decided.vectors * taps * copies
     found = (size for size in sorted(sizes) if each * min(size, way.words) <= SEARCHED_PRODUCTS)
     return tuple(found) or (1,)
 

@@ -25,7 +25,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "algorithm": ("direct", "im2col"),
         "taps": ("none", "columns"),
-        "planes": ("outer", "inner"),
+        "planes": ("outer", "looped", "inner"),
         "borders": ("peeled", "looped"),
         "tables": ("whole", "strips"),
         "parallel": ("none", "rows", "channels"),
@@ -82,8 +82,9 @@ class Schedule:
     """The loops over tiles, outermost first: one over the steps of each axis (`channels`, whose weights then
     stay near; `rows` and `pixels`, whose inputs do), and before it any over cache tiles of so many steps."""
     planes: str | None = None
-    """Where the loop over pairs of bit planes stands: `outer`, around those over the taps, or `inner`: every
-    operand is read once, into sums of their own for each shift. Kernels that read no planes ignore it."""
+    """Where the pairs of bit planes stand: `outer`, around the loops over taps, each with code of its own;
+    `looped`, there in one loop; or `inner`: every operand is read once, into sums of their own for each
+    shift. Kernels that read no planes ignore it."""
     prefetch: int | None = None
     """Words of the reduction that weights are prefetched ahead; 0 for none."""
     borders: str | None = None

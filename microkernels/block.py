@@ -36,7 +36,9 @@ def accumulators(emit: Emitter, tile: TileOp, kernel: Microkernel) -> Totals:
     if algebra is None:
         return taps.step(1)(operands.start, zeros)
     planes = Planes(emit, kernel, algebra, taps)
-    return planes.together(zeros) if tile.planes.data == "inner" else planes.apart(zeros)
+    if tile.planes.data == "inner":
+        return planes.together(zeros)
+    return planes.apart(zeros, looped=tile.planes.data == "looped")
 
 
 def _algebra(tile: TileOp) -> PairAlgebra:

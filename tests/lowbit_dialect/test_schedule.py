@@ -76,7 +76,7 @@ REFUSED = [
     ),
     ("loops = [rows by 0, rows, pixels, channels]", "a cache tile is rows by 1 to 1024, not 0"),
     ("loops = [rows by 2, rows by 4, rows, pixels, channels]", "cache tiles of rows get smaller"),
-    ("planes = both", "planes is one of outer, inner, not 'both'"),
+    ("planes = both", "planes is one of outer, looped, inner, not 'both'"),
     ("taps = all", "taps is one of none, columns, not 'all'"),
     ("prefetch = -1", "prefetch is a number from 0 to 1024, not -1"),
     ("prefetch = 1025", "prefetch is a number from 0 to 1024, not 1025"),

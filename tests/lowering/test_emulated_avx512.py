@@ -290,7 +290,7 @@ def test_planes_of_thresholds(tier: str):
     for number, spelling in enumerate(CODES):
         for step, pair in list(enumerate(PAIRS))[number % 2 :: 2]:
             kind = TABLES[(number + step) // 2 % len(TABLES)]
-            name = look_up if number % 3 and pair[0] != "int2" else ""
+            name = look_up if number % 3 and pair[0] != "int2" else None
             schedule = Schedule(microkernel=name, pixels=1 + step % 4, unroll=1, taps="none")
             programs.append(packed_thresholds(pair, spelling, kind, schedule, number))
     programs += [added_codes(PAIRS[n], RESIDUALS[n], None, n) for n in range(len(RESIDUALS))]
