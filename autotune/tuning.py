@@ -10,8 +10,9 @@ are timed again, beside the default, since the fastest of many measurements is a
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -22,8 +23,9 @@ from autotune.log import Log
 from autotune.measuring import Subject
 from autotune.outcome import Measured, Outcome
 from autotune.record import Record
-from autotune.records import query
+from autotune.records import query, tried
 from lowbit_dialect.schedule import Schedule
+from lowering.backend.host import resolve_target
 
 Listener = Callable[[Event], None]
 TURN = 8
@@ -117,7 +119,8 @@ class Run:
 
 def tune(tasks: Sequence[Task], measurer: Measuring, run: Run, listen: Listener) -> None:
     """Work until a limit is reached, telling `listen` of everything; an interrupt goes through."""
-    resumed = sum(_resume(task, measurer.machine, run) for task in tasks) if run.resume else 0
+    records = _logged(run.log) if run.resume else ()
+    resumed = sum(_resume(task, measurer.machine, run, records) for task in tasks)
     layers = tuple(task.layer for task in tasks)
     listen(Started(layers, run.strategy, run.trials, run.time_budget, run.workers, resumed))
     session = _Session(measurer, run, listen)
@@ -128,18 +131,30 @@ def tune(tasks: Sequence[Task], measurer: Measuring, run: Run, listen: Listener)
     listen(Finished(tuple(filter(None, map(session.final, tasks))), why))
 
 
-def _resume(task: Task, machine: str, run: Run) -> int:
-    """Tell a task what the log has of it; returns how many records that are."""
+def _resume(task: Task, machine: str, run: Run, records: Sequence[Record]) -> int:
+    """Tell a task what the log has of it; returns how many schedules that are."""
     known = query(
-        run.log.read().records,
+        records,
         key=task.key,
         machine=machine,
+        target=resolve_target(run.target),
         threads=run.threads,
         versions=tool_versions(),
     )
-    for record in known:
-        task.hear(Schedule.parse(record.schedule), record.outcome)
-    return len(known)
+    count = 0
+    for text, outcome in tried(known).items():
+        with suppress(ValueError):  # a record of a schedule that there is no more
+            task.hear(Schedule.parse(text), outcome)
+            count += 1
+    return count
+
+
+def _logged(log: Log) -> tuple[Record, ...]:
+    """The records of a log; warns of lines that are none."""
+    contents = log.read()
+    for line in contents.bad:
+        warnings.warn(str(line), stacklevel=2)
+    return contents.records
 
 
 class _Session:

@@ -1223,7 +1223,7 @@ func.func @tile_taps(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
 
 // -----
 
-// ERROR: planes is outer or inner, not both
+// ERROR: planes is outer, looped or inner, not both
 func.func @tile_planes(%x: memref<3x8xi8>, %y: memref<3x8xi32>, %i: index) {
   lowbit.tile "k" at (%i, %i, %i, %i, %i) rows (%i, %i) ins (%x : memref<3x8xi8>) outs (%y : memref<3x8xi32>) {pixels = 1 : i64, vectors = 1 : i64, channels = 4 : i64, groups = 1 : i64, unroll = 1 : i64, taps = "none", planes = "both", columns = array<i64: 0, 1>, kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilations = array<i64: 1, 1>, input_axes = array<i64: -1, -1, 0, 1>, weight_axes = array<i64: -1, -1, 0, 1>, output_axes = array<i64: -1, -1, 0, 1>}
   func.return
