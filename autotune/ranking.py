@@ -13,10 +13,11 @@ from heapq import nsmallest
 from itertools import permutations
 from typing import TypeVar
 
+from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
 from autotune.model import Model, Prediction
 from autotune.preparing import Stored, preparing
-from autotune.space import TILES, Space
+from autotune.space import Space
 from autotune.tile_cost import Block, TileCost, pressures
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import shaped

@@ -1,5 +1,6 @@
 """The space of schedules: what is drawn is legal, canonical and a program of its own, of the same bits."""
 
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 
@@ -81,3 +82,14 @@ def test_fields_without_effect_have_one_value():
         one = space.sample(random)
         assert (one.algorithm, one.taps, one.borders) == ("direct", "none", "peeled")
         assert (one.planes, one.tables, one.parallel) == ("outer", "whole", "none")
+
+
+def test_a_strip_stays_where_another_tile_has_one_step():
+    """Its tables are made in the loop over tiles of rows, so that this is not simplified away."""
+    space, random = space_of(SMALL, "x86-64-v3"), Random(0)
+    loops = "[rows by 2, channels by 1, rows, channels, pixels]"
+    pinned = f"microkernel = lookup_4x32, loops = {loops}, tables = strips"
+    drawn = replace(space.sample(random), algorithm="direct", planes="outer", unroll=1)
+    found = space.canonical(Schedule.parse(pinned).completed(drawn))
+    assert space.refusal(found) is None
+    assert (found.tables, found.loops and str(found.loops[0])) == ("strips", "rows by 2")
