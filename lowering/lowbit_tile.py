@@ -38,13 +38,13 @@ from lowbit_dialect.ops.rows import RowOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowering.loops.row_loops import row_loops
 from lowering.loops.sharing import build_share
-from lowering.loops.strips import build_strips, tables_of
 from lowering.loops.tasks import Share, call, erase_unused_addresses, outline
 from lowering.loops.tile_loops import TileNest
 from lowering.moving.conversion_loops import convert_loops
 from lowering.moving.correction_loops import correction_loops
 from lowering.moving.gather_loops import gather_loops
 from lowering.moving.move_loops import move_loops
+from lowering.moving.strips import build_strips, tables_of
 from lowering.packing.outline_packing import packs_for
 from lowering.preconditions import schedule_of, target_of
 from lowering.rebuild import rebuild

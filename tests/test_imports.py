@@ -101,6 +101,17 @@ def test_imports_point_one_way(path: Path):
     assert not wrong, f"{room} imports {', '.join(wrong)}"
 
 
+def test_folders_of_a_room_import_one_way():
+    pairs: set[tuple[str, str]] = set()
+    for path in FILES:
+        *above, folder = path.relative_to(ROOT).parent.parts
+        for parts in imports(tree(path)):
+            if len(above) == 1 and parts[0] == above[0] and parts[1] != folder:
+                pairs.add((f"{above[0]}/{folder}", f"{parts[0]}/{parts[1]}"))
+    wrong = sorted(pair for pair in pairs if pair[::-1] in pairs)
+    assert not wrong, f"import each other: {wrong}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_dependencies(path: Path):
     allowed = {*DEPENDENCIES, *ROOMS, *sys.stdlib_module_names}
