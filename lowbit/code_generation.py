@@ -21,7 +21,6 @@ from lowbit.pipeline import (
 from lowbit.program import STAGE, Program
 from lowbit.signature import Signature, main_of, signature_of
 from lowbit_dialect.interface import stated_schedules
-from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.loops.tasks import tasks_of
 from microkernels.target import Target
@@ -120,13 +119,6 @@ def stage_of(
     if isinstance(program, Lowered):
         reached = program.stage
         _check_lowered(program, until, machine, schedule, threads)
-
-    def note(stage: str, module: ModuleOp) -> None:
-        if watch is not None:
-            watch(stage, module)
-        if stage == "plan":
-            _check_tables(schedule, module)
-
     module = lower(
         program.module,
         str(machine),
@@ -134,20 +126,22 @@ def stage_of(
         until,
         threads=threads,
         verify_each=verify_each,
-        watch=note,
+        watch=watch,
         added=added,
         after=reached,
     )
     if until != "graph":
         module.attributes[STAGE] = StringAttr(until)
+        _check_tables(schedule, module)
     return module
 
 
 def _check_tables(schedule: str | Schedule, module: ModuleOp) -> None:
     """Raise ValueError for strips of tables that are asked for where no op has any."""
-    if isinstance(schedule, str) or schedule.tables != "strips":
+    main = main_of(module)
+    if isinstance(schedule, str) or schedule.tables != "strips" or main is None:
         return
-    plans = [op.schedule.data for op in module.walk() if isinstance(op, LinearOp) and op.schedule]
+    plans = [plan for _, plan in stated_schedules(main)]
     if all(plan.tables != "strips" for plan in plans):
         names = ", ".join(sorted({str(plan.microkernel) for plan in plans}))
         raise ValueError(
