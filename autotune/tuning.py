@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,6 +71,8 @@ class Task:
     default: Schedule
     strategy: Strategy
     predict: Callable[[Schedule], float | None] = lambda schedule: None
+    sources: Mapping[Schedule, str] = field(default_factory=dict[Schedule, str])
+    """Who thought of what comes first: `default`, `model` or `records`."""
     times: dict[Schedule, Measured] = field(default_factory=dict[Schedule, Measured])
     tried: int = 0
     gained: float = _HOPE
@@ -126,7 +128,7 @@ def tune(tasks: Sequence[Task], measurer: Measuring, run: Run, listen: Listener)
     session = _Session(measurer, run, listen)
     for task in tasks:
         if task.default not in task.times:
-            session.measure(task, [task.default], "default")
+            session.measure(task, [task.default])
     why = session.search(tasks)
     listen(Finished(tuple(filter(None, map(session.final, tasks))), why))
 
@@ -182,21 +184,21 @@ class _Session:
         before = task.best
         proposed = task.strategy.propose(min(TURN, self._left()))
         task.exhausted = not proposed
-        self.measure(task, proposed, self._run.strategy)
+        self.measure(task, proposed)
         if before is not None and task.best is not None:
             task.gained = (task.gained + (before - task.best) / before) / 2
 
-    def measure(self, task: Task, schedules: Sequence[Schedule], strategy: str) -> None:
+    def measure(self, task: Task, schedules: Sequence[Schedule]) -> None:
         """Measure candidates, write and tell what came of each; stops when the time is over."""
         with closing(self._measured(task, schedules)) as outcomes:
             for schedule, outcome in outcomes:
                 self._trial += 1
                 task.tried += 1
                 task.hear(schedule, outcome)
-                self._run.log.append(self._record(task, schedule, outcome, strategy))
+                source = task.sources.get(schedule, self._run.strategy)
+                self._run.log.append(self._record(task, schedule, outcome, source))
                 seconds = time.monotonic() - self._began
-                predicted = task.predict(schedule)
-                told = self._trial, seconds, task.best, predicted, strategy
+                told = self._trial, seconds, task.best, task.predict(schedule), source
                 self._listen(Tried(task.layer.name, schedule, outcome, *told))
                 if self._late():
                     return

@@ -241,9 +241,9 @@ def _add_tune(commands: Commands) -> None:
     )
     parser.add_argument(
         "--strategy",
-        choices=("random", "evolutionary", "exhaustive"),
-        default="evolutionary",
-        help="how candidates are chosen (evolutionary)",
+        choices=("guided", "evolutionary", "random", "exhaustive"),
+        default="guided",
+        help="how candidates are chosen; guided: from the model's first choices on (guided)",
     )
     parser.add_argument(
         "--time-budget", type=float, metavar="SECONDS", help="end after so long at most"

@@ -13,12 +13,17 @@ from autotune.cluster import ClusterMeasurer
 from autotune.events import Event
 from autotune.keys import described, key_of
 from autotune.log import Log
+from autotune.machine_table import table_of
 from autotune.measuring import Measurer
 from autotune.measuring import Subject as Measured
+from autotune.model import Model
 from autotune.plan import planned
-from autotune.records import user_file
+from autotune.ranking import ranked, stored_as
+from autotune.record import Record
+from autotune.records import query, record_files, user_file
 from autotune.search import Evolution, ExhaustiveSearch, RandomSearch
 from autotune.space import Space
+from autotune.starts import FIRST, recorded
 from autotune.tuning import Listener, Run, Task
 from autotune.tuning import tune as run_tuner
 from lowbit.argument_checks import instance
@@ -27,15 +32,18 @@ from lowbit.program import Program
 from lowbit.tuning.course import Course
 from lowbit.tuning.subjects import Subject, fused, limits, subjects_of
 from lowbit.tuning.tuned import Tuned
+from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import missing_on_host
 from lowering.backend.pool import usable_cores
 from microkernels.target import Target
 
 STRATEGIES = {
-    "random": RandomSearch,
+    "guided": Evolution,
     "evolutionary": Evolution,
+    "random": RandomSearch,
     "exhaustive": ExhaustiveSearch,
 }
+"""`guided` begins with the model's first choices; all that evolves, with what records know of like layers."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Asked:
 
     target: Target
     trials: int = 64
-    strategy: str = "evolutionary"
+    strategy: str = "guided"
     time_budget: float | None = None
     workers: int | None = None
     cluster: str | None = None
@@ -70,7 +78,7 @@ def tune(
     program: Program,
     target: str | Target = "host",
     trials: int = 64,
-    strategy: str = "evolutionary",
+    strategy: str = "guided",
     *,
     time_budget: float | None = None,
     workers: int | None = None,
@@ -85,7 +93,8 @@ def tune(
     A layer that pins its schedule keeps it. `trials` candidates a layer, on average, are compiled, compared
     with the reference and timed, in `workers` processes of their own, one a usable core unless
     given, or on a Dask `cluster`; none after `time_budget` seconds. `strategy` is `random`, `evolutionary`,
-    which crosses and mutates the fastest, or `exhaustive`. What is measured is appended to `log`, by default
+    which crosses and mutates the fastest, `guided`, the same from the model's first choices on, or
+    `exhaustive`. What is measured is appended to `log`, by default
     the records of this user; with `resume` nothing is tried again that it has of this machine. `progress` is
     called with each event (`autotune.events`). An interrupt, Ctrl-C, ends the work: what was found until
     then is returned. Raises ValueError naming what is wrong.
@@ -121,12 +130,14 @@ def search(subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
     """Let the tuner work; everything that comes of it is told to `listen`."""
     works = {subject.name: subject.work for subject in subjects}
     known = {} if asked.cluster else limits(works, asked.target)
-    tasks = [_task(subject, known.get(subject.name, 0.0), asked) for subject in subjects]
+    log = Log(asked.log or user_file())
+    records = _known(log, asked.target)
+    tasks = [_task(subject, known.get(subject.name, 0.0), asked, records) for subject in subjects]
     workers = asked.workers or usable_cores()
     run = Run(
         target=str(asked.target),
         strategy=asked.strategy,
-        log=Log(asked.log or user_file()),
+        log=log,
         trials=asked.trials * len(tasks),
         time_budget=asked.time_budget,
         workers=workers,
@@ -146,10 +157,34 @@ def measurer_of(asked: Asked, subject: Measured, workers: int) -> Measurer | Clu
     return Measurer(subject, workers)
 
 
-def _task(subject: Subject, limit: float, asked: Asked) -> Task:
+def _known(log: Log, target: Target) -> list[Record]:
+    """What the log and the files that are always asked have for a target."""
+    records = log.read().records
+    for path in record_files():
+        with suppress(OSError):
+            records += Log(path).read().records if path != log.path else ()
+    return query(records, target=target)
+
+
+def _task(subject: Subject, limit: float, asked: Asked, records: Sequence[Record]) -> Task:
     module = alone(subject.ops[0])
     op = linear_of(module)
+    space, machine, stored = Space(op, asked.target), table_of(asked.target), stored_as(op)
+    model = Model(space.demand.work, asked.target, machine, stored)
+    sources: dict[Schedule, str] = {}
+    if asked.strategy in ("guided", "evolutionary"):
+        sources |= dict.fromkeys(recorded(space, records, described(op)), "records")
+    if asked.strategy == "guided":
+        first = [schedule for schedule, _ in ranked(space, machine, FIRST, stored=stored)]
+        sources = dict.fromkeys(first, "model") | sources
     default = planned(op, asked.target)
-    strategy = STRATEGIES[asked.strategy](Space(op, asked.target), asked.seed)
-    measured = Measured(str(module), str(asked.target))
-    return Task(subject.layer(limit), key_of(op), described(op), measured, default, strategy)
+    return Task(
+        subject.layer(limit),
+        key_of(op),
+        described(op),
+        Measured(str(module), str(asked.target)),
+        default,
+        STRATEGIES[asked.strategy](space, asked.seed, list(sources)),
+        lambda schedule: model.predict(schedule).seconds,
+        sources | {default: "default"},
+    )

@@ -14,7 +14,7 @@ from tuning_runs import measured
 import lowbit
 from autotune.events import Best, Event, Finished, Started, Tried
 from autotune.log import Log
-from autotune.outcome import Failed
+from autotune.outcome import Failed, Measured
 from autotune.rates import Rates
 from lowbit.command import main
 from lowbit.tuning.subjects import Subject, fused, limits, subjects_of
@@ -136,7 +136,7 @@ def test_an_interrupt_keeps_what_was_found(network: lowbit.Program, tuner: Tuner
         ({"time_budget": float("nan")}, "time_budget is a number of seconds above 0, not nan"),
         (
             {"strategy": "luck"},
-            "unknown strategy 'luck': the strategies are random, evolutionary, exh",
+            "unknown strategy 'luck': the strategies are guided, evolutionary, ran",
         ),
         ({"log": 3}, "log is 3: expected str or Path"),
         ({"target": "znver9"}, "unknown target 'znver9'; did you mean"),
@@ -200,7 +200,7 @@ class TestCommand:
         told = json.loads(capsys.readouterr().out)
         assert [one["layer"] for one in told["layers"]] == ["C11"] and told["untuned"] == ["C12"]
         assert told["layers"][0]["op"] == "conv2d 1x1/2x2 uint2 x uint1: 1x14x14x256 to 512"
-        assert told["machine"]["cpu"] and told["strategy"] == "evolutionary"
+        assert told["machine"]["cpu"] and told["strategy"] == "guided"
         assert "lowbit tune: resnet18, uint2 x uint1" in read(Path("page.html").read_text()).texts
 
     def test_an_interrupt(self, tuner: Tuner, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,9 +237,12 @@ class TestCommand:
 def test_a_layer_is_tuned_indeed(tmp_path: Path) -> None:
     program = lowbit.dense((4, 96), (96, 20), "uint2", "odd1")
     log = tmp_path / "log.jsonl"
-    tuned = lowbit.tune(program, trials=4, workers=1, log=log)
-    assert tuned.why == "trials" and tuned.trials == 4 and not tuned.failed
-    assert len(Log(log).read().records) == 4
+    tuned = lowbit.tune(program, trials=10, workers=1, log=log)
+    assert tuned.why == "trials" and tuned.trials == 10 and not tuned.failed
+    names = [one.strategy for one in Log(log).read().records]
+    assert list(dict.fromkeys(names)) == ["default", "model", "guided"]
+    assert names.count("model") >= 7
+    assert all(one.predicted and one.predicted > 0 for one in tuned.course.tried)
     (layer,) = tuned.layers
     assert layer.time_us > 0 and layer.schedule.microkernel
     x = np.random.default_rng(0).integers(0, 4, (4, 96))
@@ -248,7 +251,17 @@ def test_a_layer_is_tuned_indeed(tmp_path: Path) -> None:
     assert [schedule for _, schedule in kernel.schedules] == [layer.schedule]
     assert np.array_equal(kernel(x, w), lowbit.reference(program, x, w))
     again = lowbit.tune(program, trials=2, workers=1, log=log, resume=True)
-    assert again.trials == 2 and len(Log(log).read().records) == 6
+    assert again.trials == 2 and len(Log(log).read().records) == 12
+
+
+def test_what_was_fast_for_a_like_layer_is_tried_first(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    first, second = (lowbit.dense((4, size), (size, 20), "uint2", "odd1") for size in (96, 200))
+    lowbit.tune(first, trials=3, strategy="random", workers=1, log=log)
+    lowbit.tune(second, trials=2, strategy="evolutionary", workers=1, log=log)
+    one = Log(log).read().records[-1]
+    assert one.op == "dense uint2 x odd1: 4x200 to 20" and one.strategy == "records"
+    assert isinstance(one.outcome, Measured)
 
 
 def test_code_for_other_machines_is_not_tuned_here(
