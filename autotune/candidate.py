@@ -20,11 +20,11 @@ from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
 from lowbit_dialect.names import NAME, text_of
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
+from lowering.aligned import ALIGNMENT
 from lowering.backend.jit import Jit
 from lowering.backend.pool import Team, make_team
 from lowering.backend.translate import Translated, translate
 from lowering.loops.tasks import tasks_of
-from lowering.lowbit_bufferize import ALIGNMENT
 from lowering.pipeline import BELOW_PLAN, Stage, passes
 from microkernels.target import Target
 

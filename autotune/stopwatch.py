@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from ctypes import addressof, c_char
 from dataclasses import dataclass
 from statistics import median
 
 from autotune.candidate import Candidate
-from autotune.machine import time_alone
+from autotune.machine import time_alone, time_repeated
 from autotune.outcome import Measured
-
-_ALIGNMENT = 64
-"""Bytes: a cache line, and the widest vector."""
+from lowering.aligned import BYTES, address_of, aligned_bytes, aligned_empty
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,11 @@ class Placed:
 
     def __init__(self, candidate: Candidate, memory: Sequence[bytes | int]):
         """`memory` is what lies behind each pointer, or how many bytes."""
-        self._kept = [_allocation(content) for content in memory]
-        self.run = candidate.bound([address for _, address in self._kept])
+        self._kept = [
+            aligned_empty((one,), BYTES) if isinstance(one, int) else aligned_bytes(one)
+            for one in memory
+        ]
+        self.run = candidate.bound(list(map(address_of, self._kept)))
 
 
 def measure(
@@ -70,7 +70,7 @@ def _in_turn(one: Placed, other: Placed, effort: Effort) -> tuple[list[float], l
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(effort.rounds):
         for placed, count, samples in zip((one, other), counts, times):
-            samples.append(_sample(placed, count))
+            samples.append(time_repeated(placed.run, count))
     return times
 
 
@@ -78,28 +78,3 @@ def _repetitions(placed: Placed, seconds: float) -> int:
     """Warm up, and say how many calls take a sample's time."""
     placed.run()
     return max(1, round(seconds / max(1e-9, min(time_alone(placed.run) for _ in range(2)))))
-
-
-def _sample(placed: Placed, calls: int) -> float:
-    """Seconds of one call, over `calls` of them."""
-
-    def repeated() -> None:
-        for _ in range(calls):
-            placed.run()
-
-    placed.run()  # brings back what others have driven from the caches
-    return time_alone(repeated) / calls
-
-
-def _allocation(content: bytes | int) -> tuple[bytearray, int]:
-    """Memory with some content, and where it begins."""
-    size = content if isinstance(content, int) else len(content)
-    memory = bytearray(size + _ALIGNMENT)
-    start = -_address(memory, 0) % _ALIGNMENT
-    if not isinstance(content, int):
-        memory[start : start + size] = content
-    return memory, _address(memory, start)
-
-
-def _address(memory: bytearray, start: int) -> int:
-    return addressof(c_char.from_buffer(memory, start))

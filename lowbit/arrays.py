@@ -1,9 +1,7 @@
-"""Arrays at the border: what a caller may pass, and memory that is aligned."""
+"""Arrays at the border: what a caller may pass."""
 
 from __future__ import annotations
 
-from ctypes import addressof, c_char
-from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -11,38 +9,8 @@ from xdsl.dialects.builtin import Float32Type
 
 from lowbit.element_types import spelling_of, value_bounds
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Array, ShapedValue, layout_of, storage_dtype, storage_of
+from lowbit_dialect.layout import Array, ShapedValue, layout_of, storage_dtype
 from lowbit_dialect.storage import to_storage
-
-BYTES = np.dtype(np.uint8)
-ALIGNMENT = 64
-"""Bytes: a cache line, and the widest vector."""
-
-
-def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An uninitialised array whose first byte lies on a boundary of 64 bytes."""
-    raw = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, BYTES)
-    return np.ndarray(shape, dtype, raw, -address_of(raw) % ALIGNMENT)
-
-
-def aligned_storage(type: ShapedValue) -> Array:
-    """An uninitialised aligned array that stores a tensor or memref."""
-    return aligned_empty(*storage_of(type))
-
-
-def aligned_copy(array: Array) -> Array:
-    """The same values in aligned memory."""
-    copy = aligned_empty(array.shape, array.dtype)
-    copy[...] = array
-    return copy
-
-
-def address_of(array: Any) -> int:
-    """Where an array lies."""
-    try:
-        return addressof(c_char.from_buffer(array))  # a third of the time of `array.ctypes`
-    except (TypeError, ValueError, BufferError):  # read-only, or empty
-        return array.ctypes.data
 
 
 def as_array(name: str, values: Any) -> Array:

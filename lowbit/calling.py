@@ -10,10 +10,11 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from lowbit.arrays import Intake, aligned_copy, as_array
+from lowbit.arrays import Intake, as_array
 from lowbit.shown import counted
 from lowbit.signature import Signature
 from lowbit_dialect.layout import Array, Layout, ShapedValue, layout_of, storage_of
+from lowering.aligned import aligned_copy
 
 Store = Callable[[Intake, Any], Array]
 """How an argument becomes the array that generated code reads."""

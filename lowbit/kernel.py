@@ -13,7 +13,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from lowbit.argument_checks import instance
-from lowbit.arrays import BYTES, Intake, address_of, aligned_empty, aligned_storage
+from lowbit.arrays import Intake
 from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
 from lowbit.code_generation import Code, Generated, Request, generate, stage_of
 from lowbit.lowered import program_of
@@ -26,6 +26,7 @@ from lowbit_dialect.layout import Array, layout_of, storage_of
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 from lowbit_dialect.storage import from_storage, to_storage
+from lowering.aligned import BYTES, address_of, aligned_empty, aligned_storage
 from microkernels.target import Target
 
 if TYPE_CHECKING:

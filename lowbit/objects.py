@@ -10,7 +10,6 @@ from xdsl.dialects.builtin import StringAttr
 
 from lowbit import __version__
 from lowbit.argument_checks import instance
-from lowbit.arrays import ALIGNMENT
 from lowbit.c_names import C_TYPES, c_symbol, is_word
 from lowbit.code_generation import Code, generate
 from lowbit.cpu_check import supported
@@ -21,6 +20,7 @@ from lowbit.program import Program
 from lowbit.signature import Function, Signature
 from lowbit_dialect.layout import ShapedValue, layout_of, storage_bytes, storage_of
 from lowbit_dialect.schedule import Schedule
+from lowering.aligned import ALIGNMENT
 from lowering.lowbit_layers import LowbitLayersPass
 
 

@@ -52,11 +52,9 @@ from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.conversions import RelayoutOp
 from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.storage import to_storage
+from lowering.aligned import ALIGNMENT
 from lowering.preconditions import block_of, return_of
 from lowering.rebuild import rebuild
-
-ALIGNMENT = 64
-"""Bytes that buffers are aligned to: a cache line, and the widest vector."""
 
 
 def memref_of(type: Attribute) -> MemRefType[Any]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from autotune.machine import pin_core
+from autotune.machine import pin_core, time_repeated
 from lowbit.bench import peers
 from lowbit.bench.limits import Work, work_of
 from lowbit.bench.suites import ConvLayer, Layer, program_of
-from lowbit.bench.timing import Call, Timer, repetitions, sample
+from lowbit.bench.timing import Call, Timer, repetitions
 from lowbit.checks import CheckFailed, reference
 from lowbit.compiling import compile
 from lowbit.element_types import parse_element
@@ -181,7 +181,7 @@ def _beside(layer: Layer, skipped: dict[str, str]) -> tuple[PeerTime, ...]:
         times: list[list[float]] = [[] for _ in ready]
         for _ in range(PEER_ROUNDS):
             for peer, count, samples in zip(ready, counts, times):
-                samples.append(sample(peer.call, count))
+                samples.append(time_repeated(peer.call, count))
     return tuple(
         PeerTime(peer.name, peer.precision, microseconds(median(one)), _spread(one))
         for peer, one in zip(ready, times)

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from autotune.machine import pin_core, time_alone
+from autotune.machine import pin_core, time_repeated
 from autotune.rates import Rates
-from lowbit.arrays import aligned_empty
 from lowbit_dialect.layout import Array
+from lowering.aligned import aligned_bytes
 from lowering.backend.isolate import Limits, Worker
 from microkernels.target import Target
 
@@ -34,7 +34,6 @@ ALLOCATIONS = 3
 PROCESSES = 3
 SAMPLE_S = 2e-3
 """Seconds of one timed sample: long beside the clock and the call, short beside a time slice."""
-BYTES = np.dtype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _in_turn(placed: Sequence[Placed], rates: Rates, times: Times) -> None:
     marks: list[list[list[float]]] = [[] for _ in placed]
     for _ in range(ROUNDS):
         for one, count, seconds, layers in zip(placed, counts, samples, marks):
-            seconds.append(sample(one.run, count))
+            seconds.append(time_repeated(one.run, count))
             if one.clock is not None:
                 layers.append(one.shares(seconds[-1]))
         for name, values in times.rates.items():
@@ -197,7 +196,7 @@ class Placed:
     """A call on memory of its own."""
 
     def __init__(self, loaded: Loaded):
-        self.arrays = [_placed(content) for content in loaded.call.memory]
+        self.arrays = [aligned_bytes(content) for content in loaded.call.memory]
         self.clock: Array | None = None
         if loaded.call.marks:
             self.clock = np.zeros(loaded.call.marks, np.int64)
@@ -216,12 +215,6 @@ class Placed:
         return (ticks * (seconds / max(1, int(ticks.sum())))).tolist()
 
 
-def _placed(content: bytes) -> Array:
-    array = aligned_empty((len(content),), BYTES)
-    array[:] = np.frombuffer(content, np.uint8)
-    return array
-
-
 def repetitions(call: Callable[[], Any]) -> int:
     """Warm up, and say how many calls make one sample."""
     started, count = time.perf_counter(), 0
@@ -229,14 +222,3 @@ def repetitions(call: Callable[[], Any]) -> int:
         call()
         count += 1
     return max(1, round(SAMPLE_S * count / spent))
-
-
-def sample(call: Callable[[], Any], calls: int) -> float:
-    """Seconds of one call, over `calls` of them."""
-
-    def repeated() -> None:
-        for _ in range(calls):
-            call()
-
-    call()  # brings back what others have driven from the caches
-    return time_alone(repeated) / calls

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from lowering.lowbit_bufferize import ALIGNMENT, Arena
+from lowering.aligned import ALIGNMENT
+from lowering.lowbit_bufferize import Arena
 
 Life = tuple[int, int, int]
 

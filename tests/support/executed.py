@@ -21,12 +21,13 @@ from autotune.plan import LowbitPlanPass
 from lowbit_dialect import reference
 from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
 from lowbit_dialect.storage import from_storage, to_storage
+from lowering.aligned import ALIGNMENT
 from lowering.backend.host import resolve_target
 from lowering.backend.isolate import IsolationError, Limits, Worker
 from lowering.backend.translate import Translated, translate
 from lowering.llvm.pipeline import LLVM
 from lowering.loops.tasks import tasks_of
-from lowering.lowbit_bufferize import ALIGNMENT, LowbitBufferizePass
+from lowering.lowbit_bufferize import LowbitBufferizePass
 from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
 from lowering.lowbit_fuse import LowbitFusePass
 from lowering.lowbit_pack import LowbitPackPass
