@@ -15,7 +15,7 @@ from xdsl.ir import Attribute
 from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.attributes import ARENA, OUT, PACKED, PACKING
-from lowbit_dialect.interface import functions_of, main_of, marks_of, whole
+from lowbit_dialect.interface import argument_attributes, functions_of, main_of, whole
 from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
 from lowbit_dialect.names import NAME, text_of
 from lowbit_dialect.ops.linear import LinearOp
@@ -157,7 +157,7 @@ def _pointers(func: FuncOp) -> tuple[Pointer, ...]:
     """What a function on memrefs takes."""
     return tuple(
         _pointer(cast(ShapedValue, argument.type), marks)
-        for argument, marks in zip(func.body.block.args, marks_of(func))
+        for argument, marks in zip(func.body.block.args, argument_attributes(func))
     )
 
 

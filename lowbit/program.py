@@ -28,7 +28,7 @@ from lowbit.registry import context
 from lowbit.shown import counted, html_table, listed
 from lowbit.source import parse_source, verify
 from lowbit_dialect.attributes import CONSTANT
-from lowbit_dialect.interface import main_of
+from lowbit_dialect.interface import argument_attributes, main_of
 from lowbit_dialect.layout import Array, Layout, with_layout
 from lowbit_dialect.names import (
     NAME,
@@ -224,13 +224,6 @@ class Program(Builder):
 
 def _empty_function() -> FuncOp:
     return FuncOp("main", FunctionType.from_lists([], []), Region(Block([ReturnOp()])))
-
-
-def argument_attributes(func: FuncOp) -> list[dict[str, Any]]:
-    """The attributes of each argument of a function."""
-    if func.arg_attrs is None:
-        return [{} for _ in func.body.block.args]
-    return [dict(attrs.data) for attrs in func.arg_attrs]
 
 
 def name_arguments(func: FuncOp) -> None:

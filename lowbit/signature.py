@@ -17,9 +17,9 @@ from lowbit_dialect.attributes import ARENA, INPUTS, OUT, PACKED, PACKING
 from lowbit_dialect.interface import (
     AnyFuncOp,
     Input,
+    argument_attributes,
     functions_of,
     main_of,
-    marks_of,
     results_of,
     stated_inputs,
     whole,
@@ -159,7 +159,7 @@ def _function(func: AnyFuncOp, given: Mapping[str | int, ShapedValue]) -> Functi
     parameters: list[Parameter] = []
     results = results_of(func)
     arena, symbol = 0, func.sym_name.data
-    for marks in marks_of(func):
+    for marks in argument_attributes(func):
         name = text_of(marks.get(NAME)) or ""
         if ARENA in marks:
             arena = whole(marks, ARENA)

@@ -85,7 +85,7 @@ def main_of(module: ModuleOp) -> AnyFuncOp | None:
     return next((func for func in functions if INPUTS in func.attributes), None)
 
 
-def marks_of(func: AnyFuncOp) -> Sequence[Mapping[str, Attribute]]:
+def argument_attributes(func: AnyFuncOp) -> Sequence[Mapping[str, Attribute]]:
     """The attributes of each argument."""
     given = func.arg_attrs or [DictionaryAttr({}) for _ in argument_types(func)]
     return [one.data for one in given]
@@ -110,7 +110,9 @@ def state_interface(func: FuncOp) -> None:
 
 def _inputs(func: FuncOp) -> ArrayAttr[DictionaryAttr]:
     inputs: list[DictionaryAttr] = []
-    for value, name, marks in zip(func.body.block.args, argument_names(func), marks_of(func)):
+    for value, name, marks in zip(
+        func.body.block.args, argument_names(func), argument_attributes(func)
+    ):
         entry = {"name": name_attribute(name), "type": value.type}
         if CONSTANT in marks:
             entry["constant"] = UnitAttr()
@@ -168,14 +170,14 @@ def check_interface(func: AnyFuncOp) -> None:
         whole(func.attributes, EXTENT)
         if not is_task(func):
             raise VerifyException(f"has '{EXTENT}', but takes other arguments than a task does")
-    for index, (type, marks) in enumerate(zip(argument_types(func), marks_of(func))):
+    for index, (type, marks) in enumerate(zip(argument_types(func), argument_attributes(func))):
         try:
             _check_marks(type, marks)
         except VerifyException as error:
             raise VerifyException(f"argument {index} {error}") from error
     places = [
         2 if ARENA in marks else int(OUT in marks)
-        for marks in marks_of(func)
+        for marks in argument_attributes(func)
         if marks.keys() & {NAME, OUT, ARENA}
     ]
     if places != sorted(places):

@@ -52,7 +52,7 @@ from lowbit_dialect.ranges import needs_range
 from lowering.epilogue.thresholds import addends, largest
 from lowering.packing.collapsing import collapse, has_channels_within
 from lowering.packing.im2col import gather
-from lowering.packing.layout_assignment import Storage, fold
+from lowering.packing.layout_assignment import Storage, fold_constant
 from lowering.packing.outline_packing import outline_packing
 from lowering.preconditions import block_of, return_of, schedule_of, target_of
 from lowering.rebuild import rebuild
@@ -103,7 +103,7 @@ class Packer(Storage):
         """Add the `corrections` operand, computed from unpacked weights and stored as `table`."""
         source = self.stored(weights, None) if layout_of(shaped(weights)) else weights
         new = CorrectionsOp.of(op.contraction, source, products)
-        folded = fold(new)
+        folded = fold_constant(new)
         if folded is not new:
             new.erase()  # or the unpacked weights would stay, for a use that is in no block
         owner = source.owner
@@ -175,7 +175,7 @@ class Packer(Storage):
         for at, value in enumerate(op.operands):
             op.operands[at] = self.stored(value, None)
         if isinstance(op, TransposeOp):
-            folded = fold(op)
+            folded = fold_constant(op)
             if folded is not op:
                 Rewriter.replace_op(op, folded)
 

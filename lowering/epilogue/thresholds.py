@@ -98,7 +98,7 @@ def ordered(emit: Emitter, x: SSAValue, *, last: bool) -> SSAValue:
     return emit.binary("xor", bits, emit.binary("lshr", negative, emit.constant(1, lanes)))
 
 
-def fold(emit: Emitter, limit: SSAValue, correction: SSAValue, factor: int) -> SSAValue:
+def raw_limit(emit: Emitter, limit: SSAValue, correction: SSAValue, factor: int) -> SSAValue:
     """What raw sums are above, or below if the factor is negative; see the table above."""
     one = emit.constant(1, limit.type)
     if factor == 1:

@@ -22,10 +22,10 @@ from lowering.epilogue.thresholds import (
     LARGEST_HALF,
     LARGEST_RAW,
     addends,
-    fold,
     largest,
     narrowed,
     planes,
+    raw_limit,
     stores_planes,
 )
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
@@ -129,7 +129,9 @@ class Epilogue:
         key = (op.thresholds, step, place.v, classes[place.r] if classes else -1)
         if key not in self._limits:
             correction = self._at.corrections(self.tile.corrections, place)
-            limit = fold(self.emit, self._at.row(op.thresholds, place, step), correction, factor)
+            limit = raw_limit(
+                self.emit, self._at.row(op.thresholds, place, step), correction, factor
+            )
             self._limits[key] = narrowed(self.emit, limit) if lane == i16 else limit
         return self._limits[key]
 

@@ -25,7 +25,7 @@ from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowering.moving.window_runs import line_pixels, runs_of
-from lowering.packing.layout_assignment import Storage, fold, rows_of
+from lowering.packing.layout_assignment import Storage, fold_constant, rows_of
 from lowering.rebuild import rebuild
 from microkernels.interface import Microkernel
 
@@ -131,7 +131,7 @@ def _flat(op: LinearOp, weights: SSAValue, work: Contraction) -> SSAValue:
 
 def _add(new: Operation, before: Operation, layout: Layout | None, name: str) -> SSAValue:
     """Insert an op, or the constant that it comes to; its result is stored in `layout`."""
-    folded = fold(new)
+    folded = fold_constant(new)
     if folded is not new:
         new.erase()
     Rewriter.insert_op(folded, InsertPoint.before(before))

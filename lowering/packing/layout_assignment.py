@@ -37,7 +37,7 @@ def rows_of(layout: Layout) -> Layout | None:
     return Layout.row_planes((*leading, word.axis))
 
 
-def fold(op: Operation) -> Operation:
+def fold_constant(op: Operation) -> Operation:
     """A constant with the value of `op` if its operands are constants, else `op`."""
     owners = [value.owner for value in op.operands]
     if not all(isinstance(owner, ConstantOp) for owner in owners) or type(op) not in MEANING:

@@ -15,27 +15,19 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import PassFailedException
 
 from lowbit_dialect.attributes import CONSTANT, PACKED, PACKING
-from lowbit_dialect.interface import state_names
+from lowbit_dialect.interface import argument_attributes, state_names
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.gather import GatherOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
-
-
-def attributes_of(func: FuncOp) -> list[dict[str, Attribute]]:
-    """The attributes of each argument."""
-    count = len(func.body.block.args)
-    if func.arg_attrs is None:
-        return [{} for _ in range(count)]
-    return [dict(attrs.data) for attrs in func.arg_attrs.data]
 
 
 def packs_for(func: FuncOp, module: ModuleOp) -> bool:
@@ -47,7 +39,7 @@ def packs_for(func: FuncOp, module: ModuleOp) -> bool:
 
 def outline_packing(func: FuncOp, module: ModuleOp) -> None:
     """Move ops on arguments marked `lowbit.constant` to `@NAME_pack`; their results become arguments."""
-    block, attributes = func.body.block, attributes_of(func)
+    block, attributes = func.body.block, argument_attributes(func)
     constants = [arg for arg, attrs in zip(block.args, attributes) if CONSTANT in attrs]
     moved = _movable(block, set(constants))
     frontier = [
@@ -61,7 +53,7 @@ def outline_packing(func: FuncOp, module: ModuleOp) -> None:
     feeding = [arg for arg in constants if any(use.operation in moved for use in arg.uses)]
     marks = [DictionaryAttr(attributes[arg.index]) for arg in feeding]
     _build_pack(func, module, feeding, marks, moved, frontier)
-    kept = [(arg, attrs) for arg, attrs in zip(list(block.args), attributes)]
+    kept = list(zip(block.args, attributes))
     for index, value in enumerate(frontier):
         new = block.insert_arg(value.type, len(block.args))
         new.name_hint = value.name_hint
