@@ -34,6 +34,21 @@ Role = Literal["in", "packed", "out", "arena"]
 
 
 @dataclass(frozen=True)
+class Plan:
+    """A complete schedule for each `conv2d` and `dense` of a program, in order."""
+
+    schedules: tuple[Schedule, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.schedules))
+
+    @classmethod
+    def parse(cls, text: str) -> Plan:
+        """Read what `str` gives, of one schedule too; raises ValueError."""
+        return cls(tuple(map(Schedule.parse, text.split("\n"))))
+
+
+@dataclass(frozen=True)
 class Pointer:
     """One pointer that generated code takes."""
 
@@ -88,14 +103,14 @@ class Candidate:
 
 def compile_candidate(
     graph: ModuleOp,
-    schedule: Schedule,
+    schedule: Schedule | Plan,
     target: Target,
     threads: int = 1,
     *,
     known: Callable[[str], bool] = lambda packing: False,
     edit: Edit | None = None,
 ) -> Candidate:
-    """Compile a program of one `conv2d` or `dense`, which stays as it is, by a complete schedule.
+    """Compile a program, which stays as it is, by complete schedules, a single one for a single op.
 
     Code that packs constants is left out if its `packing` is `known`; what LLVM gets is `edit`ed before. What
     a pass refuses is raised as it comes, and `BackendError` where LLVM does.
@@ -124,19 +139,27 @@ def compile_candidate(
     )
 
 
-def pin(module: ModuleOp, schedule: Schedule) -> None:
-    """Give a schedule to the one op of a module that takes one; raises ValueError for none or several."""
-    linear_of(module).properties["schedule"] = ScheduleAttr(schedule)
+def pin(module: ModuleOp, schedule: Schedule | Plan) -> None:
+    """Give schedules to the ops of a module that take one; raises ValueError for another number of them."""
+    schedules = schedule.schedules if isinstance(schedule, Plan) else (schedule,)
+    ops = linears_of(module)
+    if len(ops) != len(schedules):
+        raise ValueError(f"{len(schedules)} schedules are none for {len(ops)} ops that take one")
+    for op, one in zip(ops, schedules):
+        op.properties["schedule"] = ScheduleAttr(one)
 
 
 def linear_of(module: ModuleOp) -> LinearOp:
     """The one `conv2d` or `dense` of a module; raises ValueError for none or several."""
-    ops = [op for op in module.walk() if isinstance(op, LinearOp)]
+    ops = linears_of(module)
     if len(ops) != 1:
-        raise ValueError(
-            f"a program to measure has {len(ops)} ops that take a schedule: expected one"
-        )
+        raise ValueError(f"the program has {len(ops)} ops that take a schedule: expected one")
     return ops[0]
+
+
+def linears_of(module: ModuleOp) -> list[LinearOp]:
+    """Each `conv2d` and `dense` of a module, in order."""
+    return [op for op in module.walk() if isinstance(op, LinearOp)]
 
 
 def run_stage(stage: Stage, module: ModuleOp, target: Target, threads: int = 1) -> None:

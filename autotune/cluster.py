@@ -20,8 +20,9 @@ from queue import Empty, Queue
 from threading import Lock
 from typing import Any, cast
 
+from autotune.candidate import Plan
 from autotune.identity import machine_identity
-from autotune.measuring import EFFORT, LIMITS, Measurer, MeasuringError, Subject
+from autotune.measuring import EFFORT, LIMITS, C, Measurer, MeasuringError, Subject, seconds_to
 from autotune.outcome import Failed, Measured, Outcome
 from autotune.stopwatch import Effort
 from lowbit_dialect.schedule import Schedule
@@ -74,24 +75,29 @@ class ClusterMeasurer:
         }
 
     def measure(
-        self, schedules: Iterable[Schedule], subject: Subject | None = None
-    ) -> Iterator[tuple[Schedule, Outcome]]:
+        self,
+        candidates: Iterable[C],
+        subject: Subject | None = None,
+        until: float | None = None,
+    ) -> Iterator[tuple[C, Outcome]]:
         """Measure candidates as `Measurer.measure` does; one whose worker is lost goes to another.
 
         When there is no other, it has failed as `lost`.
         """
         asked = self._settings | {"subject": asdict(subject or self._subject)}
-        coming, under_way, done = iter(schedules), dict[Any, Schedule](), Queue[Any]()
+        coming, under_way, done = iter(candidates), dict[Any, C](), Queue[Any]()
         try:
             while True:
                 free = _AHEAD * len(self._workers) - len(under_way)
-                for schedule in islice(coming, max(0, free)):
-                    future = self._submit(asked, schedule)
-                    under_way[future] = schedule
+                for candidate in islice(coming, max(0, free)):
+                    future = self._submit(asked, candidate)
+                    under_way[future] = candidate
                     future.add_done_callback(done.put)
                 if not under_way:
                     return
-                future = self._next(done, under_way)
+                future = self._next(done, under_way, until)
+                if future is None:
+                    return
                 yield under_way.pop(future), _outcome(future)
         finally:
             self._client.cancel(list(under_way), force=True)
@@ -106,18 +112,21 @@ class ClusterMeasurer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _submit(self, asked: dict[str, Any], schedule: Schedule) -> Any:
-        request = json.dumps(asked | {"schedule": str(schedule)})
+    def _submit(self, asked: dict[str, Any], candidate: Schedule | Plan) -> Any:
+        request = json.dumps(asked | {"schedule": str(candidate)})
         return self._client.submit(
             measure_here, request, workers=self._workers, pure=False, retries=0
         )
 
-    def _next(self, done: Queue[Any], under_way: Iterable[Any]) -> Any:
-        """One that is done, or any when nobody is left to do them."""
+    def _next(self, done: Queue[Any], under_way: Iterable[Any], until: float | None) -> Any:
+        """One that is done, or any when nobody is left to do them; None when the time is over."""
         while True:
+            left = seconds_to(until)
             try:
-                return done.get(timeout=_LOOK)
+                return done.get(timeout=_LOOK if left is None else min(left, _LOOK))
             except Empty:
+                if left is not None and left <= _LOOK:
+                    return None
                 there = self._client.scheduler_info(n_workers=-1)["workers"]
                 if not set(self._workers) & set(there):
                     return next(iter(under_way))
@@ -143,8 +152,8 @@ def measure_here(request: str) -> str:
     settings = json.dumps({name: asked[name] for name in ("reference", "limits", "effort")})
     with _one_at_a_time:  # two at once would disturb each other
         try:
-            schedule = Schedule.parse(asked["schedule"])
-            ((_, outcome),) = _measurer(settings).measure([schedule], subject)
+            plan = Plan.parse(asked["schedule"])
+            ((_, outcome),) = _measurer(settings).measure([plan], subject)
             return json.dumps(asdict(outcome))
         except MeasuringError as error:
             return json.dumps({"error": str(error)})

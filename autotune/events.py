@@ -77,6 +77,10 @@ class Finished:
     best: tuple[Best, ...]
     why: Literal["trials", "time", "space", "interrupted"]
     """What ended it: a limit, the whole space having been tried, or the user."""
+    seconds: float | None = None
+    """Of a call of the whole program with the winners; None if it was not timed."""
+    default: float | None = None
+    """The same with the schedules that they replace, in the same run."""
 
 
 Event = Started | Tried | Finished

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from autotune.candidate import Plan
 from autotune.identity import machine_identity
 from autotune.outcome import Failed, Measured, Outcome
 from autotune.stopwatch import Effort
@@ -35,16 +37,20 @@ _GROWTH = 512 << 20
 _OUT_OF_MEMORY = ("out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
 
 
+C = TypeVar("C", Schedule, Plan)
+
+
 class MeasuringError(ValueError):
     """A subject cannot be measured, whatever its schedule; the message says why."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: a layer."""
+    """What is measured: a layer, or a whole program."""
 
     program: str
-    """Text of a module: one function on tensors with one `conv2d` or `dense`."""
+    """Text of a module: a function on tensors, whose one `conv2d` or `dense` takes a schedule, or whose
+    several take a plan."""
     target: str = "host"
     threads: int = 1
     """At most."""
@@ -58,8 +64,8 @@ class _Hand:
     core: list[int]
     """The one that it is kept to; none where threads cannot be pinned."""
     prepared: set[Subject] = field(default_factory=set[Subject])
-    schedule: Schedule | None = None
-    """The candidate that is tried."""
+    candidate: Schedule | Plan | None = None
+    """What is tried."""
     preparing: bool = False
     """Whether the subject is made ready first."""
     memory: int = 0
@@ -94,27 +100,30 @@ class Measurer:
         self._best: dict[Subject, float] = {}
 
     def measure(
-        self, schedules: Iterable[Schedule], subject: Subject | None = None
-    ) -> Iterator[tuple[Schedule, Outcome]]:
+        self,
+        candidates: Iterable[C],
+        subject: Subject | None = None,
+        until: float | None = None,
+    ) -> Iterator[tuple[C, Outcome]]:
         """Measure candidates of a subject, by default the one given first, and yield each as it is done.
 
-        The next one is taken when a worker is free for it. Raises `MeasuringError` for a subject that cannot
-        be measured.
+        The next one is taken when a worker is free for it; those under way at a time of the monotonic clock,
+        `until`, are given up. Raises `MeasuringError` for a subject that cannot be measured.
         """
         subject = subject or self._subject
         if subject is None:
             raise MeasuringError("there is no layer to measure: give a subject")
-        coming = iter(schedules)
+        coming = iter(candidates)
         try:
             for hand in self._hands:
                 self._begin(hand, subject, next(coming, None))
-            while done := wait(hand.worker for hand in self._hands):
+            while done := wait((hand.worker for hand in self._hands), seconds_to(until)):
                 for hand in [hand for hand in self._hands if hand.worker in done]:
-                    schedule, outcome = hand.schedule, self._answer(hand, subject)
+                    candidate, outcome = hand.candidate, self._answer(hand, subject)
                     # It works on while the caller looks at the outcome.
-                    self._begin(hand, subject, schedule if outcome is None else next(coming, None))
-                    if outcome is not None and schedule is not None:
-                        yield schedule, outcome
+                    self._begin(hand, subject, candidate if outcome is None else next(coming, None))
+                    if outcome is not None and candidate is not None:
+                        yield cast(C, candidate), outcome
         finally:
             for hand in self._hands:
                 if hand.worker.under_way:
@@ -131,10 +140,10 @@ class Measurer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(self, hand: _Hand, subject: Subject, schedule: Schedule | None) -> None:
+    def _begin(self, hand: _Hand, subject: Subject, candidate: Schedule | Plan | None) -> None:
         """Let a worker try a candidate, or make the subject ready for that."""
-        hand.schedule = schedule
-        if schedule is None:
+        hand.candidate = candidate
+        if candidate is None:
             return
         if hand.worker.fresh:
             hand.prepared.clear()
@@ -148,8 +157,8 @@ class Measurer:
         if hand.preparing:
             job, more, limits = _PREPARE, dict[str, Any](), _PREPARING
         else:
-            more = {"schedule": str(schedule), "best": self._best.get(subject)}
-            job, limits = self._job, self._limits
+            more = {"schedule": str(candidate), "best": self._best.get(subject)}
+            job, limits = self._job, _limits_of(candidate, self._limits)
         hand.worker.ask(job, json.dumps(asked | more).encode(), limits)
 
     def _answer(self, hand: _Hand, subject: Subject) -> Outcome | None:
@@ -176,6 +185,20 @@ class Measurer:
         if isinstance(outcome, Measured):
             self._best[subject] = min(outcome.relative, self._best.get(subject, outcome.relative))
         return outcome
+
+
+def seconds_to(until: float | None) -> float | None:
+    """Seconds that are left to a time of the monotonic clock; None if there is no end."""
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+def _limits_of(candidate: Schedule | Plan, limits: Limits) -> Limits:
+    """What a candidate may take: a program as much as all its layers."""
+    if isinstance(candidate, Schedule):
+        return limits
+    ops = len(candidate.schedules)
+    seconds, cpu_seconds = limits.seconds * ops, limits.cpu_seconds * ops
+    return replace(limits, seconds=seconds, cpu_seconds=cpu_seconds)
 
 
 def failure_of(error: IsolationError) -> Failed:

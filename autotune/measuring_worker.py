@@ -21,14 +21,13 @@ from typing import Any
 from xdsl.context import Context
 from xdsl.utils.exceptions import DiagnosticException
 
-from autotune.candidate import Candidate, Edit, compile_candidate, linear_of
+from autotune.candidate import Candidate, Edit, Plan, compile_candidate, linears_of
 from autotune.measuring import Subject, out_of_memory
 from autotune.outcome import Failed, FailureKind, Outcome
 from autotune.plan import LowbitPlanPass
 from autotune.stopwatch import Effort, Placed
 from autotune.stopwatch import measure as measure_time
 from autotune.workbench import RUNS, OutOfBounds, Workbench, Wrong
-from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from lowering.backend.machine import BackendError
 
@@ -45,18 +44,18 @@ class Station:
         """Raises what compiling and comparing the reference candidate do."""
         self._target, self._threads = resolve_target(subject.target), subject.threads
         self.bench = Workbench(subject.program, self._target)
-        self.reference = Schedule.parse(reference) if reference else self._planned()
+        self.reference = Plan.parse(reference) if reference else self._planned()
         candidate = self._compiled(self.reference, None)
         self.bench.check(candidate)
         memory = self.bench.memory(candidate)
         self._beside = [Placed(candidate, memory) for _ in range(effort.allocations)]
 
     def outcome(
-        self, schedule: Schedule, best: float | None, effort: Effort, edit: Edit | None = None
+        self, plan: Plan, best: float | None, effort: Effort, edit: Edit | None = None
     ) -> Outcome:
         """Compile a candidate, compare it with the reference, and time it."""
         try:
-            candidate = self._compiled(schedule, edit)
+            candidate = self._compiled(plan, edit)
             self.bench.check(candidate)
         except MemoryError as error:
             return _failed("memory", error)
@@ -72,24 +71,22 @@ class Station:
         print(RUNS, "random data, timed", file=sys.stderr, flush=True)
         return measure_time(lambda: Placed(candidate, memory), self._beside, effort, best)
 
-    def _compiled(self, schedule: Schedule, edit: Edit | None) -> Candidate:
-        print("compiled", schedule, file=sys.stderr, flush=True)
+    def _compiled(self, plan: Plan, edit: Edit | None) -> Candidate:
+        print("compiled", repr(str(plan)), file=sys.stderr, flush=True)
         return compile_candidate(
             self.bench.graph,
-            schedule,
+            plan,
             self._target,
             self._threads,
             known=self.bench.knows,
             edit=edit,
         )
 
-    def _planned(self) -> Schedule:
-        """What is chosen for the op where nothing is known."""
+    def _planned(self) -> Plan:
+        """What is chosen for the ops where nothing is known."""
         module = self.bench.graph.clone()
         LowbitPlanPass(target=str(self._target)).apply(Context(), module)
-        chosen = linear_of(module).schedule
-        assert chosen is not None
-        return chosen.data
+        return Plan(tuple(op.schedule.data for op in linears_of(module) if op.schedule))
 
 
 def prepare(request: bytes) -> bytes:
@@ -109,8 +106,8 @@ def answer(request: bytes, edit: Edit | None = None) -> bytes:
     """Try a candidate, the reference one if none is named, after an `edit` of its code."""
     asked = json.loads(request)
     station, effort = _asked_for(asked)
-    schedule = Schedule.parse(asked["schedule"]) if asked["schedule"] else station.reference
-    outcome = station.outcome(schedule, asked["best"], effort, edit)
+    plan = Plan.parse(asked["schedule"]) if asked["schedule"] else station.reference
+    outcome = station.outcome(plan, asked["best"], effort, edit)
     return json.dumps(asdict(outcome) | {"memory": _memory()}).encode()
 
 

@@ -3,8 +3,9 @@
     tune([Task(layer, key, subject, strategy), ...], measurer, run, listen)
 
 Time goes in turns of a few candidates, each to the layer of which most is to be gained: the seconds that
-its last turns gained, or, while it is new, what a new layer may gain. At the end the fastest of each layer
-are timed again, beside the default, since the fastest of many measurements is a lucky one.
+its last turns gained, or, while it is new, what a new layer may gain. At the end, in time that is
+kept for that, the fastest of each layer are timed again, beside the default, since the fastest of many
+measurements is a lucky one; and inside the program (`whole.py`).
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Literal, Protocol
 
 from autotune.events import Best, Event, Finished, Layer, Started, Tried
 from autotune.identity import tool_versions
 from autotune.log import Log
-from autotune.measuring import Subject
+from autotune.measuring import C, Subject
 from autotune.outcome import Measured, Outcome
 from autotune.record import Record
 from autotune.records import query, tried
+from autotune.whole import Choice, Settled, Whole, settle
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 
@@ -32,6 +35,14 @@ TURN = 8
 """Candidates of a turn."""
 FINALISTS = 3
 """Candidates of a layer that are timed again."""
+_KEPT = 0.25
+"""The part of the time that is kept for timing the best again where that is done inside a program."""
+_KEPT_ALONE = 0.05
+"""The same where it is not."""
+_GRACE = 2.0
+"""Seconds after the end for what is under way."""
+_LEAST = 10.0
+"""Seconds that programs may be timed for where no time is given, or a part of `_KEPT` of what was needed."""
 _HOPE = 0.3
 """The part of its time that a layer of which nothing is known may gain in its first turn."""
 
@@ -54,9 +65,12 @@ class Measuring(Protocol):
     machine: str
 
     def measure(
-        self, schedules: Iterable[Schedule], subject: Subject | None = None
-    ) -> Iterator[tuple[Schedule, Outcome]]:
-        """Measure candidates of a subject, and yield each as it is done."""
+        self,
+        candidates: Iterable[C],
+        subject: Subject | None = None,
+        until: float | None = None,
+    ) -> Iterator[tuple[C, Outcome]]:
+        """Measure candidates of a subject, and yield each as it is done, until some time."""
         ...
 
 
@@ -117,6 +131,8 @@ class Run:
     seed: int = 0
     resume: bool = False
     threads: int = 1
+    whole: Whole | None = None
+    """What the layers are of; None where nothing but them is timed."""
 
 
 def tune(tasks: Sequence[Task], measurer: Measuring, run: Run, listen: Listener) -> None:
@@ -130,7 +146,7 @@ def tune(tasks: Sequence[Task], measurer: Measuring, run: Run, listen: Listener)
         if task.default not in task.times:
             session.measure(task, [task.default])
     why = session.search(tasks)
-    listen(Finished(tuple(filter(None, map(session.final, tasks))), why))
+    listen(session.finish(tasks, why))
 
 
 def _resume(task: Task, machine: str, run: Run, records: Sequence[Record]) -> int:
@@ -189,8 +205,8 @@ class _Session:
             task.gained = (task.gained + (before - task.best) / before) / 2
 
     def measure(self, task: Task, schedules: Sequence[Schedule]) -> None:
-        """Measure candidates, write and tell what came of each; stops when the time is over."""
-        with closing(self._measured(task, schedules)) as outcomes:
+        """Measure candidates, write and tell what came of each; begins none when the time is over."""
+        with closing(self._measured(self._in_time(schedules), task.subject)) as outcomes:
             for schedule, outcome in outcomes:
                 self._trial += 1
                 task.tried += 1
@@ -200,31 +216,70 @@ class _Session:
                 seconds = time.monotonic() - self._began
                 told = self._trial, seconds, task.best, task.predict(schedule), source
                 self._listen(Tried(task.layer.name, schedule, outcome, *told))
-                if self._late():
-                    return
+
+    def _in_time(self, schedules: Sequence[Schedule]) -> Iterator[Schedule]:
+        """The first, and the others as long as there is time to search."""
+        yield from schedules[:1]
+        yield from takewhile(lambda _: not self._late(), schedules[1:])
 
     def _measured(
-        self, task: Task, schedules: Sequence[Schedule]
-    ) -> Generator[tuple[Schedule, Outcome]]:
-        yield from self._measurer.measure(schedules, task.subject)
+        self, candidates: Iterable[C], subject: Subject, until: float | None = None
+    ) -> Generator[tuple[C, Outcome]]:
+        budget = self._run.time_budget
+        end = None if budget is None else self._began + budget + _GRACE
+        yield from self._measurer.measure(candidates, subject, until or end)
 
-    def final(self, task: Task) -> Best | None:
-        """The fastest of a layer when those that seem so are timed once more; None if none was measured."""
-        if task.best is None:
+    def finish(self, tasks: Sequence[Task], why: Literal["trials", "time", "space"]) -> Finished:
+        """The winners when those that seem so are timed once more, alone and then inside the program.
+
+        A layer of which nothing was measured is not among them.
+        """
+        known = [task for task in tasks if task.best is not None]
+        times = {task.layer.name: self._again(task) for task in known}
+        choice = {name: min(one, key=lambda s: one[s].relative) for name, one in times.items()}
+        settled = self._inside(known, choice)
+        if settled is not None:
+            choice = {t.layer.name: settled.choice.get(t.layer.name, t.default) for t in known}
+        best = (self._best(task, choice[task.layer.name], times) for task in known)
+        found = tuple(one for one in best if one is not None)
+        return Finished(found, why, *((settled.seconds, settled.default) if settled else ()))
+
+    def _again(self, task: Task) -> dict[Schedule, Measured]:
+        """Times of the finalists, measured once more where there is time."""
+        finalists = task.finalists()
+        outcomes = self._measured(finalists, task.subject)
+        again = {s: one for s, one in outcomes if isinstance(one, Measured)}
+        return again or {s: task.times[s] for s in finalists if s in task.times}
+
+    def _inside(self, tasks: Sequence[Task], choice: Choice) -> Settled | None:
+        """The choice that is best for the whole program, the longest layers being looked at first."""
+        run, now = self._run, time.monotonic()
+        if run.whole is None or not tasks:
             return None
-        again = dict(self._measured(task, task.finalists()))
-        times = {s: one for s, one in again.items() if isinstance(one, Measured)} or task.times
-        chosen = min(times, key=lambda schedule: times[schedule].relative)
-        seconds = times[chosen].seconds
-        return Best(task.layer.name, chosen, seconds, seconds / times[chosen].relative)
+        whole, elapsed = run.whole, now - self._began
+        end = max(_LEAST, _KEPT * elapsed) + now
+        until = end if run.time_budget is None else self._began + run.time_budget
+        longest = sorted(tasks, key=lambda task: -task.layer.count * (task.best or 0.0))
+        rivals = {task.layer.name: task.finalists() for task in longest}
+        return settle(
+            whole, choice, rivals, lambda plans: dict(self._measured(plans, whole.subject, until))
+        )
+
+    def _best(
+        self, task: Task, schedule: Schedule, times: Mapping[str, Mapping[Schedule, Measured]]
+    ) -> Best | None:
+        one = times[task.layer.name].get(schedule) or task.times.get(schedule)
+        name = task.layer.name
+        return one and Best(name, schedule, one.seconds, one.seconds / one.relative)
 
     def _left(self) -> int:
         """Candidates that may still be tried."""
         return TURN if self._run.trials is None else self._run.trials - self._trial
 
     def _late(self) -> bool:
-        budget = self._run.time_budget
-        return budget is not None and time.monotonic() - self._began >= budget
+        """Whether the time to search is over."""
+        budget, kept = self._run.time_budget, _KEPT if self._run.whole else _KEPT_ALONE
+        return budget is not None and time.monotonic() - self._began >= budget * (1 - kept)
 
     def _record(self, task: Task, schedule: Schedule, outcome: Outcome, strategy: str) -> Record:
         return Record(

@@ -1,4 +1,4 @@
-"""A layer on the workbench: its data, what these must give, and each candidate that is compared with that.
+"""A program on the workbench: its data, what these must give, and each candidate that is compared with that.
 
 What is the same for all candidates is computed once: data, reference results, and packed weights for each
 way that candidates pack them.
@@ -17,7 +17,7 @@ from xdsl.dialects.builtin import Builtin, ModuleOp
 from xdsl.dialects.func import Func, FuncOp
 from xdsl.parser import Parser
 
-from autotune.candidate import Candidate, Function, Pointer, linear_of, run_stage
+from autotune.candidate import Candidate, Function, Pointer, linears_of, run_stage
 from lowbit_dialect import reference
 from lowbit_dialect.dialect import Lowbit
 from lowbit_dialect.differences import first_difference, is_exact
@@ -56,7 +56,7 @@ class Example:
 
 
 class Workbench:
-    """A program of one `conv2d` or `dense`, with data."""
+    """A layer or a whole program, with data."""
 
     def __init__(self, program: str, target: Target, seed: int = 0):
         """Read the text of a program; raises what parser, verifier and passes do."""
@@ -64,7 +64,9 @@ class Workbench:
         self.graph = _parsed(program)
         """The program after stage `graph`, of which candidates are made."""
         self._exact = is_exact(self.graph)
-        self._examples = [_example(self.graph, kind, seed) for kind in KINDS]
+        # The layers of a program have been compared alone.
+        kinds = KINDS if len(linears_of(self.graph)) == 1 else KINDS[:1]
+        self._examples = [_example(self.graph, kind, seed) for kind in kinds]
         self._stored: dict[object, bytes] = {}
         self._packed: dict[str, list[list[bytes]]] = {}
         run_stage("graph", self.graph, target)
@@ -156,7 +158,8 @@ def _parsed(program: str) -> ModuleOp:
     for op in module.walk():
         admit(op)
     module.verify()
-    linear_of(module)
+    if not linears_of(module):
+        raise ValueError("the program has no op that takes a schedule")
     return module
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.alone import alone
-from autotune.candidate import linear_of
+from autotune.candidate import Plan, linear_of, linears_of
 from autotune.cluster import ClusterMeasurer
 from autotune.events import Event
 from autotune.keys import described, key_of
@@ -22,10 +22,11 @@ from autotune.ranking import ranked, stored_as
 from autotune.record import Record
 from autotune.records import query, record_files, user_file
 from autotune.search import Evolution, ExhaustiveSearch, RandomSearch
-from autotune.space import Space
+from autotune.space import Space, reads_alone
 from autotune.starts import FIRST, recorded
 from autotune.tuning import Listener, Run, Task
 from autotune.tuning import tune as run_tuner
+from autotune.whole import Whole
 from lowbit.argument_checks import instance
 from lowbit.code_generation import resolve
 from lowbit.program import Program
@@ -91,13 +92,14 @@ def tune(
     """Search for faster schedules of a program's layers, and return it with those found.
 
     A layer that pins its schedule keeps it. `trials` candidates a layer, on average, are compiled, compared
-    with the reference and timed, in `workers` processes of their own, one a usable core unless
-    given, or on a Dask `cluster`; none after `time_budget` seconds. `strategy` is `random`, `evolutionary`,
-    which crosses and mutates the fastest, `guided`, the same from the model's first choices on, or
-    `exhaustive`. What is measured is appended to `log`, by default
-    the records of this user; with `resume` nothing is tried again that it has of this machine. `progress` is
-    called with each event (`autotune.events`). An interrupt, Ctrl-C, ends the work: what was found until
-    then is returned. Raises ValueError naming what is wrong.
+    with the reference and timed, in `workers` processes of their own, one a usable core unless given, or on
+    a Dask `cluster`; all that ends after `time_budget` seconds. `strategy` is `random`, `evolutionary`, which
+    crosses and mutates the fastest, `guided`, the same from the model's first choices on, or `exhaustive`.
+    In the end the best are timed again, also inside the program, where what was fastest alone can lose (not
+    on a cluster). What is measured is appended to `log`, by default the records of this user; with `resume`
+    nothing is tried again that it has of this machine. `progress` is called with each event
+    (`autotune.events`). An interrupt, Ctrl-C, ends the work: what was fastest until then is returned, not
+    timed again. Raises ValueError naming what is wrong.
     """
     asked = Asked(
         resolve(target),
@@ -119,15 +121,15 @@ def tune(
             progress(event)
 
     with suppress(KeyboardInterrupt):
-        search(subjects, asked, listen)
+        search(tuned, subjects, asked, listen)
     for subject in subjects:
         if subject.name in course.best:
             subject.pin(course.best[subject.name].schedule)
     return Tuned.of(tuned, course, {subject.name: subject.work for subject in subjects})
 
 
-def search(subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
-    """Let the tuner work; everything that comes of it is told to `listen`."""
+def search(program: Program, subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
+    """Let the tuner work on layers of a program; everything that comes of it is told to `listen`."""
     works = {subject.name: subject.work for subject in subjects}
     known = {} if asked.cluster else limits(works, asked.target)
     log = Log(asked.log or user_file())
@@ -143,6 +145,7 @@ def search(subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
         workers=workers,
         seed=asked.seed,
         resume=asked.resume,
+        whole=None if asked.cluster else _whole(program, subjects, asked.target),
     )
     with measurer_of(asked, tasks[0].subject, workers) as measurer:
         run_tuner(tasks, measurer, run, listen)
@@ -166,10 +169,23 @@ def _known(log: Log, target: Target) -> list[Record]:
     return query(records, target=target)
 
 
+def _whole(program: Program, subjects: Sequence[Subject], target: Target) -> Whole | None:
+    """The program as it is timed in the end; None if it has one layer."""
+    ops = linears_of(program.module)
+    if len(ops) == 1:
+        return None
+    places = {
+        one.name: tuple(place for place, op in enumerate(ops) if op in one.ops) for one in subjects
+    }
+    default = Plan(tuple(planned(op, target) for op in ops))
+    return Whole(Measured(str(program), str(target)), default, places)
+
+
 def _task(subject: Subject, limit: float, asked: Asked, records: Sequence[Record]) -> Task:
-    module = alone(subject.ops[0])
+    inside = min(subject.ops, key=reads_alone)  # what this one cannot have, none of them gets
+    module = alone(inside)
     op = linear_of(module)
-    space, machine, stored = Space(op, asked.target), table_of(asked.target), stored_as(op)
+    space, machine, stored = Space(inside, asked.target), table_of(asked.target), stored_as(op)
     model = Model(space.demand.work, asked.target, machine, stored)
     sources: dict[Schedule, str] = {}
     if asked.strategy in ("guided", "evolutionary"):
@@ -177,7 +193,7 @@ def _task(subject: Subject, limit: float, asked: Asked, records: Sequence[Record
     if asked.strategy == "guided":
         first = [schedule for schedule, _ in ranked(space, machine, FIRST, stored=stored)]
         sources = dict.fromkeys(first, "model") | sources
-    default = planned(op, asked.target)
+    default = planned(inside, asked.target)
     return Task(
         subject.layer(limit),
         key_of(op),

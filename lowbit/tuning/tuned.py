@@ -69,6 +69,10 @@ class Tuned:
     trials: int
     failed: dict[str, int]
     """How many candidates failed, by kind."""
+    program_us: float | None
+    """Of a call of the whole program; None if it was not timed."""
+    program_default_us: float | None
+    """The same without tuning."""
     course: Course = field(repr=False, compare=False)
     """Every candidate, for reports."""
     works: Mapping[str, Work] = field(repr=False, compare=False)
@@ -78,6 +82,7 @@ class Tuned:
     def of(program: Program, course: Course, works: Mapping[str, Work]) -> Tuned:
         """What the course of a run comes to; `program` has been given its schedules."""
         found = [one for one in course.layers if one.name in course.best]
+        end = course.finished
         return Tuned(
             program=program,
             layers=tuple(_row(one, course.best[one.name], course) for one in found),
@@ -86,6 +91,8 @@ class Tuned:
             seconds=round(course.seconds, 3),
             trials=len(course.tried),
             failed=dict(course.failures),
+            program_us=end and end.seconds and round(end.seconds * 1e6, 3),
+            program_default_us=end and end.default and round(end.default * 1e6, 3),
             course=course,
             works=works,
         )
@@ -109,7 +116,15 @@ class Tuned:
     def to_json(self) -> dict[str, Any]:
         """Everything but the program and the single candidates."""
         layers = [asdict(one) | {"schedule": str(one.schedule)} for one in self.layers]
-        whole = ("untuned", "why", "seconds", "trials", "failed")
+        whole = (
+            "untuned",
+            "why",
+            "seconds",
+            "trials",
+            "failed",
+            "program_us",
+            "program_default_us",
+        )
         return {"layers": layers} | {name: getattr(self, name) for name in whole}
 
     def __str__(self) -> str:
@@ -126,7 +141,8 @@ class Tuned:
 
     def summary(self) -> str:
         """The run in a sentence or two."""
-        ended = {"interrupted": ", interrupted", "space": ", the whole space"}.get(self.why, "")
+        again = ", interrupted before the best were timed again"
+        ended = {"interrupted": again, "space": ", the whole space"}.get(self.why, "")
         failed = f", {sum(self.failed.values())} of them failed" if self.failed else ""
         found = ""
         if self.layers:
@@ -138,6 +154,9 @@ class Tuned:
             f"{counted(len(self.layers), 'layer')} tuned in {self.seconds:.0f} s{ended}, "
             f"{counted(self.trials, 'candidate')}{failed}{found}"
         )
+        if self.program_us and self.program_default_us:
+            now, before = self.program_us / 1e6, self.program_default_us / 1e6
+            text += f"; the program takes {duration(now)}, by default {duration(before)}"
         if self.untuned:
             text += f"; nothing could be measured of {', '.join(self.untuned)}"
         return text

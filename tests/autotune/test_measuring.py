@@ -1,13 +1,15 @@
 """Measure candidates in workers: those that are right, and those that do their worst."""
 
 import os
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from xdsl.context import Context
 
 import lowbit
-from autotune.candidate import compile_candidate, linear_of
+from autotune.candidate import Plan, compile_candidate, linear_of, linears_of
 from autotune.measuring import Measurer, MeasuringError, Subject, failure_of
 from autotune.outcome import Failed, Measured
 from autotune.plan import LowbitPlanPass
@@ -110,6 +112,42 @@ def test_whoever_stops_looking_leaves_no_call_under_way():
             break
         ((found, outcome),) = measurer.measure([schedule])
     assert found == schedule and isinstance(outcome, Measured)
+
+
+def test_what_is_under_way_when_the_time_is_over_is_given_up():
+    from hostile_candidates import HOSTILE, JOB, subject
+
+    endless = Schedule(pixels=1 + list(HOSTILE).index("endless loop"))
+    with Measurer(subject(), job=JOB) as measurer:
+        assert len(list(measurer.measure([Schedule(pixels=1)]))) == 1
+        started = time.monotonic()
+        assert not list(measurer.measure([endless], until=started + 0.3))
+        assert time.monotonic() - started < 5
+        assert not alive(measurer)
+
+
+def network() -> lowbit.Program:
+    program, rng = lowbit.Program(), np.random.default_rng(0)
+    x = program.input((1, 5, 5, 32), "uint2", name="x")
+    table = program.constant(np.sort(rng.integers(-9, 9, (32, 3)), 1), "i32")
+    w = program.input((3, 3, 32, 32), "odd1", name="w", constant=True)
+    y = program.threshold(program.conv2d(x, w, padding=1), table, "uint2")
+    v = program.constant(2 * rng.integers(0, 2, (1, 1, 32, 8)) - 1, "odd1")
+    program.output(program.conv2d(y, v))
+    return program
+
+
+def test_a_whole_program_is_measured_by_plans():
+    text = str(network())
+    module = Workbench(text, host_target()).graph
+    LowbitPlanPass().apply(Context(), module)
+    plan = Plan(tuple(op.schedule.data for op in linears_of(module) if op.schedule))
+    assert len(plan.schedules) == 2 and Plan.parse(str(plan)) == plan
+    short = Plan(plan.schedules[:1])
+    with Measurer(Subject(text)) as measurer:
+        outcomes = dict(measurer.measure([plan, short]))
+    assert isinstance(outcomes[plan], Measured)
+    assert outcomes[short] == Failed("refused", "1 schedules are none for 2 ops that take one")
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from autotune.candidate import Plan
 from autotune.events import Event, Finished, Layer, Started, Tried
 from autotune.log import Log
-from autotune.measuring import Subject
+from autotune.measuring import C, Subject
 from autotune.outcome import Failed, Measured, Outcome
 from autotune.tuning import Run, Task, tune
+from autotune.whole import Whole
 from lowbit_dialect.schedule import Schedule
 
 DEFAULT = Schedule(pixels=1)
@@ -44,19 +47,26 @@ class Workers:
     def __init__(self) -> None:
         self.interrupt_after = 10**9
         self.count = 0
+        self.inside: Callable[[Plan], float] = lambda plan: 1.0
 
     def measure(
-        self, schedules: Iterable[Schedule], subject: Subject | None = None
-    ) -> Iterator[tuple[Schedule, Outcome]]:
+        self,
+        candidates: Iterable[C],
+        subject: Subject | None = None,
+        until: float | None = None,
+    ) -> Iterator[tuple[C, Outcome]]:
         assert subject is not None
-        for schedule in schedules:
+        for candidate in candidates:
             self.count += 1
             if self.count > self.interrupt_after:
                 raise KeyboardInterrupt
-            assert schedule.pixels
-            seconds = 1.01 - schedule.pixels / 100 if subject.program == "steep" else 1.0
+            if isinstance(candidate, Plan):
+                seconds = self.inside(candidate)
+            else:
+                assert candidate.pixels
+                seconds = 1.01 - candidate.pixels / 100 if subject.program == "steep" else 1.0
             broken = subject.program == "broken"
-            yield schedule, Failed("crash", "") if broken else Measured(seconds, 0.0, seconds)
+            yield candidate, Failed("crash", "") if broken else Measured(seconds, 0.0, seconds)
 
 
 def task(name: str, last: int = 200) -> Task:
@@ -114,3 +124,59 @@ def test_an_interrupt_goes_through_and_the_log_has_all_before(tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         run([task("steep")], workers, tmp_path / "log")
     assert len(Log(tmp_path / "log").read().records) == 5
+
+
+def test_what_is_fastest_alone_may_lose_inside_the_program(tmp_path: Path) -> None:
+    """There the second layer is slow after a block of 9 pixels, and a default is never best."""
+
+    def inside(plan: Plan) -> float:
+        first, second = (one.pixels or 0 for one in plan.schedules)
+        return 3.0 - first / 10 - second / 100 + (first == 9)
+
+    workers = Workers()
+    workers.inside = inside
+    places = {"steep": (0,), "flat": (1,)}
+    whole = Whole(Subject("both"), Plan((DEFAULT, DEFAULT)), places)
+    tasks = [task("flat", last=3), task("steep", last=9)]
+    last = run(tasks, workers, tmp_path / "log", whole=whole)[-1]
+    assert isinstance(last, Finished)
+    assert {one.layer: one.schedule.pixels for one in last.best} == {"steep": 8, "flat": 3}
+    assert last.seconds == inside(Plan((Schedule(pixels=8), Schedule(pixels=3))))
+    assert last.default == pytest.approx(1.0)
+
+
+def test_defaults_stay_where_the_program_is_fastest_by_them(tmp_path: Path) -> None:
+    workers = Workers()
+    workers.inside = lambda plan: 1.0 + (plan.schedules[0] != DEFAULT)
+    whole = Whole(Subject("both"), Plan((DEFAULT, DEFAULT)), {"steep": (0, 1)})
+    last = run([task("steep", last=9)], workers, tmp_path / "log", whole=whole)[-1]
+    assert isinstance(last, Finished)
+    assert last.best[0].schedule == DEFAULT and last.seconds == 1.0
+
+
+def test_time_is_kept_for_the_last_round(tmp_path: Path) -> None:
+    ends: list[float] = []
+
+    class Late(Workers):
+        """Takes 20 ms for each, and gives no plan its time."""
+
+        def measure(
+            self,
+            candidates: Iterable[C],
+            subject: Subject | None = None,
+            until: float | None = None,
+        ) -> Iterator[tuple[C, Outcome]]:
+            for candidate, outcome in super().measure(candidates, subject):
+                time.sleep(0.02)
+                if isinstance(candidate, Plan):
+                    assert until is not None
+                    ends.append(until - time.monotonic())
+                    return
+                yield candidate, outcome
+
+    whole = Whole(Subject("both"), Plan((DEFAULT, DEFAULT)), {"steep": (0, 1)})
+    heard = run([task("steep")], Late(), tmp_path / "log", whole=whole, time_budget=1.0)
+    last = heard[-1]
+    assert isinstance(last, Finished) and last.why == "time" and last.seconds is None
+    assert last.best[0].schedule.pixels > 10
+    assert 0 < ends[0] < 0.25

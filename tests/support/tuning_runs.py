@@ -62,6 +62,8 @@ FINISHED = Finished(
         Best("B2", Schedule(pixels=2), 2e-6, 2e-6),
     ),
     "trials",
+    15e-6,
+    25e-6,
 )
 
 

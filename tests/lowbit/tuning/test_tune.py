@@ -31,7 +31,13 @@ class Tuner:
         self.asked: Asked | None = None
         self.interrupted = False
 
-    def __call__(self, subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
+    def __call__(
+        self,
+        program: lowbit.Program,
+        subjects: Sequence[Subject],
+        asked: Asked,
+        listen: Listener,
+    ) -> None:
         self.asked = asked
         layers = tuple(subject.layer(1e-6) for subject in subjects)
         listen(Started(layers, asked.strategy, asked.trials * len(layers), asked.time_budget, 1))
@@ -206,7 +212,10 @@ class TestCommand:
     def test_an_interrupt(self, tuner: Tuner, capsys: pytest.CaptureFixture[str]) -> None:
         tuner.interrupted = True
         assert main(["tune", "net.mlir", "-o", "tuned.mlir"]) == 130
-        assert ", interrupted, 5 candidates" in capsys.readouterr().out
+        assert (
+            ", interrupted before the best were timed again, 5 candidates"
+            in capsys.readouterr().out
+        )
         assert Path("tuned.mlir").read_text().count("pixels = 2") == 2
 
     @pytest.mark.parametrize(
@@ -252,6 +261,16 @@ def test_a_layer_is_tuned_indeed(tmp_path: Path) -> None:
     assert np.array_equal(kernel(x, w), lowbit.reference(program, x, w))
     again = lowbit.tune(program, trials=2, workers=1, log=log, resume=True)
     assert again.trials == 2 and len(Log(log).read().records) == 12
+
+
+def test_layers_are_timed_inside_their_program(network: lowbit.Program, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    tuned = lowbit.tune(network, trials=2, strategy="random", workers=1, log=log)
+    assert tuned.program_us and tuned.program_default_us and tuned.program_us > 0
+    assert "; the program takes " in tuned.summary() and not tuned.untuned
+    assert {one.strategy for one in Log(log).read().records} == {"default", "random"}
+    x = np.random.default_rng(1).integers(0, 4, (1, 5, 5, 32))
+    assert np.array_equal(lowbit.compile(tuned.program)(x), lowbit.reference(network, x))
 
 
 def test_what_was_fast_for_a_like_layer_is_tried_first(tmp_path: Path) -> None:
