@@ -37,7 +37,6 @@ from xdsl.ir.affine import AffineMap
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
-from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
 
 from lowbit_dialect.codes import CodeType
@@ -203,60 +202,6 @@ class Layout:
         """Shape of the stored array of words."""
         planes = element.planes if isinstance(element, CodeType) else 1
         return tuple(self.extent(term, shape, planes) for term in self.terms)
-
-    def check(self, rank: int, element: Attribute) -> None:
-        """Raise VerifyException unless this lays out a tensor of `rank` axes of `element`."""
-        leaves = [(t.axis, t.chain) for t in self.terms]
-        if len(set(leaves)) != len(leaves):
-            raise VerifyException(f"layout {self} lists a stored axis twice")
-        if any(t.axis is not None and t.axis >= rank for t in self.terms):
-            raise VerifyException(f"layout {self} names an axis that a tensor of rank {rank} lacks")
-        cuts = self.splits((1,) * rank)
-        whole: set[tuple[int | None, Chain]] = {(axis, ()) for axis in range(rank)}
-        for cut in cuts:
-            whole.discard((cut.axis, cut.chain))
-            whole |= {(cut.axis, (*cut.chain, (kind, cut.block))) for kind in ("by", "in")}
-        word = self.word_term
-        self._check_word(element)
-        if self.encoded:
-            named = self.table or PLANES
-            if not isinstance(element, CodeType):
-                raise VerifyException(
-                    f"layout {self} has {named}, but {element} is not a code type"
-                )
-            if word is None:
-                raise VerifyException(
-                    f"layout {self} packs no axis: one axis needs 'dK by B' alone"
-                )
-            block = word.chain[-1][1]
-            if self.packed and block > self.word_width:
-                raise VerifyException(f"layout {self} packs more elements than a word has bits")
-            if self.table:
-                self._check_table(element, block)
-            whole.discard((word.axis, (*word.chain[:-1], ("in", block))))
-            whole.add((None, named.chain))
-        if set(leaves) != whole:
-            raise VerifyException(f"layout {self} does not store every part of every axis once")
-
-    def _check_table(self, code: CodeType, block: int) -> None:
-        """Verify that sums of codes are unsigned, and that a word can hold the largest."""
-        if min(code.plane_weights) < 0:
-            raise VerifyException(f"layout {self} sums codes of {code}, which has a negative plane")
-        if block > 8 or block * ((1 << code.planes) - 1) >= 1 << self.word_width:
-            raise VerifyException(f"layout {self} sums more codes than a word can hold")
-
-    def _check_word(self, element: Attribute) -> None:
-        """Verify that a word can hold what it is to hold."""
-        floats = isinstance(element, Float32Type), isinstance(self.word, Float32Type)
-        if floats[0] != floats[1]:
-            raise VerifyException(f"layout {self} stores {element} in words of {self.word}")
-        if self.encoded or floats[0]:
-            return
-        bits = 8 * storage_dtype(element).itemsize
-        if self.word_width < bits:
-            raise VerifyException(
-                f"layout {self} stores {element} in words of less than {bits} bits"
-            )
 
 
 @irdl_attr_definition

@@ -24,6 +24,7 @@ from xdsl.utils.hints import isa
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import LayoutAttr, ShapedValue, storage_bytes
+from lowbit_dialect.layout_verifier import verify_layout
 
 I32_MAX = 2**31 - 1
 MAX_BYTES = 2**40
@@ -117,7 +118,7 @@ def check_layout(type: Attribute) -> None:
     plain = isinstance(attr, NoneAttr)
     expect(plain or isinstance(attr, LayoutAttr), f"a layout is a #lowbit.layout, not {attr}")
     if isinstance(attr, LayoutAttr):
-        attr.data.check(type.get_num_dims(), element)
+        verify_layout(attr.data, type.get_num_dims(), element)
     expect(storage_bytes(type) <= MAX_BYTES, f"{type} takes more than a terabyte")
 
 

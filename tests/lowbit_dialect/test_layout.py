@@ -26,6 +26,7 @@ from lowbit_dialect.layout import (
     storage_bytes,
     storage_of,
 )
+from lowbit_dialect.layout_verifier import verify_layout
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.storage import from_storage, pack, to_storage, unpack
 
@@ -48,7 +49,7 @@ def stored(draw: DrawFn, packed: bool | None = None) -> Case:
 @given(stored())
 def test_unpack_undoes_pack(case: Case):
     code, shape, layout, values = case
-    layout.check(len(shape), code)
+    verify_layout(layout, len(shape), code)
     type = TensorType(code, shape, LayoutAttr(layout))
     words = to_storage(values, type)
     assert (words.shape, words.dtype) == storage_of(type)
@@ -118,7 +119,7 @@ def tabled(draw: DrawFn) -> Case:
 @given(tabled())
 def test_every_entry_of_tables(case: Case):
     code, shape, layout, values = case
-    layout.check(len(shape), code)
+    verify_layout(layout, len(shape), code)
     words, word = pack(layout, values, code), layout.word_term
     assert word is not None and words.dtype == np.uint8
     assert words.shape == layout.storage_shape(shape, code)
@@ -216,7 +217,7 @@ def test_text(case: Case):
 def test_blocks_that_chain():
     layout = Layout.of("d1 by 24 by 2, d0, d1 by 24 in 2, planes, d1 in 24 by 8", 8)
     code, values = parse_code("uint2"), fill("random", (3, 100), parse_code("uint2"), 0)
-    layout.check(2, code)
+    verify_layout(layout, 2, code)
     words = pack(layout, values, code)
     assert words.shape == (3, 3, 2, 2, 3)
     assert words[1, 2, 1, 1, 2] == sum(
@@ -249,7 +250,7 @@ def test_blocks_that_chain():
 )
 def test_illegal_layouts(axes: str, rank: int, kind: str, word: int, message: str):
     with pytest.raises(VerifyException) as caught:
-        Layout.of(axes, word).check(rank, element(kind))
+        verify_layout(Layout.of(axes, word), rank, element(kind))
     assert message in str(caught.value)
 
 
