@@ -32,7 +32,7 @@ def compile(
 ) -> Kernel:
     """Compile a program for a target.
 
-    `schedule` is `default`; `records`, for what `lowbit.tune` found on a machine like this one; or a
+    `schedule` is `default`; `model`; `records`, for what `lowbit.tune` found on a machine like this one; or a
     `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does not pin its own. A call shares
     its work out to `threads` at most, as many as there are usable cores; the results are the same bits for
     any number. `passes` of one's own, as values or as text, run first, on the program as it is given: that

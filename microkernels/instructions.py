@@ -1,7 +1,7 @@
 """The instructions of a kernel by class: what it does, without a price.
 
 What an instruction costs stands in the table of a machine (`autotune/machine_table.py`); how often each of
-these is done stands in `microkernels/counts.py`, which follows `block.py`. Copies of registers are not
+these is done stands in `autotune/tile_cost.py`, which follows `block.py`. Copies of registers are not
 counted: renaming does them, and where an instruction overwrites an operand LLVM decides how many there are.
 """
 
