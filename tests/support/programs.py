@@ -18,7 +18,6 @@ from xdsl.dialects.builtin import (
     i8,
     i16,
     i32,
-    i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
@@ -141,11 +140,6 @@ def wraps(activation: Attribute, weight: Attribute, depth: int) -> bool:
         return False
     sizes = [max(map(abs, value_range(kind))) for kind in (activation, weight)]
     return depth * sizes[0] * sizes[1] > 2**31 - 1
-
-
-def wide_accumulator(activation: Attribute, weight: Attribute, depth: int) -> Attribute | None:
-    """i64 where i32 can wrap."""
-    return i64 if wraps(activation, weight, depth) else None
 
 
 def data(kind: Attribute, shape: Sequence[int], fill: str, random: np.random.Generator) -> Array:
