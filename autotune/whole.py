@@ -64,7 +64,7 @@ def settle(
         return None
     if plan not in times or times[plan].relative > times[whole.default].relative:
         choice, plan = {}, whole.default
-    best = times[plan]
+    best, default = times[plan], times[whole.default].relative
     for layer, schedules in rivals.items():
         variants = {whole.plan({**choice, layer: one}): one for one in schedules}
         variants.pop(plan, None)
@@ -72,7 +72,7 @@ def settle(
         fastest = min(times, key=lambda one: times[one].relative, default=plan)
         if fastest != plan and times[fastest].relative < SURE * best.relative:
             choice, plan, best = {**choice, layer: variants[fastest]}, fastest, times[fastest]
-    return Settled(choice, best.seconds, best.seconds / best.relative)
+    return Settled(choice, best.seconds, best.seconds * default / best.relative)
 
 
 def _times(outcomes: Mapping[Plan, Outcome]) -> dict[Plan, Measured]:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,13 @@ def test_candidates_are_measured_by_several_workers_which_grow_old():
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_candidate_runs_on_two_threads():
+    schedule = replace(planned(Workbench(layer(), host_target())), parallel="rows")
+    with Measurer(Subject(layer(), threads=2)) as measurer:
+        ((_, outcome),) = measurer.measure([schedule])
+    assert isinstance(outcome, Measured), outcome  # compared with the reference before
 
 
 def test_what_a_pass_refuses_is_an_outcome():

@@ -142,7 +142,7 @@ def test_what_is_fastest_alone_may_lose_inside_the_program(tmp_path: Path) -> No
     assert isinstance(last, Finished)
     assert {one.layer: one.schedule.pixels for one in last.best} == {"steep": 8, "flat": 3}
     assert last.seconds == inside(Plan((Schedule(pixels=8), Schedule(pixels=3))))
-    assert last.default == pytest.approx(1.0)
+    assert last.default == pytest.approx(inside(Plan((DEFAULT, DEFAULT))))
 
 
 def test_defaults_stay_where_the_program_is_fastest_by_them(tmp_path: Path) -> None:
