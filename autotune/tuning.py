@@ -131,6 +131,8 @@ class Run:
     seed: int = 0
     resume: bool = False
     threads: int = 1
+    began: float | None = None
+    """When the time began, by the monotonic clock; None for now."""
     whole: Whole | None = None
     """What the layers are of; None where nothing but them is timed."""
 
@@ -180,7 +182,7 @@ class _Session:
 
     def __init__(self, measurer: Measuring, run: Run, listen: Listener):
         self._measurer, self._run, self._listen = measurer, run, listen
-        self._began = time.monotonic()
+        self._began = time.monotonic() if run.began is None else run.began
         self._trial = 0
 
     def search(self, tasks: Sequence[Task]) -> Literal["trials", "time", "space"]:

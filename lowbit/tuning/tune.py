@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ def tune(
 
 def search(program: Program, subjects: Sequence[Subject], asked: Asked, listen: Listener) -> None:
     """Let the tuner work on layers of a program; everything that comes of it is told to `listen`."""
+    began = time.monotonic()  # the model's first choices take a part of a second a layer
     works = {subject.name: subject.work for subject in subjects}
     known = {} if asked.cluster else limits(works, asked.target)
     log = Log(asked.log or user_file())
@@ -145,6 +147,7 @@ def search(program: Program, subjects: Sequence[Subject], asked: Asked, listen: 
         workers=workers,
         seed=asked.seed,
         resume=asked.resume,
+        began=began,
         whole=None if asked.cluster else _whole(program, subjects, asked.target),
     )
     with measurer_of(asked, tasks[0].subject, workers) as measurer:
