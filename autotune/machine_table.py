@@ -3,8 +3,8 @@
 A table is measured (`autotune/machine_measured.py`) or shipped here for a processor by name. Shipped rates of
 Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module); of Zen 3 the bandwidths are
 (`autotune/bandwidth.py`). The rest of it, Zen 4 and Ice Lake follow what is commonly published of them, and
-have not been checked on such a core. A level of x86-64 names no processor: those without AVX-512 cost as on
-Zen 3, the others as on Zen 5, whose vectors are as wide.
+have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5, the
+newest that was measured. Write `x86-64-v3,cpu=znver3` for another.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 
 from microkernels.target import TARGETS, Target
 
-VECTOR = ("integer", "ternary", "popcount", "look_up", "widening", "multiply", "float")
+VECTOR = (
+    "copy",
+    "integer",
+    "ternary",
+    "popcount",
+    "look_up",
+    "permute",
+    "widening",
+    "multiply",
+    "float",
+)
 """The classes of instructions that share the vector pipes."""
 GENERAL = ("scalar", "scalar_popcount", "scalar_multiply", "branch")
 """The classes that share the pipes of general registers."""
@@ -66,7 +76,14 @@ def _rates(**changed: float) -> dict[str, float]:
         "integer": 4.0,
         "ternary": 3.3,
     }
-    rates |= {"popcount": 2.0, "look_up": 2.0, "widening": 2.0, "multiply": 2.0, "float": 2.0}
+    rates |= {
+        "popcount": 2.0,
+        "look_up": 2.0,
+        "permute": 1.73,
+        "widening": 2.0,
+        "multiply": 2.0,
+        "float": 2.0,
+    }
     rates |= {"scalar": 5.0, "scalar_popcount": 4.0, "scalar_multiply": 3.0, "branch": 2.0}
     return rates | changed
 
@@ -87,7 +104,7 @@ _ZEN5 = MachineTable(
     issue=8,
     vector=4,
     general=5,
-    mixing=0.9,
+    mixing=0.8,
     spreading=1,
     rates=_rates(store=1),
     latency=_latency(),
@@ -109,6 +126,7 @@ _ZEN4 = replace(
         ternary=2,
         popcount=1,
         look_up=1,
+        permute=1,
         widening=1,
         multiply=1,
         float=1,
@@ -138,6 +156,7 @@ _ICE_LAKE = replace(
         ternary=2,
         popcount=1,
         look_up=1,
+        permute=1,
         widening=1,
         multiply=1,
         float=2,
@@ -156,14 +175,13 @@ _SHIPPED = {table.name: table for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE)}
 
 def table_of(target: Target) -> MachineTable:
     """The shipped table of a target: of its processor, or of one that stands for its level."""
-    name = "znver5" if target.vector_bits == 512 else "znver3"
-    table = _SHIPPED.get(target.cpu, _SHIPPED[name])
+    table = _SHIPPED.get(target.cpu, _ZEN5)
     if target.cpu == TARGETS[target.name].cpu:
-        table = _SHIPPED[name]
+        table = _ZEN5
     if target.simd_bits == 512:
         return table
     faster = _NARROWER.get(table.name, 1.0)
-    wider = {name: table.rates[name] * faster for name in VECTOR}
+    wider = {name: table.rates[name] * faster for name in VECTOR if name in table.rates}
     moves = {"load": 2.0, "broadcast": 2.0, "store": 2.0 if table.name == "znver5" else 1.0}
     rates = {**table.rates, **wider, **moves}
     return replace(table, vector=table.vector * faster, spreading=0, rates=rates)

@@ -1,7 +1,7 @@
 """The time of a schedule, from counts of instructions, reuse of data and the table of a machine.
 
-A layer takes the longest of what its tiles need of the core (`tile_cost.py`) and what each cache must get
-from the next (`reuse.py`), since both go on side by side; what is prepared before (`preparing.py`) is added.
+What the tiles of a layer need of the core (`tile_cost.py`) and what each cache must get from the next
+(`reuse.py`) go on side by side; what is prepared before (`preparing.py`) is added.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
+from autotune.bounds import joint
 from autotune.machine_table import LEVELS, MachineTable
 from autotune.preparing import Stored, again, preparing
 from autotune.reuse import Operands, Reuse, reuses_of
@@ -20,9 +21,15 @@ from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.schedule import Schedule
 from microkernels.interface import Microkernel
 from microkernels.legality import executed
-from microkernels.nest import Nest, nest_of
+from microkernels.nest import Nest, Run, nest_of
 from microkernels.table import find_kernel
 from microkernels.target import Target
+
+OVERLAP = 2.5
+"""How nearly a core works and its caches are filled side by side (`autotune.bounds.joint`)."""
+
+STRIPS = 0.5
+"""The part of what L2 must get that is left where tables are made in strips: they stay where they are."""
 
 HAND_OVER = 4e-7
 """Seconds to hand a task to another thread and to know that it is done (`autotune.machine` measures it)."""
@@ -74,9 +81,9 @@ class Model:
             self._nests[key] = nest_of(cost.work, schedule, cost.kernel)
         return replace(self._nests[key], loops=schedule.loops or ())
 
-    def moving(self, cost: TileCost, nest: Nest) -> dict[str, float]:
+    def moving(self, cost: TileCost, nest: Nest, planes: str = "outer") -> dict[str, float]:
         """Cycles of bringing bytes from each level."""
-        return moves(reuses_of(nest, operands_of(cost), self.target.caches), self.machine)
+        return moves(reuses_of(nest, operands_of(cost, planes), self.target.caches), self.machine)
 
     def predict(self, schedule: Schedule) -> Prediction:
         """The time of a complete schedule."""
@@ -84,8 +91,10 @@ class Model:
         cost = self.cost(schedule.algorithm, schedule.microkernel)
         nest = self.nest(schedule)
         cycles, binds = self.tiles(cost, nest, schedule)
-        reuses = reuses_of(nest, operands_of(cost), self.target.caches)
+        reuses = reuses_of(nest, operands_of(cost, schedule.planes or ""), self.target.caches)
         moving = {f"from {level}": c for level, c in moves(reuses, self.machine).items()}
+        if schedule.tables == "strips" and "from L3" in moving:
+            moving["from L3"] *= STRIPS
         spread = fair(nest.units(schedule.parallel or "none"), self.threads)
         parts = {"tiles": cycles / spread, **moving}
         binds = (
@@ -96,7 +105,7 @@ class Model:
         prepared = preparing(
             self.work, schedule, cost, again(nest, schedule), self.stored, self.machine
         )
-        seconds = self.machine.seconds(max(parts.values()) + prepared / self.threads)
+        seconds = self.machine.seconds(joint(parts.values(), OVERLAP) + prepared / self.threads)
         seconds += HAND_OVER * (self.threads > 1)
         told = {
             name: self.machine.seconds(c) for name, c in {**parts, "preparation": prepared}.items()
@@ -109,14 +118,24 @@ class Model:
         vectors = -(-nest.channels // nest.lanes)
         whole, rest = divmod(vectors, nest.vectors)
         rows = nest.window.rows.out * nest.batch * nest.groups
+        body = schedule.unroll, schedule.taps, schedule.planes
         by: dict[str, float] = {}
         for run in nest.runs:
+            more = inside(run, nest), schedule.prefetch or 0
             for size, count in ((nest.vectors, whole), (rest, 1)):
                 if size and count:
-                    block = Block(run.pixels, size, schedule.unroll, schedule.taps, schedule.planes)
-                    one = cost.of(block)
-                    by[one.binds] = by.get(one.binds, 0) + one.cycles * count * run.count * rows
+                    one, times = cost.of(Block(run.pixels, size, *body, *more)), count * run.count
+                    by[one.binds] = by.get(one.binds, 0) + one.cycles * times * rows
         return sum(by.values()), max(by, key=lambda name: by[name])
+
+
+def inside(run: Run, nest: Nest) -> float:
+    """Kernel columns inside the image, on average over the pixels of a run."""
+    axis = nest.window.columns
+    if run.taps is not None:
+        return sum(high - low for low, high in run.taps) / run.pixels
+    outputs = range(run.first, run.first + run.count)
+    return sum(axis.high(o) - axis.low(o) for o in outputs) / run.count
 
 
 def moves(reuses: tuple[Reuse, ...], machine: MachineTable) -> dict[str, float]:
@@ -130,13 +149,15 @@ def moves(reuses: tuple[Reuse, ...], machine: MachineTable) -> dict[str, float]:
 
 
 @cache
-def operands_of(cost: TileCost) -> Operands:
+def operands_of(cost: TileCost, planes: str) -> Operands:
     """Bytes of what tiles of a kernel touch."""
     rows, columns = cost.work.window.rows, cost.work.window.columns
     words = cost.words * cost.x_planes
     vector = cost.words * cost.w_planes * rows.kernel * columns.kernel * cost.kernel.weight_bytes
     layout = cost.kernel.input_layout(cost.work)
-    return Operands(words * word_bytes(layout, cost.kernel), vector, cost.kernel.lanes * 4)
+    passes = (1, 1) if planes == "inner" else (cost.w_planes, cost.x_planes)
+    pixel = words * word_bytes(layout, cost.kernel)
+    return Operands(pixel, vector, cost.kernel.lanes * 4, passes)
 
 
 def word_bytes(layout: Layout, kernel: Microkernel) -> int:

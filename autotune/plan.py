@@ -11,16 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from autotune.blocking import operand_bytes
-from autotune.choice import chosen
-from autotune.machine_table import table_of
-from autotune.ranking import ranked, stored_as
+from autotune.machine_measured import measured_table
+from autotune.machine_table import MachineTable, table_of
+from autotune.ranking import first_choice, stored_as
 from autotune.recorded import pin_recorded
 from autotune.space import Space
+from lowbit_dialect.layout import Layout, LayoutAttr, storage_bytes
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 from lowering.loops.sharing import parallel_axis
@@ -39,6 +40,7 @@ class LowbitPlanPass(ModulePass):
 
     target: str = "host"
     source: Literal["default", "model", "records", "exact"] = "default"
+    """`default` is the first choice of the model by a shipped table, `model` by one that is measured."""
     threads: int = 1
     least: int = 2000
     """Nanoseconds that an op must take on one thread, as estimated, to be shared out unless it pins how:
@@ -54,27 +56,30 @@ class LowbitPlanPass(ModulePass):
         ops = [inner for inner in op.walk() if isinstance(inner, LinearOp)]
         if self.source == "records":
             pin_recorded(ops, target, self.threads)
+        table = measured_table(target) if ops and self.source == "model" else table_of(target)
         for inner in ops:
             try:
-                schedule = planned(inner, target, self.threads, self.least, self.source)
+                schedule = planned(inner, target, self.threads, self.least, table)
             except ValueError as error:
                 raise PassFailedException(f"'{inner.name}': {error}") from error
             inner.properties["schedule"] = ScheduleAttr(schedule)
 
 
 def planned(
-    op: LinearOp, target: Target, threads: int = 1, least: int = 0, source: str = "default"
+    op: LinearOp,
+    target: Target,
+    threads: int = 1,
+    least: int = 0,
+    machine: MachineTable | None = None,
 ) -> Schedule:
     """The complete schedule of an op, what it pins kept; raises ValueError if that is impossible."""
     pinned = op.schedule.data if op.schedule else Schedule()
-    schedule, space = chosen(op, target, pinned), Space(op, target, threads)
-    if source == "model":
-        first = ranked(space, table_of(target), 1, pinned, stored_as(op))
-        schedule = first[0][0] if first else schedule
-        schedule = replace(schedule, parallel=pinned.parallel)
-    if schedule.parallel is None:
+    space, table = Space(op, target, threads), machine or table_of(target)
+    open_ = replace(pinned, parallel=pinned.parallel or "none")
+    schedule = first_choice(space, table, open_, stored_as(op))
+    if pinned.parallel is None:
         schedule = replace(schedule, parallel=_parallel(op, schedule, target, threads, least))
-    schedule = space.canonical(schedule)
+        schedule = space.canonical(schedule)
     if error := space.refusal(schedule):
         raise ValueError(error)
     return schedule
@@ -95,3 +100,11 @@ def _parallel(op: LinearOp, schedule: Schedule, target: Target, threads: int, le
         work.weight, kernel.weight_layout(work, schedule.vectors), work.weight_axes, taps
     )
     return parallel_axis(nest, threads, least, words, weighs=weights > read)
+
+
+def operand_bytes(
+    element: Attribute, layout: Layout, axes: tuple[int, ...], extents: tuple[int, ...]
+) -> int:
+    """Bytes of an operand whose `axes` have these extents."""
+    shape = [extents[axes.index(axis)] for axis in range(len(axes))]
+    return storage_bytes(TensorType(element, shape, LayoutAttr(layout)))

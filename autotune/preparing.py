@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from autotune.machine_table import MachineTable
-from autotune.tile_cost import TileCost, pressures
+from autotune.bounds import joint, pressures
+from autotune.machine_table import LEVELS, MachineTable
+from autotune.tile_cost import TileCost
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.schedule import Schedule
@@ -18,6 +19,9 @@ from microkernels.nest import Nest
 
 Stored = Literal["codes", "planes", "ready"]
 """How activations come: as codes, one an element; as planes in rows; or as the kernel reads them."""
+
+OVERLAP = 2.0
+"""How nearly making tables and writing them go on side by side (`autotune.bounds.joint`)."""
 
 PACKING = {"load": 1.0, "integer": 1.0, "look_up": 1.0, "store": 1.0, "scalar": 1.0}
 """One plane of a vector of bytes: a mask of it, and the store of that."""
@@ -47,27 +51,43 @@ def preparing(
     planes = code.planes if isinstance(code, CodeType) else 1
     rows, columns = work.window.rows, work.window.columns
     channels = work.inputs * work.groups
-    vectors = work.batch * rows.size * columns.size * channels / (cost.target.simd_bits // 8)
+    sampled = schedule.algorithm == "im2col" and work.subsamples
+    pixels = work.pixels if sampled else work.batch * rows.size * columns.size
+    vectors = pixels * channels / (cost.target.simd_bits // 8)
     taken = 0.0
     if layout.encoded and stored == "codes":
         taken += planes * _cycles(PACKING, machine) * vectors
     if not layout.encoded and (stored == "planes" or layout.word_width > 8):
         taken += _cycles(CONVERTING, machine) * vectors
-    if schedule.algorithm == "im2col":
+    if schedule.algorithm == "im2col" and not sampled:
         taken += work.pixels * rows.kernel * planes * _cycles(RUN, machine)
     if layout.table:
-        taken += _tables(cost, planes, machine) * again
+        taken += _tables(cost, planes, machine, _at_a_time(schedule, cost)) * again
     return taken
 
 
-def _tables(cost: TileCost, planes: int, machine: MachineTable) -> float:
-    """Cycles of the tables of all pixels, each made once."""
+def _at_a_time(schedule: Schedule, cost: TileCost) -> float:
+    """The part of all tables that there are at a time."""
+    if schedule.tables != "strips":
+        return 1.0
+    assert schedule.loops
+    rows = cost.work.window.rows
+    return min(1.0, (schedule.loops[0].by or 1) * rows.stride / rows.size)
+
+
+def _tables(cost: TileCost, planes: int, machine: MachineTable, part: float) -> float:
+    """Cycles of the tables of all pixels, each made once, so much of them at a time."""
     rows, columns = cost.work.window.rows, cost.work.window.columns
     tables = cost.work.batch * rows.size * columns.size * cost.words
+    size = tables << cost.kernel.channels_per_word
+    level = next((n for n, c in zip(LEVELS, cost.target.caches) if part * size <= c), "memory")
+    written = size / machine.write[level]
     if cost.kernel.channels_per_word == 6:
-        return tables * (_cycles(TABLE_OF_SIX, machine) + planes * _cycles(PLANE_OF_SIX, machine))
-    plane = _cycles(PLANE_OF_TWO_FOURS, machine)
-    return tables / 2 * (_cycles(TABLE_OF_TWO_FOURS, machine) + planes * plane)
+        made = tables * (_cycles(TABLE_OF_SIX, machine) + planes * _cycles(PLANE_OF_SIX, machine))
+    else:
+        plane = _cycles(PLANE_OF_TWO_FOURS, machine)
+        made = tables / 2 * (_cycles(TABLE_OF_TWO_FOURS, machine) + planes * plane)
+    return joint((made, written), OVERLAP)
 
 
 def again(nest: Nest, schedule: Schedule) -> float:

@@ -13,17 +13,20 @@ from heapq import nsmallest
 from itertools import permutations
 from typing import TypeVar
 
+from autotune.bounds import pressures
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
 from autotune.model import Model, Prediction
 from autotune.preparing import Stored, preparing
 from autotune.space import Space
-from autotune.tile_cost import Block, TileCost, pressures
+from autotune.tile_cost import Block, TileCost
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Loop, Schedule
+from microkernels.legality import algorithm_refusal, kernel_refusal
 from microkernels.nest import PLAIN, Nest
+from microkernels.table import find_kernel
 
 BLOCKS = 6
 """Register blocks of a kernel whose unrolling is looked into."""
@@ -66,11 +69,43 @@ def ranked(
     return Ranking(space, model, pinned or Schedule()).best(count)
 
 
+def first_choice(
+    space: Space, machine: MachineTable, pinned: Schedule, stored: Stored = "codes"
+) -> Schedule:
+    """The schedule that the model has for fastest, fields of `pinned` kept as far as they have an effect.
+
+    Raises ValueError where there is none, saying what is in the way.
+    """
+    model = Model(space.demand.work, space.target, machine, stored, space.threads)
+    ranking = Ranking(space, model, pinned)
+    if first := ranking.best(1):
+        return first[0][0]
+    raise ValueError(ranking.refused or impossible(space, pinned))
+
+
+def impossible(space: Space, pinned: Schedule) -> str:
+    """Why no kernel executes an op."""
+    demand, target = space.demand, space.target
+    work = demand.work
+    if pinned.algorithm and (error := algorithm_refusal(demand, pinned.algorithm)):
+        return error
+    if pinned.microkernel:
+        kernel = find_kernel(pinned.microkernel, target)
+        if error := kernel_refusal(demand, pinned.algorithm or "direct", kernel):
+            return error
+    what = f"{work.activation} by {work.weight}"
+    if demand.products:
+        what += f", and sums that corrections of products = '{demand.products}' are for"
+    return f"no microkernel of {target.name} multiplies {what}"
+
+
 class Ranking:
     """The schedules of a space with some fields pinned, by a model."""
 
     def __init__(self, space: Space, model: Model, pinned: Schedule):
         self.space, self.model, self.pinned = space, model, pinned
+        self.refused: str | None = None
+        """Why the fastest of those that are illegal is."""
 
     def best(self, count: int) -> list[tuple[Schedule, Prediction]]:
         """The fastest `count`, best first."""
@@ -85,8 +120,13 @@ class Ranking:
                 one = self.space.canonical(schedule)
                 if one not in found:
                     found[one] = self.model.predict(one)
-        legal = (one for one in sorted(found.items(), key=lambda one: one[1].seconds))
-        return [one for one in legal if self.space.refusal(one[0]) is None][:count]
+        legal: list[tuple[Schedule, Prediction]] = []
+        for one in sorted(found.items(), key=lambda one: one[1].seconds):
+            if error := self.space.refusal(one[0]):
+                self.refused = self.refused or error
+            elif len(legal) < count:
+                legal.append(one)
+        return legal
 
     def _domain(self, field: str, decided: Schedule) -> tuple[object, ...]:
         value = getattr(self.pinned, field)
@@ -153,7 +193,9 @@ class Ranking:
     def _cycles(self, cost: TileCost, block: Schedule, unroll: int, taps: str) -> float:
         """Cycles of all tiles, those of the whole block standing for the others."""
         assert block.pixels and block.vectors and block.planes
-        tile = cost.of(Block(block.pixels, block.vectors, unroll, taps, block.planes))
+        tile = cost.of(
+            Block(block.pixels, block.vectors, unroll, taps, block.planes, cost.columns_inside)
+        )
         _, channels = cost.kernel.channels(cost.work)
         vectors = -(-channels // cost.kernel.lanes)
         columns = cost.work.window.columns

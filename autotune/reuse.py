@@ -17,8 +17,8 @@ from lowbit_dialect.geometry import WindowAxis
 from lowbit_dialect.schedule import Loop
 from microkernels.nest import Nest
 
-FILLED = 0.9
-"""The part of a cache that a working set may take: the rest holds stacks, tables and what is prefetched."""
+SCATTERED = 1.3
+"""By what bringing results there is multiplied where neighbouring channels are not stored in a row."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class Operands:
     """Of weights, for one vector of output channels: all taps and planes."""
     result: float
     """Of results, for one output pixel and vector."""
+    passes: tuple[int, int] = (1, 1)
+    """How often a tile goes over its activations and weights: where pairs of planes are apart, again for
+    each plane of the other."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,13 @@ def reuses_of(nest: Nest, operands: Operands, caches: tuple[int, ...]) -> tuple[
     """For each cache, from the innermost on, what comes into it; caches of no bytes are left out."""
     extents = _extents(nest)
     touched = [_touched(nest, operands, one) for one in extents]
-    turns = [prod(-(-before[a] // after[a]) for a in before) for before, after in _pairs(extents)]
+    turns = [prod(before[a] / after[a] for a in before) for before, after in pairwise(extents)]
     outer = nest.batch * nest.groups
     found: list[Reuse] = []
     for level, capacity in zip(LEVELS, caches):
         if not capacity:
             continue
-        room = FILLED * capacity
-        depth = next((d for d, one in enumerate(touched) if sum(one) <= room), len(touched))
+        depth = next((d for d, one in enumerate(touched) if sum(one) <= capacity), len(touched))
         if depth == 0:  # the call before left everything there
             found.append(Reuse(level, nest.loops, sum(touched[0]), 0.0, 0.0, 0.0))
             break
@@ -72,29 +74,48 @@ def reuses_of(nest: Nest, operands: Operands, caches: tuple[int, ...]) -> tuple[
         around = depth - 1 if depth < len(touched) else len(touched) - 1
         times = outer * prod(turns[: max(0, around)])
         into = touched[max(0, around)]
+        if depth == len(touched):
+            into = _tile(nest, operands, into, capacity)
+        inputs, weights, results = (times * one for one in into)
+        if nest.blocks > 1 and nest.loops[-1].axis != "channels":
+            results *= SCATTERED
         held = touched[min(depth, len(touched) - 1)]
-        found.append(Reuse(level, nest.loops[depth:], sum(held), *(times * one for one in into)))
+        found.append(Reuse(level, nest.loops[depth:], sum(held), inputs, weights, results))
     return tuple(found)
 
 
-def _extents(nest: Nest) -> list[Mapping[str, int]]:
-    """Steps of each axis inside the first loops: inside none, one, ... all of them."""
-    inside = {axis: nest.steps(axis) for axis in ("channels", "rows", "pixels")}
-    found: list[Mapping[str, int]] = [dict(inside)]
+def _tile(
+    nest: Nest, operands: Operands, touched: tuple[float, float, float], capacity: float
+) -> tuple[float, float, float]:
+    """What comes in for a tile that does not fit: all of it again in each pass, and activations for each
+    kernel column where not even those of a kernel row fit."""
+    rows, columns = nest.window.rows, nest.window.columns
+    (x_passes, w_passes), (inputs, weights, results) = operands.passes, touched
+    inputs, weights = inputs * x_passes, weights * w_passes
+    row = touched[0] / max(1, min(rows.kernel, rows.size))
+    row += touched[1] / rows.kernel / columns.kernel
+    if row > capacity and columns.kernel > 1:
+        pixels = columns.out / nest.tiles
+        inputs *= pixels * columns.kernel / _span(columns, pixels)
+    return inputs, weights, results
+
+
+def _extents(nest: Nest) -> list[Mapping[str, float]]:
+    """Steps of each axis inside the first loops: inside none, one, ... all of them.
+
+    The last tile of an axis may have less, so these are averages where loops end early.
+    """
+    inside: dict[str, float] = {axis: nest.steps(axis) for axis in ("rows", "pixels")}
+    inside["channels"] = max(1.0, nest.channels / nest.block)
+    found: list[Mapping[str, float]] = [dict(inside)]
     for loop in nest.loops:
         inside[loop.axis] = min(inside[loop.axis], loop.by or 1)
         found.append(dict(inside))
     return found
 
 
-def _pairs(
-    extents: list[Mapping[str, int]],
-) -> list[tuple[Mapping[str, int], Mapping[str, int]]]:
-    return list(pairwise(extents))
-
-
 def _touched(
-    nest: Nest, operands: Operands, steps: Mapping[str, int]
+    nest: Nest, operands: Operands, steps: Mapping[str, float]
 ) -> tuple[float, float, float]:
     """Bytes of inputs, weights and results that so many steps of each axis touch."""
     rows, columns = nest.window.rows, nest.window.columns

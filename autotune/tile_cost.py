@@ -3,15 +3,20 @@
 Each class of instructions has its pipes, all vectors share some, and all instructions the decoder: the
 fullest of them bounds a block, or the chain of additions that each accumulator waits for. Accumulators and
 what LLVM loads ahead of its use beyond the registers are stored and loaded again.
+
+The constants here say what LLVM makes of a block. They are fitted to 5,500 schedules of six layers at 1 x 1,
+2 x 1 and 2 x 2 bits on five levels of x86-64 (Zen 5, 2026-11); those of machines stand in their tables.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from autotune.machine_table import GENERAL, VECTOR, MachineTable
+from autotune.bounds import joint, pressures
+from autotune.machine_table import MachineTable
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES
 from lowbit_dialect.ops.contraction import Contraction
@@ -20,21 +25,51 @@ from microkernels.interface import Microkernel
 from microkernels.legality import sums_of
 from microkernels.target import Target
 
-PAIRED = 4
-"""Unrolled words from which on LLVM adds their products in pairs, so that a sum waits half as often."""
+SHARPNESS = 13.0
+"""How nearly the bounds of a block are a maximum."""
 
+WAITS = {True: 0.5, False: 0.67}
+"""The part of the latency of an addition that a word takes, by whether others stand beside it: LLVM adds the
+products of two first, and it unrolls short loops."""
+
+EARLY = 0.35
+"""The part of the registers of words in a row that LLVM loads ahead of their use, where it has many."""
 MANY = 32
-"""Registers from which on LLVM loads words ahead of their use, half of those of a row of words; with fewer it
-makes them operands in memory."""
+"""Registers from which on it does; with fewer it makes them operands in memory."""
 
+SPILLED = 0.55
+"""The part of the accesses that a spilled register takes, the rest being hidden."""
 TEMPORARIES = 3
 """Registers of a word of activations, a product and a constant."""
+SHARED = 0.5
+"""Registers for each vector of weights but one that several pixels share, where there are few registers."""
+SCALARS = 10
+"""General registers that hold sums and words: the others hold addresses, bounds and masks."""
+MASKS = 4
+"""General registers of constants of a popcount without an instruction."""
 
-LOOP = {"scalar": 4.0, "branch": 1.0}
+
+@dataclass(frozen=True)
+class Disorder:
+    """How much slower a body becomes as it grows: LLVM orders long ones worse, and they decode slower."""
+
+    size: float
+    """Instructions up to which nothing is lost."""
+    rate: float
+    """The part that is lost each time that the body doubles."""
+
+    def factor(self, instructions: float) -> float:
+        """By what the time of a body of so many is multiplied."""
+        return 1 + self.rate * max(0.0, math.log2(instructions / self.size))
+
+
+DISORDER = {True: Disorder(48, 0.02), False: Disorder(20, 0.02)}
+"""By whether there are `MANY` registers."""
+
+LOOP = {"scalar": 6.0, "branch": 1.5}
 """Of one turn of a loop: two addresses, its counter, its end."""
-
-PLACING = {"scalar": 20.0, "branch": 3.0}
-"""Of one tile: addresses of its operands, bounds of its taps, the loops around it."""
+PLACING = {True: {"scalar": 28.0, "branch": 4.0}, False: {"scalar": 5.0, "branch": 2.0}}
+"""Of one tile, by whether it has several taps: addresses of its operands, bounds, the loops around it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +81,9 @@ class Block:
     unroll: int
     taps: str
     planes: str
+    columns: float
+    """Kernel columns inside the image, on average over its pixels."""
+    prefetch: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +105,8 @@ class TileCost:
         self.w_planes = _planes(work.weight, PLANES in kernel.weight_layout(work, 1).terms)
         self.words = -(-work.inputs // kernel.channels_per_word)
         self.narrows = kernel.narrows(work.activation, work.weight)
-        wide = 64 if kernel.lanes == 1 else target.simd_bits
+        self.scalar = kernel.lanes == 1
+        wide = 64 if self.scalar else target.simd_bits
         self.registers_each = max(1, kernel.lanes * 32 // wide)
         """Registers of an accumulator that the epilogue receives."""
         self._known: dict[Block, Cost] = {}
@@ -80,16 +119,39 @@ class TileCost:
         return self._instructions[row]
 
     @cached_property
+    def columns_inside(self) -> float:
+        """Kernel columns of an output inside the image, on average."""
+        columns = self.work.window.columns
+        return columns.taps_inside / columns.out
+
+    @cached_property
+    def rows_inside(self) -> float:
+        """Kernel rows of an output inside the image, on average."""
+        rows = self.work.window.rows
+        return rows.taps_inside / rows.out
+
+    @property
     def taps_inside(self) -> float:
         """Taps of an output inside the image, on average."""
-        rows, columns = self.work.window.rows, self.work.window.columns
-        return rows.taps_inside * columns.taps_inside / (rows.out * columns.out)
+        return self.rows_inside * self.columns_inside
 
     @cached_property
     def _inner(self) -> tuple[int, int]:
         """Sums of an output where pairs of planes are innermost, and how many pairs one takes at most."""
         sums = sums_of(self.work, self.kernel)
         return len(sums), max(len(one.pairs) for one in sums)
+
+    @cached_property
+    def _registers(self) -> int:
+        """Registers that a block may hold values in."""
+        if not self.scalar:
+            return self.target.vector_registers
+        masks = "scalar_multiply" in self._parts(1).product
+        return SCALARS - MASKS * masks
+
+    @property
+    def _many(self) -> bool:
+        return not self.scalar and self.target.vector_registers >= MANY
 
     def of(self, block: Block) -> Cost:
         """The cost of a tile of this block."""
@@ -99,108 +161,134 @@ class TileCost:
 
     def _cost(self, block: Block) -> Cost:
         inner = block.planes == "inner"
-        pairs, (sums, together) = self.x_planes * self.w_planes, self._inner if inner else (1, 1)
+        pairs, (sums, each) = self.x_planes * self.w_planes, self._inner if inner else (1, 1)
         passes = 1 if inner else pairs
-        steps = self.taps_inside * self.words
-        size = block.pixels * block.vectors
-        parts = self._parts(self._ahead(block))
-        spilled = self._spilled(block, sums)
+        steps = self.rows_inside * block.columns * self.words
+        size, ahead, turns = block.pixels * block.vectors, self._ahead(block), self._turns(block)
+        parts = self._parts(ahead)
         counts = total(
             (size * pairs * steps, parts.product),
             (block.pixels * (self.x_planes if inner else pairs) * steps, parts.input),
             (block.vectors * (self.w_planes if inner else pairs) * steps, parts.weights),
-            ((size - block.pixels) * pairs * steps * self._copies, {"integer": 1.0}),
-            *self._folding(block, sums, together, passes, parts.folds),
-            (size * self.registers_each, self._finishing),
-            (self._turns(block) * passes, LOOP),
-            (1, PLACING),
+            ((size - block.pixels) * pairs * steps * self._copies, {"copy": 1.0}),
+            *self._folding(block, sums, each, passes, parts.folds, looped=turns > 0),
+            (size * self.registers_each, self._finishing(sums)),
+            (self._prefetched(block) * passes * steps, {"load": 1.0}),
+            (turns * passes, LOOP),
+            (-self._first(size * sums, turns), {parts.chain: 1.0}),
+            (1, PLACING[self.taps_inside > 1]),
         )
         waits = self.machine.latency.get(parts.chain, 1.0)
-        if parts.chain == "integer" and self._ahead(block) >= PAIRED:
-            waits /= 2
-        chain = passes * steps * together * waits
-        bounds = {**pressures(counts, self.machine), "chain": chain}
+        if parts.chain == "integer":
+            waits *= WAITS[ahead > 1]
+        bounds = {**pressures(counts, self.machine), "chain": passes * steps * each * waits}
+        bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=lambda name: bounds[name])
-        spilling = spilled * passes * steps / self.machine.rates["store"]
-        return Cost(bounds[binds] + spilling, "spills" if spilling > bounds[binds] else binds)
+        spilling = SPILLED * self._spilled(block, sums) * passes * steps
+        spilling /= self.machine.rates["store"]
+        body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
+        cycles = joint(bounds.values(), SHARPNESS) + spilling
+        binds = "spills" if spilling > bounds[binds] else binds
+        return Cost(cycles * DISORDER[self._many].factor(body), binds)
 
     @cached_property
     def _copies(self) -> int:
         """Copies of an operand for each product: below AVX an instruction overwrites one."""
-        return int(self.target.vector_bits < 256 and self.kernel.lanes > 1)
+        return int(self.target.vector_bits < 256 and not self.scalar)
+
+    def _finishing(self, sums: int) -> Mapping[str, float]:
+        """Of one register of results: doubling between classes of planes, correcting, storing.
+
+        Sums that stand apart are doubled and added, one that is carried only doubled.
+        """
+        classes = self.x_planes + self.w_planes - 1
+        if self.scalar:
+            return {"scalar": classes - 0.5, "store": 1.0}
+        return {"integer": classes + sums - 1, "store": 1.0}
+
+    def _prefetched(self, block: Block) -> float:
+        """Lines that a word of weights asks for."""
+        return block.vectors * self.kernel.weight_bytes / 64 if block.prefetch else 0.0
+
+    def _first(self, sums: int, turns: float) -> float:
+        """Additions to zero, which fold away where no loop carries the sums; so does narrowing a scalar."""
+        return 0.0 if turns else sums * (1.0 + self.scalar)
+
+    def _fused(self, block: Block, parts: Instructions) -> float:
+        """Loads for a word that are operands of the only instruction that needs them."""
+        inputs = block.pixels * parts.input.get("load", 0) if block.vectors == 1 else 0
+        weights = block.vectors * parts.weights.get("load", 0) if block.pixels == 1 else 0
+        return inputs + weights
 
     @cached_property
-    def _finishing(self) -> Mapping[str, float]:
-        """Of one register of results: doubling between classes of planes, correcting, storing."""
-        classes = self.x_planes + self.w_planes - 1
-        return {"integer": classes, "store": 1.0}
+    def _contiguous(self) -> bool:
+        """Whether the words of neighbouring taps of a row follow each other."""
+        work = self.work
+        return work.window.columns.dilation == work.groups == self.x_planes == 1
+
+    def _run(self, block: Block) -> int:
+        """Words that one loop goes over: of a tap, or of a row of taps."""
+        joined = block.taps == "none" and self._contiguous
+        return self.words * (self.work.window.columns.kernel if joined else 1)
 
     def _ahead(self, block: Block) -> int:
         """Words whose products stand in a row, without a loop between."""
-        columns = self.work.window.columns.kernel
-        whole = block.taps == "columns" and block.unroll >= self.words
-        return min(block.unroll, self.words) * (columns if whole else 1)
+        columns, run = self.work.window.columns.kernel, self._run(block)
+        if run // block.unroll > 1:
+            return block.unroll
+        return run * (columns if block.taps == "columns" else 1)
 
     def _spilled(self, block: Block, sums: int) -> float:
-        """Registers' worth of accumulators, and of weights loaded ahead, that registers do not hold."""
+        """Registers' worth of accumulators, and of words loaded ahead, that registers do not hold."""
         each = len(self.narrows[0].types) if self.narrows else self.registers_each
-        registers = 16 if self.kernel.lanes == 1 else self.target.vector_registers
+        registers = self._registers
         kept = block.pixels * block.vectors * sums * each + TEMPORARIES
-        over = max(0, kept - registers)
-        if registers < MANY:
-            return over
+        if not self._many:
+            shared = SHARED * (block.vectors - 1) if block.pixels > 1 else 0
+            return max(0, kept + shared - registers)
         # Each of these is stored and loaded once in the words that stand in a row.
         ahead = self._ahead(block)
-        early = ahead * (block.vectors + block.pixels) / 2
-        return over + max(0, min(early, early + kept - registers)) / ahead
+        early = ahead * (block.vectors + block.pixels) * EARLY
+        return max(0, kept - registers) + max(0, min(early, early + kept - registers)) / ahead
 
     def _folding(
-        self, block: Block, sums: int, together: int, passes: int, parts: tuple[Counts, ...]
+        self,
+        block: Block,
+        sums: int,
+        each: int,
+        passes: int,
+        parts: tuple[Counts, ...],
+        *,
+        looped: bool,
     ) -> list[tuple[float, Mapping[str, float]]]:
         """How often narrow accumulators are folded, and what that takes."""
         rows, columns = self.work.window.rows.kernel, self.work.window.columns.kernel
+        run, size = self._run(block), block.pixels * block.vectors
         found: list[tuple[float, Mapping[str, float]]] = []
         for narrow, counts in zip(self.narrows, parts):
-            limit = max(1, narrow.steps // together)
+            limit = max(1, narrow.steps // each)
             if self.words * columns * rows <= limit:
                 times = 1.0
             elif self.words * columns <= limit:
                 times = rows
             else:
-                times = self.taps_inside * -(-self.words // limit)
-            folds = times * passes * sums * block.pixels * block.vectors
+                runs = self.rows_inside * (1 if run > self.words else block.columns)
+                times = runs * -(-run // limit)
+            folds = times * passes * sums * size
             # The sums around wait in memory while the narrow ones take the registers.
-            waiting = {"load": 1.0, "store": 1.0} if block.pixels * block.vectors > 4 else {}
+            waiting = {"load": 1.0, "store": 1.0} if size > 4 and looped else {}
             found += [(folds, counts), (folds, waiting)]
         return found
 
     def _turns(self, block: Block) -> float:
-        """Turns of the loops of one pass."""
+        """Turns of the loops of one pass; none where a tile is straight code."""
         rows, columns = self.work.window.rows.kernel, self.work.window.columns.kernel
-        along = columns if block.taps == "none" else 1
-        pieces = -(-self.words // block.unroll)
-        return rows * (1 + along + (columns * pieces if pieces > 1 else 0))
-
-
-def pressures(counts: Mapping[str, float], machine: MachineTable) -> dict[str, float]:
-    """Cycles that each kind of pipe is taken."""
-    rate, mixed = machine.rates, machine.mixing
-    get = counts.get
-    moved = get("look_up", 0) + get("widening", 0) + machine.spreading * get("spread", 0)
-    loads = get("load", 0) + get("broadcast", 0) + get("spread", 0)
-    return {
-        "vectors": sum(get(name, 0) for name in VECTOR) / machine.vector,
-        "popcounts": get("popcount", 0) / rate["popcount"],
-        "look-ups": moved / rate["look_up"] / mixed,
-        "products": get("multiply", 0) / rate["multiply"] / mixed,
-        "float": get("float", 0) / rate["float"],
-        "ternary": get("ternary", 0) / rate["ternary"],
-        "loads": loads / rate["load"],
-        "stores": get("store", 0) / rate["store"],
-        "scalars": sum(get(name, 0) for name in GENERAL) / machine.general,
-        "scalar products": get("scalar_multiply", 0) / rate["scalar_multiply"],
-        "issue": sum(counts.values()) / machine.issue,
-    }
+        run = self._run(block)
+        pieces = run // block.unroll
+        turns = pieces if pieces > 1 else 0
+        if run == self.words and columns > 1:
+            turns = columns * (turns + (block.taps == "none"))
+        return rows * turns + (rows if rows > 1 else 0)
 
 
 def _planes(element: object, apart: bool) -> int:

@@ -43,9 +43,6 @@ class Depthwise(Microkernel):
     def channels(self, work: Contraction) -> tuple[int, int]:
         return 1, work.groups
 
-    def cost(self, work: Contraction) -> float:
-        return 4 / self.lanes
-
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         if self.stored == f32:
             product = {"float": 1 if self._fused else 2}

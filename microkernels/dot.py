@@ -45,7 +45,6 @@ class Dot(Microkernel):
 
     accumulator = i32
     channels_per_word = 4
-    unroll = 1, 1
     family = "dot"
 
     def __init__(self, lanes: int, kind: str):
@@ -67,11 +66,6 @@ class Dot(Microkernel):
         shift = OFFSET if self.products == "offset" else 0
         low, high = value_range(activation)
         return [(low + shift, high + shift), value_range(weight)]
-
-    @property
-    def offsetting(self) -> float:
-        """Instructions a product for the offset, shared by the vectors of a block."""
-        return 0.3 if self.products == "offset" else 0
 
     @property
     def _loading(self) -> Counts:
@@ -114,20 +108,10 @@ class Dot(Microkernel):
 class PairedDot(Dot):
     """Products of bytes, summed by pairs in i16 for as long as these hold them."""
 
-    def block(self, registers: int) -> tuple[int, int]:
-        if registers >= 32:
-            return 4, 24
-        # An activation that is offset serves 4 vectors: C2 at int<4> x int<4> takes 0.94 ms, not 0.98.
-        return (4, 8) if self.products == "offset" else (2, 10)
-
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         first, second = self._ranges(activation, weight)
         products = [a * b for a in first for b in second]
         return min(32767 // max(1, 2 * max(products)), 32768 // max(1, -2 * min(products)))
-
-    def cost(self, work: Contraction) -> float:
-        folding = 2 / self.steps(work.activation, work.weight)
-        return (2.5 + folding + self.offsetting) * -(-work.inputs // 4) / self.lanes
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         folding = {"multiply": 1, "integer": 1}
@@ -150,13 +134,6 @@ class VnniDot(Dot):
     """Products of bytes by `vpdpbusd`, which sums four of them in a lane."""
 
     family = "vnni"
-
-    def block(self, registers: int) -> tuple[int, int]:
-        return (4, 24) if registers >= 32 else (2, 10)
-
-    def cost(self, work: Contraction) -> float:
-        # Two a cycle where four simple vector instructions are.
-        return (2.2 + self.offsetting) * -(-work.inputs // 4) / self.lanes
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         return Instructions({"multiply": 1}, self._loading, {"load": 1}, "multiply")

@@ -24,7 +24,6 @@ which wants 16 weights at hand, it spills 7 values. Layouts as for `popcount_32x
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
 
 from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import Attribute, SSAValue
@@ -49,40 +48,15 @@ ENTERING = {True: (XOR3, 0x60), False: (0x78, 0x80)}
 GROUP = 8
 """Words that carry into the bytes at most once: 7 of the digits and 8 new ones are less than 16."""
 
-TERNARY_SLOTS = 1.3
-"""Issue slots of an adder's instruction: with three sources 3.1 run in a cycle where 4 others do (Zen 5)."""
-
-BYTE_SLOTS = 7
-"""To popcount bytes and add them."""
-
-FOLDING_SLOTS = 27
-"""To make a sum in i32 of digits and bytes."""
-
 
 class HarleySeal(Popcount):
     """Popcounts by carry-save adders in lanes of 32 bits."""
 
     group = GROUP
-    unroll = GROUP, GROUP
-    unrolled_row = 0
 
     def __init__(self, lanes: int):
-        super().__init__(32, lanes, 0)
+        super().__init__(32, lanes)
         self.name = f"popcount_harley_seal_32x{lanes}"
-
-    def block(self, registers: int) -> tuple[int, int]:
-        return 4, 4
-
-    def cost(self, work: Contraction) -> float:
-        codes = [code for code in (work.activation, work.weight) if isinstance(code, CodeType)]
-        rows, columns = work.window.rows, work.window.columns
-        words = -(-work.inputs // word_channels(work, 32))
-        # Words of taps in a row follow each other where no plane lies between them.
-        taps = columns.kernel if codes[0].planes == columns.dilation == work.groups == 1 else 1
-        whole, rest = divmod(words * taps, GROUP)
-        slots = whole * group_slots(GROUP) + (group_slots(rest) if rest else 0)
-        folding = FOLDING_SLOTS / (rows.kernel * columns.kernel)
-        return (slots / taps + folding) * prod(code.planes for code in codes) / self.lanes
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         columns, words = work.window.columns, -(-work.inputs // word_channels(work, 32))
@@ -159,16 +133,6 @@ def _popcount(emit: Emitter, value: SSAValue) -> SSAValue:
     return emit.intrinsic("ctpop", emit.bitcast(value, vector(4 * lanes_of(value.type), i8)))
 
 
-def group_slots(words: int) -> float:
-    """Issue slots to add a group of words to an accumulator."""
-    carries = -(-words // 2)
-    adders = words // 2 * 3 + words % 2 * 2
-    for _ in ("twos", "fours"):
-        carries = -(-carries // 2)
-        adders += 2 * carries
-    return TERNARY_SLOTS * adders + BYTE_SLOTS
-
-
 def entering(words: int) -> Counts:
     """Instructions that add a group of words to an accumulator."""
     if not words:
@@ -178,7 +142,7 @@ def entering(words: int) -> Counts:
     for _ in ("twos", "fours"):
         carries = -(-carries // 2)
         adders += 2 * carries
-    return {"ternary": adders, "integer": 5, "look_up": 2}
+    return {"ternary": adders, "integer": 5, "look_up": 2, "copy": words + 3}
 
 
 def harley_seal_kernels(target: Target) -> list[Microkernel]:

@@ -1,8 +1,8 @@
 """The instructions of a kernel by class: what it does, without a price.
 
 What an instruction costs stands in the table of a machine (`autotune/machine_table.py`); how often each of
-these is done stands in `autotune/tile_cost.py`, which follows `block.py`. Copies of registers are not
-counted: renaming does them, and where an instruction overwrites an operand LLVM decides how many there are.
+these is done stands in `autotune/tile_cost.py`. Copies of registers stand where an instruction overwrites an
+operand that is read again; others renaming does.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ CLASSES = {
     "ternary": "any function of three vectors of bits",
     "popcount": "ones in the lanes of a vector",
     "look_up": "bytes of a vector that another vector names, and other moves between lanes",
+    "permute": "bytes of all of a vector of 512 bits that another names",
     "widening": "lanes of a vector as wider ones",
     "multiply": "products of integers, and sums of neighbours",
     "float": "sums and products of f32, fused or not",
+    "copy": "a vector to another register",
     "scalar": "additions, shifts and bits of general registers",
     "scalar_popcount": "ones in a general register",
     "scalar_multiply": "the product of two general registers",
@@ -51,7 +53,7 @@ class Instructions:
 
 def broadcast(lanes: int) -> Counts:
     """To load one word of 32 bits to all lanes; below AVX, which has 4, it is shuffled there."""
-    return {"broadcast": 1} if lanes > 4 else {"load": 1, "look_up": 1}
+    return {"broadcast": 1} if lanes > 4 else {"load": 1, "look_up": 1, "integer": 1}
 
 
 def total(*parts: tuple[float, Counts]) -> dict[str, float]:

@@ -56,30 +56,15 @@ class Microkernel(ABC):
     """Whether a loop forms the next addresses before its products, and not after them."""
     products: str = "multiply"
     """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
-    unroll: tuple[int, int] = (0, 0)
-    """Words unrolled in the innermost loop: where it stands in others over taps, and where alone; 0 for as
-    many as make a product for each register."""
 
     group: int = 1
     """Words that `accumulate` takes at once, at most."""
     weighs: bool = False
     """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
 
-    unrolled_row: int = 6
-    """Words of a kernel row up to which its columns are unrolled. A longer row runs as fast in a loop, and
-    12 words of 16 accumulators already make LLVM spill: it moves loads up."""
-
-    wide_words: int = 0
-    """Words of a single tap up to which one pixel takes all accumulators of a block, so that weights are
-    operands in memory: those of the block stay in L1."""
-
     @abstractmethod
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         """Whether this kernel can form these products exactly."""
-
-    @abstractmethod
-    def cost(self, work: Contraction) -> float:
-        """Issue slots of vector instructions for one tap of one output: what the choice compares."""
 
     @abstractmethod
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
@@ -103,10 +88,6 @@ class Microkernel(ABC):
     def sums(self, work: Contraction) -> str:
         """What its raw sums are made of, as `products` of `lowbit.corrections` says."""
         return "popcount" if self.input_layout(work).encoded else self.products
-
-    def block(self, registers: int) -> tuple[int, int]:
-        """`(vectors, accumulators)` of a register block at most, on a target of so many registers."""
-        return (4, 16) if registers >= 32 else (2, 8)
 
     @property
     def weight_bytes(self) -> int:

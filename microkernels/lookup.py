@@ -26,8 +26,6 @@ R NV accumulators, NV weights, 1 table, 1 product; 4 x 2: 8 + 2 + 1 + 1 = 12 of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from xdsl.dialects.builtin import i8, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
@@ -52,22 +50,6 @@ INSTRUCTIONS = {4: "pshufb", 6: "vpermb"}
 """What looks up, by channels of a table."""
 
 
-@dataclass(frozen=True)
-class Slots:
-    """Issue slots of vector instructions, of which popcounts take 3 a word as counted."""
-
-    look_up: float
-    table: float
-    """To build a table, and for each plane of the activations in addition."""
-    plane: float
-
-
-SLOTS = {4: Slots(2.9, 4.5, 1.3), 6: Slots(3.3, 2.0, 4.0)}
-"""By channels of a table, fitted to measured times rather than counted: by 4 on Zen 3 (AVX2, 2026-11: 0.73
-cycles a look-up of 32 lanes, 1.05 cycles a table of one plane, 1.4 of two, and half as much again to read
-those that do not fit L2), by 6 on Zen 5 (1.73 look-ups a cycle before widening, 2.5 cycles a table of two
-planes)."""
-
 MOST_BITS = 4
 """Activation bits above which bytes hold too few look-ups."""
 
@@ -81,9 +63,7 @@ class Lookup(Microkernel):
     def __init__(self, channels: int, lanes: int):
         self.name, self.lanes = f"lookup_{channels}x{lanes}", lanes
         self.channels_per_word = channels
-        self._slots = SLOTS[channels]
         self._negated = lanes == 16
-        self.wide_words = 64 if lanes == 32 else 0
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         code = work.activation
@@ -96,26 +76,12 @@ class Lookup(Microkernel):
             and min(code.plane_weights) > 0
         )
 
-    def block(self, registers: int) -> tuple[int, int]:
-        return 2, 8
-
-    def cost(self, work: Contraction) -> float:
-        assert isinstance(work.activation, CodeType) and isinstance(work.weight, CodeType)
-        words = -(-work.inputs // self.channels_per_word)
-        steps = self.narrows(work.activation, work.weight)[0].steps
-        look_up = (self._slots.look_up + 3 / steps) * work.weight.planes / self.lanes
-        # A table is built once a pixel, and read by every tap and output channel.
-        rows, columns = work.window.rows, work.window.columns
-        reads = rows.kernel * columns.kernel * work.outputs / (rows.stride * columns.stride)
-        build = self._slots.table + self._slots.plane * work.activation.planes
-        return words * (look_up + build / reads)
-
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         spread = self.lanes > 1 << self.channels_per_word
         halving = {"integer": 3 + self._negated}
         joining = {"integer": 6, "look_up": 2, "widening": 4}
         return Instructions(
-            {"look_up": 1, "integer": 1},
+            {"look_up" if self.channels_per_word == 4 else "permute": 1, "integer": 1},
             {"spread" if spread else "load": 1},
             {"load": 1},
             folds=(halving, joining),

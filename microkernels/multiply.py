@@ -41,7 +41,6 @@ class MultiplyPairs(Microkernel):
 
     accumulator = i32
     channels_per_word = 2
-    unroll = 2, 2
 
     def __init__(self, lanes: int, *, fused: bool = False):
         self.name, self.lanes, self._fused = f"multiply_16x{lanes}", lanes, fused
@@ -51,13 +50,6 @@ class MultiplyPairs(Microkernel):
             return False
         bounds = [max(map(abs, value_range(e))) for e in (work.activation, work.weight)]
         return min(2, work.inputs) * bounds[0] * bounds[1] < 2**31
-
-    def block(self, registers: int) -> tuple[int, int]:
-        return (4, 24) if registers >= 32 else (2, 10)
-
-    def cost(self, work: Contraction) -> float:
-        # A vector of weights takes as long as 4 instructions to arrive where nothing else uses it.
-        return (2.5 + 4 / work.pixels) * -(-work.inputs // 2) / self.lanes
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         # LLVM sums the products of two words first, by `vpdpwssd` where there is one.
@@ -106,10 +98,6 @@ class MultiplyBytePairs(MultiplyPairs):
         fits = super().accepts(work, accumulator)
         return fits and value_range(work.weight)[0] >= -128 and value_range(work.weight)[1] <= 127
 
-    def cost(self, work: Contraction) -> float:
-        # Widening is 1 in 20 instructions and 1 % of the time of C6.
-        return (2.52 + 2 / work.pixels) * -(-work.inputs // 2) / self.lanes
-
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         return replace(
             super().instructions(work, row), weights=total((1, {"load": 1}), (1, self._widening))
@@ -135,13 +123,6 @@ class MultiplyWidePairs(MultiplyPairs):
         elements = work.activation, work.weight
         plain = not any(isinstance(element, Float32Type) for element in elements)
         return plain and accumulator == i64
-
-    def block(self, registers: int) -> tuple[int, int]:
-        return (2, 8) if registers >= 32 else (1, 4)
-
-    def cost(self, work: Contraction) -> float:
-        widening = 6 / _steps_in_i32(work.activation, work.weight)
-        return (2.5 + widening) * -(-work.inputs // 2) / self.lanes
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         wraps = _largest_pair(work.activation, work.weight) >= 2**31
@@ -211,9 +192,6 @@ class MultiplyElements(Microkernel):
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return accumulator == self.accumulator
 
-    def cost(self, work: Contraction) -> float:
-        return (2 if self._fused else 4) * work.inputs / self.lanes
-
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         if self.accumulator == f32:
             product = {"float": 1 if self._fused else 2}
@@ -222,16 +200,6 @@ class MultiplyElements(Microkernel):
         product = {"multiply": 3, "integer": 5}
         widened = {"broadcast": 1, "scalar": 1}
         return Instructions(product, widened, {"load": 1, "widening": 1})
-
-    @property
-    def unroll(self) -> tuple[int, int]:  # pyright: ignore
-        # C2 runs the same with 1, 2 and 4 words, and compiles in 0.3, 0.4 and 0.7 s.
-        return (1, 4) if self.accumulator == f32 else super().unroll
-
-    def block(self, registers: int) -> tuple[int, int]:
-        if self.accumulator != f32:
-            return super().block(registers)
-        return (2, 28) if registers >= 32 else (2, 12)
 
     def input_layout(self, work: Contraction) -> Layout:
         return Layout(tuple(Term(axis) for axis in work.input_axes), self.word_type)

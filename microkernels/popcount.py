@@ -21,12 +21,11 @@ that one vector holds the same W inputs of neighbouring output channels and the 
 
 from __future__ import annotations
 
-from math import gcd, prod
+from math import gcd
 
 from xdsl.dialects.builtin import IntegerType, i8, i32
 from xdsl.ir import Attribute, SSAValue
 
-from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
@@ -42,10 +41,6 @@ from microkernels.interface import (
 from microkernels.isa.x86_intrinsics import look_up, sum_bytes, sum_words
 from microkernels.llvm_ops import vector
 from microkernels.target import Target
-
-FINISH = 1.2
-"""Issue slots of the scalar kernel for an output besides its words, fitted to C2, C3, C8 and C11."""
-
 
 WIDENING = {"multiply": 2, "integer": 1}
 """To sum bytes in lanes of 32 bits."""
@@ -63,15 +58,11 @@ class Popcount(Microkernel):
 
     accumulator = i32
 
-    def __init__(self, width: int, lanes: int, instructions: float):
+    def __init__(self, width: int, lanes: int):
         self.name = f"popcount_{width}x{lanes}"
         self.width, self.lanes, self.word_bytes = width, lanes, width // 8
         self.alignment = self.word_bytes
         self.channels_per_word = width
-        self._instructions = instructions
-
-    def block(self, registers: int) -> tuple[int, int]:
-        return (2, 16) if registers >= 32 else (2, 8)
 
     @property
     def word(self) -> IntegerType:
@@ -80,12 +71,6 @@ class Popcount(Microkernel):
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return work.bitserial and accumulator == i32
-
-    def cost(self, work: Contraction) -> float:
-        codes = work.activation, work.weight
-        pairs = prod(code.planes for code in codes if isinstance(code, CodeType))
-        words = -(-work.inputs // word_channels(work, self.channels_per_word))
-        return self._instructions * pairs * words / self.lanes
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         return Instructions({"integer": 2, "popcount": 1}, {"broadcast": 1}, {"load": 1})
@@ -125,22 +110,13 @@ class ScalarPopcount(Popcount):
     """
 
     early_addresses = True
-    unroll = 8, 8
-    unrolled_row = 12  # 8 x 12 products are 2 KB of code; 4 KB are decoded anew each time
 
-    def __init__(self, instructions: float, *, popcnt: bool):
-        super().__init__(64, 1, instructions)
+    def __init__(self, *, popcnt: bool):
+        super().__init__(64, 1)
         self._popcnt = popcnt
 
-    def block(self, registers: int) -> tuple[int, int]:
-        return 8, 8
-
-    def cost(self, work: Contraction) -> float:
-        taps = work.window.rows.kernel * work.window.columns.kernel
-        return super().cost(work) + FINISH / taps
-
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        counting = {"scalar_popcount": 1} if self._popcnt else {"scalar": 11, "scalar_multiply": 1}
+        counting = {"scalar_popcount": 1} if self._popcnt else {"scalar": 12, "scalar_multiply": 1}
         product = total((1, {"scalar": 2}), (1, counting))
         return Instructions(product, {"load": 1}, {"load": 1}, "scalar", ({"scalar": 1},))
 
@@ -161,13 +137,9 @@ class ScalarPopcount(Popcount):
 class BytePopcount(Popcount):
     """Popcounts of bytes, four to a lane, widened after at most 31 steps."""
 
-    def __init__(self, lanes: int, instructions: float):
-        super().__init__(32, lanes, instructions)
+    def __init__(self, lanes: int):
+        super().__init__(32, lanes)
         self.name = f"popcount_bytes_32x{lanes}"
-
-    def block(self, registers: int) -> tuple[int, int]:
-        # 2x2 runs C2 as fast as 4x2 (363 GMAC/s each, Zen 3, 2026-11), which spills.
-        return (2, 16) if registers >= 32 else (2, 4)
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"integer": 6, "look_up": 2}
@@ -195,25 +167,14 @@ class NibblePopcount(BytePopcount):
     128: 107 us, not 115; C8 17.7, not 23.3; dense 64 x 1024 x 1024 138, not 153 (Zen 3, 2026-11).
     """
 
-    wide_words = 64
-
     def __init__(self, lanes: int):
-        super().__init__(lanes, 3.5)
+        super().__init__(lanes)
         self.name = f"popcount_nibbles_16x{lanes}"
         self.alignment = 1
         self.channels_per_word = 16
 
-    def block(self, registers: int) -> tuple[int, int]:
-        return (2, 16) if registers >= 32 else (2, 8)
-
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)
-
-    def cost(self, work: Contraction) -> float:
-        rows, columns = work.window.rows, work.window.columns
-        words = -(-work.inputs // self.channels_per_word)
-        wide = rows.kernel * columns.kernel == 1 and words <= self.wide_words
-        return super().cost(work) * (0.9 if wide else 1)
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"integer": 2, "look_up": 1}
@@ -250,7 +211,7 @@ def popcount_kernels(target: Target) -> list[Microkernel]:
     """The popcount kernels that a target can run, best first."""
     lanes = target.vector_bits // 32
     if target.vector_bits < 256:
-        return [ScalarPopcount(3.3 if target.has("popcnt") else 14, popcnt=target.has("popcnt"))]
+        return [ScalarPopcount(popcnt=target.has("popcnt"))]
     if supports(target, ("avx512vpopcntdq", "avx512vl")):
-        return [Popcount(32, lanes, 3)]
-    return [NibblePopcount(lanes), BytePopcount(lanes, 8)]
+        return [Popcount(32, lanes)]
+    return [NibblePopcount(lanes), BytePopcount(lanes)]

@@ -36,7 +36,7 @@ class WeightedPopcount(Popcount):
     weighs = True
 
     def __init__(self, lanes: int):
-        super().__init__(32, lanes, 3.1)
+        super().__init__(32, lanes)
         self.name = f"popcount_weighted_32x{lanes}"
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:

@@ -88,7 +88,7 @@ def test_the_study_finds_that_the_model_agrees_with_itself() -> None:
 def test_a_planned_choice_computes_the_same(tier: str) -> None:
     program = lowbit.conv2d((1, 7, 7, 64), (3, 3, 64, 32), "uint2", "odd1", padding=1)
     op = next(one for one in program.module.walk() if isinstance(one, LinearOp))
-    schedule = planned(op, resolve_target(tier), source="model")
+    schedule = planned(op, resolve_target(tier))
     seeds = np.random.default_rng(0)
     x = seeds.integers(0, 4, (1, 7, 7, 64)).astype(np.uint8)
     w = (2 * seeds.integers(0, 2, (3, 3, 64, 32)) - 1).astype(np.int8)
