@@ -60,7 +60,8 @@ def preparing(
     if not layout.encoded and (stored == "planes" or layout.word_width > 8):
         taken += _cycles(CONVERTING, machine) * vectors
     if schedule.algorithm == "im2col" and not sampled:
-        taken += work.pixels * rows.kernel * planes * _cycles(RUN, machine)
+        runs = work.pixels * rows.kernel * (planes if layout.encoded else 1)
+        taken += runs * _cycles(RUN, machine)
     if layout.table:
         taken += _tables(cost, planes, machine, _at_a_time(schedule, cost)) * again
     return taken

@@ -76,24 +76,31 @@ def first_choice(
 
     Raises ValueError where there is none, saying what is in the way.
     """
+    if error := _impossible(space, pinned):
+        raise ValueError(error)
+    if pinned.algorithm and space.demand.work == space.demand.work.gathered:
+        pinned = replace(pinned, algorithm="direct")
     model = Model(space.demand.work, space.target, machine, stored, space.threads)
     ranking = Ranking(space, model, pinned)
-    if first := ranking.best(1):
-        return first[0][0]
-    raise ValueError(ranking.refused or impossible(space, pinned))
+    first = ranking.best(1)
+    if not first:
+        raise ValueError(ranking.refused)
+    return first[0][0]
 
 
-def impossible(space: Space, pinned: Schedule) -> str:
-    """Why no kernel executes an op."""
-    demand, target = space.demand, space.target
-    work = demand.work
-    if pinned.algorithm and (error := algorithm_refusal(demand, pinned.algorithm)):
+def _impossible(space: Space, pinned: Schedule) -> str | None:
+    """Why no kernel, or not the one that is pinned, executes an op."""
+    demand, target, algorithm = space.demand, space.target, pinned.algorithm
+    if algorithm and (error := algorithm_refusal(demand, algorithm)):
         return error
     if pinned.microkernel:
         kernel = find_kernel(pinned.microkernel, target)
-        if error := kernel_refusal(demand, pinned.algorithm or "direct", kernel):
-            return error
-    what = f"{work.activation} by {work.weight}"
+        ways = (algorithm,) if algorithm else space.domain("algorithm", Schedule()) or ("direct",)
+        refused = [kernel_refusal(demand, str(way), kernel) for way in ways]
+        return refused[0] if all(refused) else None
+    if space.domain("algorithm", Schedule()):
+        return None
+    what = f"{demand.work.activation} by {demand.work.weight}"
     if demand.products:
         what += f", and sums that corrections of products = '{demand.products}' are for"
     return f"no microkernel of {target.name} multiplies {what}"
@@ -136,7 +143,8 @@ class Ranking:
         """Algorithms and kernels, with the least cycles that their products take."""
         for algorithm in self._domain("algorithm", Schedule()):
             first = Schedule(algorithm=str(algorithm))
-            for kernel in self._domain("microkernel", first):
+            kernels = self.space.domain("microkernel", first)
+            for kernel in (one for one in kernels if self.pinned.microkernel in (None, one)):
                 way = replace(first, microkernel=str(kernel))
                 cost = self.model.cost(str(algorithm), str(kernel))
                 yield self._least(cost) + self._laying(way), way
@@ -233,14 +241,21 @@ class Ranking:
                 ]
             for _, loops in nsmallest(LOOPS, moved, key=lambda one: one[0]):
                 yield replace(plain, loops=loops)
-        if self.pinned.tables == "whole" or not cost.kernel.input_layout(cost.work).table:
-            return
+        if self.pinned.tables != "whole":
+            yield from self._strips(plain, cost, nest)
+
+    def _strips(self, plain: Schedule, cost: TileCost, nest: Nest) -> list[Schedule]:
+        """The same with tables in strips; as it is where there are none and strips are pinned."""
+        rows = nest.window.rows.out
+        sizes = [
+            size for size in TILES if size < rows and cost.kernel.input_layout(cost.work).table
+        ]
         strips = [
             replace(plain, loops=(Loop("rows", size), *PLAIN_ROWS), tables="strips")
-            for size in TILES
-            if size < nest.window.rows.out
+            for size in sizes
         ]
-        yield from (one for one in strips if self.space.refusal(one) is None)
+        legal = [one for one in strips if self.space.refusal(one) is None]
+        return legal or [plain] * (self.pinned.tables == "strips")
 
     def _moved(self, cost: TileCost, nest: Nest, loops: tuple[Loop, ...]) -> float:
         """Cycles of bringing what is read, in some loops."""

@@ -20,6 +20,7 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import CHOICES, Schedule, Value
 from lowering.loops.sharing import packs_overlapping
 from microkernels.legality import (
+    MOST_PEELED,
     Demand,
     algorithm_refusal,
     executed,
@@ -149,7 +150,7 @@ class Space:
             case "planes":
                 return tuple(dict.fromkeys(map(way.planes, CHOICES["planes"])))
             case "borders":
-                return CHOICES["borders"] if way.borders else ("peeled",)
+                return _borders(way)
             case "pixels":
                 return self._pixels(decided, way)
             case "taps":
@@ -230,6 +231,13 @@ class Space:
         field, *rest = fields
         for value in self.domain(field, decided):
             yield from self._each(replace(decided, **{field: value}), tuple(rest))  # pyright: ignore[reportArgumentType]
+
+
+def _borders(way: Way) -> tuple[Value, ...]:
+    """Borders peeled off where there are few, or in loops."""
+    if not way.borders:
+        return ("peeled",)
+    return CHOICES["borders"] if way.borders <= MOST_PEELED else ("looped",)
 
 
 def reads_alone(op: LinearOp) -> bool:

@@ -170,7 +170,7 @@ class TileCost:
             (size * pairs * steps, parts.product),
             (block.pixels * (self.x_planes if inner else pairs) * steps, parts.input),
             (block.vectors * (self.w_planes if inner else pairs) * steps, parts.weights),
-            ((size - block.pixels) * pairs * steps * self._copies, {"copy": 1.0}),
+            (self._copies(block, parts) * pairs * steps, {"copy": 1.0}),
             *self._folding(block, sums, each, passes, parts.folds, looped=turns > 0),
             (size * self.registers_each, self._finishing(sums)),
             (self._prefetched(block) * passes * steps, {"load": 1.0}),
@@ -191,10 +191,15 @@ class TileCost:
         binds = "spills" if spilling > bounds[binds] else binds
         return Cost(cycles * DISORDER[self._many].factor(body), binds)
 
-    @cached_property
-    def _copies(self) -> int:
-        """Copies of an operand for each product: below AVX an instruction overwrites one."""
-        return int(self.target.vector_bits < 256 and not self.scalar)
+    def _copies(self, block: Block, parts: Instructions) -> float:
+        """Copies of words of activations: below AVX an instruction overwrites an operand.
+
+        The last product takes the word itself, but for one that is moved to all lanes first, in two steps.
+        """
+        if self.target.vector_bits >= 256 or self.scalar:
+            return 0.0
+        spared = 0 if parts.input.get("look_up") else block.pixels
+        return block.pixels * block.vectors - spared
 
     def _finishing(self, sums: int) -> Mapping[str, float]:
         """Of one register of results: doubling between classes of planes, correcting, storing.

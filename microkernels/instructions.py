@@ -53,7 +53,7 @@ class Instructions:
 
 def broadcast(lanes: int) -> Counts:
     """To load one word of 32 bits to all lanes; below AVX, which has 4, it is shuffled there."""
-    return {"broadcast": 1} if lanes > 4 else {"load": 1, "look_up": 1, "integer": 1}
+    return {"broadcast": 1} if lanes > 4 else {"load": 1, "look_up": 1}
 
 
 def total(*parts: tuple[float, Counts]) -> dict[str, float]:

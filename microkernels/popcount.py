@@ -116,7 +116,7 @@ class ScalarPopcount(Popcount):
         self._popcnt = popcnt
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        counting = {"scalar_popcount": 1} if self._popcnt else {"scalar": 12, "scalar_multiply": 1}
+        counting = {"scalar_popcount": 1} if self._popcnt else {"scalar": 11, "scalar_multiply": 1}
         product = total((1, {"scalar": 2}), (1, counting))
         return Instructions(product, {"load": 1}, {"load": 1}, "scalar", ({"scalar": 1},))
 

@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, layout_of, with_layout
 from lowbit_dialect.ops.common import element_of, shaped, tensor_of
 from lowbit_dialect.ops.contraction import Contraction
@@ -92,7 +93,7 @@ def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) 
         lines: Operation = LinesOp(
             source,
             padding=padding,
-            pad_value=work.pad_value if any(padding) else 0,
+            pad_value=_filling(work) if any(padding) else 0,
             format=format,
         )
     else:
@@ -111,6 +112,15 @@ def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) 
         format=format,
     )
     return _add(gathered, op, storage.kept(layout, type.element_type), "windows")
+
+
+def _filling(work: Contraction) -> int:
+    """What lines are padded with: any code does to the right of what windows see."""
+    code = work.activation
+    values = (
+        code.values() if isinstance(code, CodeType) else range(work.pad_value, work.pad_value + 1)
+    )
+    return work.pad_value if work.pad_value in values else min(values)
 
 
 def _has_planes(value: SSAValue) -> bool:

@@ -9,14 +9,12 @@ import lowbit
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.harley_seal import (
-    BYTE_SLOTS,
     CARRY,
     ENTERING,
     GROUP,
     MAJORITY,
-    TERNARY_SLOTS,
     XOR3,
-    group_slots,
+    entering,
 )
 from microkernels.table import kernels
 
@@ -64,14 +62,15 @@ def test_the_loop_over_groups(weight: str):
     for body in found:
         assert body.count("vpternlogd") == 4 * 18
         others = re.findall(r"\tv(pand|pshufb|psrlw|paddb)", body)
-        assert len(others) == 4 * BYTE_SLOTS
+        assert len(others) == 4 * 7
         assert not re.search(r"vp(or|xor|andn|popcnt)", body)
         assert len(re.findall(r"%zmm\d+, -?\d*\(%r[sb]p\)", body)) <= 1
 
 
 @pytest.mark.parametrize(("words", "adders"), list(enumerate((6, 7, 9, 10, 14, 15, 17, 18), 1)))
-def test_slots_of_a_group(words: int, adders: int):
-    assert group_slots(words) == pytest.approx(TERNARY_SLOTS * adders + BYTE_SLOTS)
+def test_instructions_of_a_group(words: int, adders: int):
+    counts = entering(words)
+    assert (counts["ternary"], counts["integer"] + counts["look_up"]) == (adders, 7)
 
 
 def test_a_target_has_it_for_want_of_a_vector_popcount():

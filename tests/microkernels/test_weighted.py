@@ -1,4 +1,4 @@
-"""Weighted counts: what they accept, what they become, and that no rule prefers them."""
+"""Weighted counts: what they accept, what they become, and that no default is one."""
 
 import re
 
@@ -6,11 +6,10 @@ import pytest
 from xdsl.dialects.builtin import i32
 
 import lowbit
-from autotune.choice import default_schedule
+from autotune.plan import planned
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.legality import Demand
 from microkernels.table import find_kernel
 
 TARGET, KERNEL = "x86-64-v4-vpopcntdq", "popcount_weighted_32x16"
@@ -35,8 +34,7 @@ def test_weights_of_pairs_are_signed_bytes(activation: str, weight: str, fits: b
     (op,) = [op for op in program.module.walk() if isinstance(op, LinearOp)]
     kernel = find_kernel(KERNEL, resolve_target(TARGET))
     assert kernel.accepts(op.contraction, i32) == fits
-    chosen = default_schedule(Demand.of(op), resolve_target(TARGET), Schedule())
-    assert chosen.microkernel != KERNEL
+    assert planned(op, resolve_target(TARGET)).microkernel != KERNEL
 
 
 def test_pairs_share_a_sum():

@@ -10,6 +10,7 @@ PATTERNS = (
     ("spread", r"vbroadcast[if](128|32x4|64x2)"),
     ("broadcast", r"v?(p?broadcast|movddup)"),
     ("widening", r"v?pmov[sz]x"),
+    ("permute", r"vpermb"),
     ("look_up", r"v?(pshuf|perm|punpck|shuf|insert|extract|vpack|pack|unpck|alignr|pextr|pinsr)"),
     ("multiply", r"v?(pmadd|pmul|pdp)"),
     ("float", r"v?(fm?n?(add|sub)\d*[ps]s|(add|mul|sub)[ps]s)"),

@@ -6,7 +6,7 @@
 // CHECK-DAG:     %x_packed = lowbit.bitpack %x : tensor<3x64x!lowbit.uint<1>> -> tensor<3x64x!lowbit.uint<1>, #lowbit.layout<[d0, planes, d1 by 32], i32>>
 // CHECK:         lowbit.dense %x_packed, %w_packed corrections(%corrections
 func.func @arguments(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<1>>) -> tensor<3x16xi32> {
-  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
 }
 
@@ -52,7 +52,7 @@ func.func @ahead(%x: tensor<3x64x!lowbit.uint<1>>, %w: tensor<64x16x!lowbit.odd<
 // CHECK-NOT:     lowbit.corrections
 func.func @constant(%x: tensor<3x64x!lowbit.uint<1>>) -> tensor<3x16xi32> {
   %w = lowbit.constant dense<1> : tensor<64x16xi8> -> tensor<64x16x!lowbit.odd<1>>
-  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<3x64x!lowbit.uint<1>>, tensor<64x16x!lowbit.odd<1>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
 }
 
@@ -125,12 +125,12 @@ func.func @gathered(%x: tensor<1x4x5x3x!lowbit.uint<1>, #lowbit.layout<[d0, d1, 
 // CHECK-NEXT:    lowbit.relayout %[[SECOND]] : tensor<1x64x5x5xi32, #lowbit.layout<[d0, d2, d3, d1], i32>> -> tensor<1x64x5x5xi32>
 func.func @channels_first(%x: tensor<1x64x5x5x!lowbit.uint<1>>, %w: tensor<64x64x1x1x!lowbit.uint<1>>) -> tensor<1x64x5x5xi32> {
   %t = lowbit.constant dense<7> : tensor<1x1xi32> -> tensor<1x1xi32>
-  %0 = lowbit.conv2d %x, %w {format = "nchw", schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} epilogue {
+  %0 = lowbit.conv2d %x, %w {format = "nchw", schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} epilogue {
   ^bb0(%a: i32):
     %c = lowbit.threshold %a, %t : i32, tensor<1x1xi32> -> !lowbit.uint<1>
     lowbit.yield %c : !lowbit.uint<1>
   } : tensor<1x64x5x5x!lowbit.uint<1>>, tensor<64x64x1x1x!lowbit.uint<1>> -> tensor<1x64x5x5x!lowbit.uint<1>>
-  %1 = lowbit.conv2d %0, %w {format = "nchw", schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<1x64x5x5x!lowbit.uint<1>>, tensor<64x64x1x1x!lowbit.uint<1>> -> tensor<1x64x5x5xi32>
+  %1 = lowbit.conv2d %0, %w {format = "nchw", schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<1x64x5x5x!lowbit.uint<1>>, tensor<64x64x1x1x!lowbit.uint<1>> -> tensor<1x64x5x5xi32>
   func.return %1 : tensor<1x64x5x5xi32>
 }
 
@@ -143,8 +143,8 @@ func.func @channels_first(%x: tensor<1x64x5x5x!lowbit.uint<1>>, %w: tensor<64x64
 // CHECK:         lowbit.conv2d %windows, %flat_packed {{{.*}}algorithm = im2col, microkernel = popcount_bytes_32x8
 // CHECK:         lowbit.conv2d %y, %w_packed {strides = array<i64: 2, 2>, {{.*}}algorithm = direct, microkernel = popcount_bytes_32x8
 func.func @skipping(%x: tensor<1x5x5x64x!lowbit.uint<1>>, %y: tensor<1x5x5x64x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: tensor<1x1x64x64x!lowbit.uint<1>>) -> (tensor<1x3x3x64xi32>, tensor<1x3x3x64xi32>) {
-  %0 = lowbit.conv2d %x, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<1x5x5x64x!lowbit.uint<1>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
-  %1 = lowbit.conv2d %y, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8>} : tensor<1x5x5x64x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
+  %0 = lowbit.conv2d %x, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<1x5x5x64x!lowbit.uint<1>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
+  %1 = lowbit.conv2d %y, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<1x5x5x64x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
   func.return %0, %1 : tensor<1x3x3x64xi32>, tensor<1x3x3x64xi32>
 }
 

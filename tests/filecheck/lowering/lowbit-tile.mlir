@@ -40,7 +40,7 @@ func.func @borders(%x: memref<1x3x4x8xi32>, %y: memref<1x3x4x8xi32>) {
 // CHECK:             scf.for [[COLUMN:%.*]] =
 // CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
 func.func @channels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
-  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [channels, rows, pixels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<algorithm = direct, microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [channels, rows, pixels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
   func.return
 }
 
@@ -52,7 +52,7 @@ func.func @channels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1,
 // CHECK:             scf.for [[COLUMN:%.*]] =
 // CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
 func.func @rows(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
-  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [rows, channels, pixels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<algorithm = direct, microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [rows, channels, pixels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
   func.return
 }
 
@@ -64,7 +64,7 @@ func.func @rows(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2,
 // CHECK:             scf.for [[CHANNEL:%.*]] =
 // CHECK:               at(%{{.*}}, %{{.*}}, [[CHANNEL]], [[ROW]], [[COLUMN]])
 func.func @pixels(%x: memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>, %y: memref<1x2x2x16xi32>) {
-  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [rows, pixels, channels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
+  lowbit.conv2d %x, %w outs(%y : memref<1x2x2x16xi32>) {schedule = #lowbit.schedule<algorithm = direct, microkernel = popcount_bytes_32x8, pixels = 1, vectors = 1, loops = [rows, pixels, channels]>} : memref<1x3x2x32x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, memref<2x1x32x16x!lowbit.uint<1>, #lowbit.layout<[d3 by 8, planes, d0, d1, d2 by 32, d3 in 8], i32>>
   func.return
 }
 
