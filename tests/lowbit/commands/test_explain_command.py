@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
-    text = output(capsys, "explain", "net.mlir", "--no-ir", "--target", "x86-64-v3")
+    text = output(capsys, "explain", "net.mlir", "--no-ir", "--target", "x86-64-v3,cpu=znver3")
     assert "conv2d %z\n  fused        requantize\n" in text
     assert "accumulator  -216..216 from the types (72 products)" in text
     assert "  weights      3x3x8x9 of odd1 as [d3 by " in text
