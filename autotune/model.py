@@ -14,7 +14,7 @@ from types import MappingProxyType
 from autotune.bounds import joint
 from autotune.machine_table import LEVELS, MachineTable
 from autotune.preparing import Stored, again, preparing
-from autotune.reuse import Operands, Reuse, reuses_of
+from autotune.reuse import Operands, Reuse, reuses_of, unheld
 from autotune.tile_cost import Block, TileCost
 from lowbit_dialect.layout import Layout
 from lowbit_dialect.ops.contraction import Contraction
@@ -84,6 +84,15 @@ class Model:
     def moving(self, cost: TileCost, nest: Nest, planes: str = "outer") -> dict[str, float]:
         """Cycles of bringing bytes from each level."""
         return moves(reuses_of(nest, operands_of(cost, planes), self.target.caches), self.machine)
+
+    def most_moving(self, cost: TileCost, nest: Nest) -> float:
+        """Cycles that moving takes at most, if no cache held anything from one tile to the next."""
+        return max(
+            moves(
+                unheld(nest, operands_of(cost, "outer"), self.target.caches), self.machine
+            ).values(),
+            default=0.0,
+        )
 
     def predict(self, schedule: Schedule) -> Prediction:
         """The time of a complete schedule."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from heapq import nsmallest
-from itertools import permutations
-from typing import TypeVar
+from itertools import permutations, product
 
 from autotune.bounds import pressures
 from autotune.loop_orders import TILES
@@ -42,8 +41,6 @@ TILED = 4
 PLAIN_ROWS = (Loop("channels"), Loop("rows"), Loop("pixels"))
 SLACK = 1.15
 """How far behind the best a kernel may be by its bound, as predictions are this far off."""
-
-T = TypeVar("T")
 
 
 def stored_as(op: LinearOp) -> Stored:
@@ -106,6 +103,15 @@ def _impossible(space: Space, pinned: Schedule) -> str | None:
     return f"no microkernel of {target.name} multiplies {what}"
 
 
+Numbers = tuple[int, str, str, int]
+"""Vectors, planes, borders and pixels of a register block."""
+
+
+def _numbers(block: Schedule) -> Numbers:
+    assert block.vectors and block.planes and block.borders and block.pixels
+    return block.vectors, block.planes, block.borders, block.pixels
+
+
 class Ranking:
     """The schedules of a space with some fields pinned, by a model."""
 
@@ -151,9 +157,9 @@ class Ranking:
 
     def _least(self, cost: TileCost) -> float:
         """Cycles of the products alone."""
-        product = cost.kernel.instructions(cost.work).product
+        counts = cost.kernel.instructions(cost.work).product
         times = self._outputs(cost) * cost.taps_inside * cost.words * cost.x_planes * cost.w_planes
-        return times * max(pressures(product, self.model.machine).values())
+        return times * max(pressures(counts, self.model.machine).values())
 
     def _outputs(self, cost: TileCost) -> float:
         """Vectors of outputs."""
@@ -164,31 +170,42 @@ class Ranking:
         """The best register blocks of a kernel, each with the best unrolling, and their cycles."""
         assert way.algorithm and way.microkernel
         cost = self.model.cost(way.algorithm, way.microkernel)
-        blocks: list[tuple[float, Schedule]] = []
-        for vectors in self._domain("vectors", way):
-            one = replace(way, vectors=vectors)  # pyright: ignore[reportArgumentType]
-            for planes in self._domain("planes", one):
-                two = replace(one, planes=planes)  # pyright: ignore[reportArgumentType]
-                for borders in self._domain("borders", two):
-                    three = replace(two, borders=borders)  # pyright: ignore[reportArgumentType]
-                    for pixels in self._domain("pixels", three):
-                        four = replace(three, pixels=pixels)  # pyright: ignore[reportArgumentType]
-                        blocks.append((self._cycles(cost, four, 2, "none"), four))
-        shortest = nsmallest(LOOKED_AT, blocks, key=lambda one: one[0])
-        served = [(self._served(cost, cycles, one), one) for cycles, one in shortest]
+        laying = self._laying(way)
+        blocks = [
+            (self._cycles(cost, (vectors, planes, borders, pixels), 2, "none"), block)
+            for block in self._register_blocks(way)
+            for vectors, planes, borders, pixels in (block,)
+        ]
+        served: list[tuple[float, Schedule]] = []
+        for cycles, (vectors, planes, borders, pixels) in nsmallest(LOOKED_AT, blocks):
+            one = replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)
+            served.append((self._served(cost, cycles, one), one))
         found: list[tuple[float, Schedule]] = []
         for reached, block in nsmallest(BLOCKS, served, key=lambda one: one[0]):
             for taps in self._domain("taps", block):
                 one = replace(block, taps=taps)  # pyright: ignore[reportArgumentType]
                 for unroll in self._domain("unroll", one):
-                    cycles = self._cycles(cost, one, unroll, taps)  # pyright: ignore[reportArgumentType]
+                    cycles = self._cycles(cost, _numbers(block), unroll, taps)  # pyright: ignore[reportArgumentType]
                     whole = replace(one, unroll=unroll)  # pyright: ignore[reportArgumentType]
-                    found.append((max(cycles, reached) + self._laying(way), whole))
+                    found.append((max(cycles, reached) + laying, whole))
         return found
+
+    def _register_blocks(self, way: Schedule) -> Iterator[Numbers]:
+        """Vectors, planes, borders and pixels of every register block of a kernel."""
+        for vectors in self._domain("vectors", way):
+            one = replace(way, vectors=vectors)  # pyright: ignore[reportArgumentType]
+            for planes, borders in product(
+                self._domain("planes", one), self._domain("borders", one)
+            ):
+                two = replace(one, planes=planes, borders=borders)  # pyright: ignore[reportArgumentType]
+                for pixels in self._domain("pixels", two):
+                    yield vectors, planes, borders, pixels  # pyright: ignore[reportReturnType]
 
     def _served(self, cost: TileCost, cycles: float, block: Schedule) -> float:
         """Cycles of the tiles, or of bringing them what they read in the best order of the loops."""
         nest = self.model.nest(replace(block, loops=PLAIN))
+        if self.model.most_moving(cost, nest) <= cycles:
+            return cycles
         moving = (self.model.moving(cost, replace(nest, loops=loops)) for loops in ORDERS)
         return max(cycles, min(max(one.values(), default=0.0) for one in moving))
 
@@ -198,22 +215,18 @@ class Ranking:
         model, cost = self.model, self.model.cost(way.algorithm, way.microkernel)
         return preparing(model.work, way, cost, 1.0, model.stored, model.machine)
 
-    def _cycles(self, cost: TileCost, block: Schedule, unroll: int, taps: str) -> float:
+    def _cycles(self, cost: TileCost, block: Numbers, unroll: int, taps: str) -> float:
         """Cycles of all tiles, those of the whole block standing for the others."""
-        assert block.pixels and block.vectors and block.planes
-        tile = cost.of(
-            Block(block.pixels, block.vectors, unroll, taps, block.planes, cost.columns_inside)
-        )
+        size, planes, borders, pixels = block
+        tile = cost.of(Block(pixels, size, unroll, taps, planes, cost.columns_inside))
         _, channels = cost.kernel.channels(cost.work)
         vectors = -(-channels // cost.kernel.lanes)
         columns = cost.work.window.columns
-        looped = columns.head + columns.tail if block.borders == "looped" else 0
+        looped = columns.head + columns.tail if borders == "looped" else 0
         row = columns.out - looped
-        tiles = -(-row // block.pixels) * block.pixels + looped * block.pixels
-        wasted = (
-            tiles / max(1, columns.out) * (-(-vectors // block.vectors) * block.vectors) / vectors
-        )
-        return self._outputs(cost) * tile.cycles / block.pixels / block.vectors * wasted
+        tiles = -(-row // pixels) * pixels + looped * pixels
+        wasted = tiles / max(1, columns.out) * (-(-vectors // size) * size) / vectors
+        return self._outputs(cost) * tile.cycles / pixels / size * wasted
 
     def _looped(self, core: Schedule) -> Iterator[Schedule]:
         """A register block in the loops that bring it what it reads soonest."""
@@ -242,20 +255,17 @@ class Ranking:
             for _, loops in nsmallest(LOOPS, moved, key=lambda one: one[0]):
                 yield replace(plain, loops=loops)
         if self.pinned.tables != "whole":
-            yield from self._strips(plain, cost, nest)
+            yield from self._strips(plain, nest)
 
-    def _strips(self, plain: Schedule, cost: TileCost, nest: Nest) -> list[Schedule]:
+    def _strips(self, plain: Schedule, nest: Nest) -> list[Schedule]:
         """The same with tables in strips; as it is where there are none and strips are pinned."""
         rows = nest.window.rows.out
-        sizes = [
-            size for size in TILES if size < rows and cost.kernel.input_layout(cost.work).table
-        ]
         strips = [
             replace(plain, loops=(Loop("rows", size), *PLAIN_ROWS), tables="strips")
-            for size in sizes
+            for size in TILES
+            if size < rows and self.space.strips(plain)
         ]
-        legal = [one for one in strips if self.space.refusal(one) is None]
-        return legal or [plain] * (self.pinned.tables == "strips")
+        return strips or [plain] * (self.pinned.tables == "strips")
 
     def _moved(self, cost: TileCost, nest: Nest, loops: tuple[Loop, ...]) -> float:
         """Cycles of bringing what is read, in some loops."""

@@ -84,6 +84,23 @@ def reuses_of(nest: Nest, operands: Operands, caches: tuple[int, ...]) -> tuple[
     return tuple(found)
 
 
+def unheld(nest: Nest, operands: Operands, caches: tuple[int, ...]) -> tuple[Reuse, ...]:
+    """The same if caches that cannot hold all of it held nothing from one tile to the next: a bound."""
+    steps = {"rows": 1.0, "pixels": 1.0, "channels": 1.0}
+    whole = _touched(nest, operands, _extents(nest)[0])
+    one = _touched(nest, operands, steps)
+    tiles = nest.batch * nest.groups * nest.window.rows.out * nest.tiles * nest.blocks
+    found: list[Reuse] = []
+    for level, capacity in zip(LEVELS, caches):
+        if not capacity:
+            continue
+        if sum(whole) <= capacity:
+            break
+        inputs, weights, results = (tiles * part for part in _tile(nest, operands, one, 0))
+        found.append(Reuse(level, (), sum(one), inputs, weights, results * SCATTERED))
+    return tuple(found)
+
+
 def _tile(
     nest: Nest, operands: Operands, touched: tuple[float, float, float], capacity: float
 ) -> tuple[float, float, float]:

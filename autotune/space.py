@@ -96,6 +96,10 @@ class Space:
         algorithm = schedule.algorithm if schedule.algorithm in self._ways else "direct"
         return self._ways[algorithm][schedule.microkernel]
 
+    def strips(self, decided: Schedule) -> bool:
+        """Whether the tables of a kernel may be made in strips."""
+        return self.way(decided).strips and not self._whole
+
     # What means the same
 
     def canonical(self, schedule: Schedule) -> Schedule:
@@ -159,11 +163,11 @@ class Space:
                 return _unrolls(decided, way)
             case "loops":
                 nest = nest_of(way.work, replace(decided, loops=PLAIN), way.kernel)
-                return orders(steps_of(nest), way.strips and not self._whole)
+                return orders(steps_of(nest), self.strips(decided))
             case "tables":
                 assert decided.loops
                 outer = decided.loops[0]
-                strips = way.strips and not self._whole and outer.axis == "rows" and outer.by
+                strips = self.strips(decided) and outer.axis == "rows" and outer.by
                 return CHOICES["tables"] if strips else ("whole",)
             case "prefetch":
                 return PREFETCHES

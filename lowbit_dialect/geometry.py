@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 LIMIT = 2**20
 """Largest kernel, stride, dilation or padding."""
@@ -26,7 +27,7 @@ class WindowAxis:
     after: int = 0
     dilation: int = 1
 
-    @property
+    @cached_property
     def out(self) -> int:
         """Number of outputs; not positive when the window does not fit."""
         reach = self.dilation * (self.kernel - 1) + 1
@@ -42,13 +43,13 @@ class WindowAxis:
         inside = self.size - 1 + self.before - output * self.stride
         return max(self.low(output), min(self.kernel, inside // self.dilation + 1))
 
-    @property
+    @cached_property
     def head(self) -> int:
         """Leading outputs before the first whose taps are all inside; all if there is none."""
         first = min(self.out, -(-self.before // self.stride))
         return first if self._whole(first) else self.out
 
-    @property
+    @cached_property
     def tail(self) -> int:
         """Trailing outputs after the last whose taps are all inside."""
         if self.head == self.out:
@@ -75,7 +76,7 @@ class WindowAxis:
         output = min(index, self.out - 1) if index <= self.head else index + beyond
         return self.low(output), self.high(output)
 
-    @property
+    @cached_property
     def taps_inside(self) -> int:
         """Taps inside the input, summed over all outputs."""
         total = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -108,6 +109,7 @@ def nest_of(work: Contraction, schedule: Schedule, kernel: Microkernel) -> Nest:
     )
 
 
+@lru_cache(4096)
 def runs_of(axis: WindowAxis, pixels: int, *, peeled: bool) -> tuple[Run, ...]:
     """The runs of a row in tiles of at most `pixels` outputs."""
     if peeled or not axis.head + axis.tail:

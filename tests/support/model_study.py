@@ -2,7 +2,7 @@
 
     python -m tests.support.model_study --layers "28 28 128 128 3 1 1" --pairs uint2,odd1 --tiers x86-64-v3
 
-A layer is as `lowbit bench` takes it. For each layer, pair and tier, a line tells what share of the speed of
+A layer is as `lowbit bench` takes it; a tier is that of this machine, with its processor's costs and caches. For each layer, pair and tier, a line tells what share of the speed of
 the fastest schedule that was measured the model's first choice has, and the best of its first eight; and
 Spearman's correlation of predicted and measured times over the random schedules.
 """
@@ -114,8 +114,10 @@ def main() -> None:
     """Print the quality of each layer, pair and tier."""
     asked = arguments()
     found: dict[str, Quality] = {}
+    host = resolve_target("host")
+    caches = "/".join(map(str, host.caches))
     for tier, pair, text in product(asked.tiers, asked.pairs, asked.layers):
-        target = resolve_target(tier)
+        target = resolve_target(f"{tier},cpu={host.cpu},caches={caches}")
         machine = measured_table(target) if asked.measured else table_of(target)
         program = program_of(ConvLayer.parse(text), *pair.split(","), ("w",))
         op = next(one for one in program.module.walk() if isinstance(one, LinearOp))
@@ -123,7 +125,7 @@ def main() -> None:
         found[name] = quality(
             Space(op, target),
             machine,
-            partial(seconds_of, Subject(str(program.module), tier)),
+            partial(seconds_of, Subject(str(program.module), str(target))),
             asked.samples,
             asked.seed,
         )
