@@ -22,9 +22,10 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     ModuleOp,
 )
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Attribute, Operation, Region
 from xdsl.utils.exceptions import LLVMTranslationException
 
+from lowering.backend.bodies import Bodies
 from lowering.backend.machine import BackendError, data_layout, feature_string
 from microkernels.target import Target
 
@@ -69,12 +70,16 @@ def translate(module: ModuleOp, target: Target) -> Translated:
     """
     constants: dict[str, bytes] = {}
     ops = [_without_bytes(op, constants) for op in module.ops]
+    functions = [op for op in ops if isinstance(op, llvm.FuncOp) and op.body.blocks]
     try:
         converted: Any = convert_module(
-            cast(ModuleOp, _View(module.attributes, ops)),
+            cast(ModuleOp, _View(module.attributes, [_without_body(op) for op in ops])),
             fallback_target_triple=target.triple,
             data_layout=data_layout(target),
         )
+        bodies = Bodies(converted)
+        for function in functions:
+            bodies.write(function)
     except _UNTRANSLATED as error:
         reason = str(error) or type(error).__name__
         raise BackendError(f"no translation to LLVM IR: {reason}") from error
@@ -103,6 +108,13 @@ def _without_bytes(op: Operation, constants: dict[str, bytes]) -> Operation:
         )
     constants[name] = held
     return llvm.GlobalOp(op.global_type, name, op.linkage, constant=True)
+
+
+def _without_body(op: Operation) -> Operation:
+    """Return a function as a declaration, or `op` itself if it is anything else."""
+    if not isinstance(op, llvm.FuncOp):
+        return op
+    return llvm.FuncOp.create(properties=op.properties, regions=[Region()])
 
 
 def _bytes(value: DenseIntOrFPElementsAttr[Any]) -> bytes | None:
