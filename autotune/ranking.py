@@ -29,13 +29,15 @@ from microkernels.table import find_kernel
 
 BLOCKS = 6
 """Register blocks of a kernel whose unrolling is looked into."""
-LOOKED_AT = 24
+LOOKED_AT = 16
 """Register blocks of a kernel for which it is looked into what their operands take to arrive."""
 ORDERS = tuple(permutations(PLAIN))
 CORES = 10
 """Schedules whose loops are looked into."""
 LOOPS = 2
 """Loop nests of a register block that are predicted as a whole."""
+STRIPS = 3
+"""Sizes of strips that are predicted, the largest that L2 holds."""
 TILED = 4
 """Loops of a nest with a cache tile: more are left to search."""
 PLAIN_ROWS = (Loop("channels"), Loop("rows"), Loop("pixels"))
@@ -258,12 +260,23 @@ class Ranking:
             yield from self._strips(plain, nest)
 
     def _strips(self, plain: Schedule, nest: Nest) -> list[Schedule]:
-        """The same with tables in strips; as it is where there are none and strips are pinned."""
-        rows = nest.window.rows.out
+        """The same with tables in strips that L2 holds, where it does not hold all of them.
+
+        As it is where there are no strips and some are pinned.
+        """
+        cost = self.model.cost(plain.algorithm or "", plain.microkernel or "")
+        sizes: list[int] = []
+        if self.space.strips(plain):
+            rows, capacity = nest.window.rows, self.model.target.caches[1]
+            row = nest.window.columns.size * cost.words << cost.kernel.channels_per_word
+            reach = (rows.kernel - 1) * rows.dilation
+            pinned = self.pinned.tables == "strips"
+            if row * rows.size > capacity or pinned:
+                fitting = [n for n in TILES if row * (n * rows.stride + reach) <= capacity]
+                sizes = [n for n in fitting if n < rows.out][-STRIPS:] or [1] * pinned
         strips = [
             replace(plain, loops=(Loop("rows", size), *PLAIN_ROWS), tables="strips")
-            for size in TILES
-            if size < rows and self.space.strips(plain)
+            for size in sizes
         ]
         return strips or [plain] * (self.pinned.tables == "strips")
 

@@ -27,7 +27,7 @@ from microkernels.legality import (
     kernel_refusal,
     refusal,
 )
-from microkernels.nest import PLAIN, Nest, nest_of
+from microkernels.nest import PLAIN, Nest, nest_of, runs_of, window_of
 from microkernels.table import kernels
 from microkernels.target import Target
 
@@ -118,7 +118,8 @@ class Space:
             borders=schedule.borders if way.borders else "peeled",
         )
         one = replace(one, pixels=even(way.row(one.borders), schedule.pixels))
-        taps, unroll = reduced(one, way)
+        assert one.taps and one.unroll
+        taps, unroll = reduced(one.taps, one.unroll, one.planes, way)
         strips = one.tables == "strips" and way.strips and not self._whole
         nest = nest_of(way.work, one, way.kernel)
         return replace(
@@ -254,10 +255,11 @@ def reads_alone(op: LinearOp) -> bool:
 
 def _unrolls(decided: Schedule, way: Way) -> tuple[int, ...]:
     """The unrollings that differ, and leave a nest with few enough products."""
-    assert decided.vectors
-    found = [reduced(replace(decided, unroll=size), way) for size in UNROLLS]
+    assert decided.vectors and decided.taps and decided.pixels
+    found = [reduced(decided.taps, size, decided.planes, way) for size in UNROLLS]
     sizes = {unroll for taps, unroll in found if taps == decided.taps}
-    runs = nest_of(way.work, replace(decided, loops=PLAIN), way.kernel).runs
+    columns = window_of(way.work)[0].columns
+    runs = runs_of(columns, decided.pixels, peeled=decided.borders == "peeled")
     taps = way.taps if decided.taps == "columns" else 1
     copies = 1 if decided.planes == "looped" else way.pairs
     each = sum(run.pixels for run in runs) * decided.vectors * taps * copies

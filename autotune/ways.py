@@ -8,7 +8,7 @@ from functools import cache
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES
 from lowbit_dialect.ops.contraction import Contraction
-from lowbit_dialect.schedule import Schedule, Value
+from lowbit_dialect.schedule import Value
 from microkernels.interface import Microkernel
 from microkernels.legality import border_outputs, has_strips, sums_of
 from microkernels.nest import window_of
@@ -90,16 +90,15 @@ def _contiguous(work: Contraction, kernel: Microkernel) -> bool:
     return work.window.columns.dilation == 1 and work.groups == 1 and planes == 1
 
 
-def reduced(schedule: Schedule, way: Way) -> tuple[str, int]:
+def reduced(taps: str, unroll: int, planes: str | None, way: Way) -> tuple[str, int]:
     """The least unrolling with the same loops over words, and the taps that these come to."""
-    assert schedule.unroll and schedule.taps
-    along = way.taps if schedule.taps == "none" and way.contiguous else 1
+    along = way.taps if taps == "none" and way.contiguous else 1
     row = way.words * way.taps
-    if along > 1 and not way.narrow and way.kernel.group == 1 and schedule.unroll >= row:
+    if along > 1 and not way.narrow and way.kernel.group == 1 and unroll >= row:
         return "columns", way.words
-    together = way.together if schedule.planes == "inner" else 1
+    together = way.together if planes == "inner" else 1
     steps = tuple(one // together for one in way.narrow)
-    return schedule.taps, _least(way.words, way.taps, along, steps, schedule.unroll)
+    return taps, _least(way.words, way.taps, along, steps, unroll)
 
 
 @cache

@@ -2,9 +2,10 @@
 
     python -m tests.support.model_study --layers "28 28 128 128 3 1 1" --pairs uint2,odd1 --tiers x86-64-v3
 
-A layer is as `lowbit bench` takes it; a tier is that of this machine, with its processor's costs and caches. For each layer, pair and tier, a line tells what share of the speed of
-the fastest schedule that was measured the model's first choice has, and the best of its first eight; and
-Spearman's correlation of predicted and measured times over the random schedules.
+A layer is as `lowbit bench` takes it; a tier has the costs and caches of this machine's processor. For each
+layer, pair and tier, a line tells what share of the speed of the fastest schedule that was measured the
+model's first choice has, and the best of its first eight; and Spearman's correlation of predicted and
+measured times over the random schedules.
 """
 
 from __future__ import annotations
