@@ -13,6 +13,7 @@ from autotune.machine_table import table_of
 from lowbit.bench.limits import work_of_op
 from lowbit.code_generation import resolve
 from lowbit.element_types import spelling_of
+from lowbit.forecast import Forecast
 from lowbit.lowered import as_written
 from lowbit.pipeline import STAGES, Stage, lower
 from lowbit.program import Program
@@ -78,6 +79,8 @@ class LayerStory:
     """Layout of each operand and of the result."""
     schedule: str
     bound: Bound
+    forecast: Forecast | None
+    """None where the op has no schedule."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def _linear(func: Operation) -> list[LinearOp]:
 
 
 def _story(before: LinearOp, after: LinearOp, target: Target) -> LayerStory:
+    bound, schedule = Bound.of(before, target), after.schedule.data if after.schedule else None
     inner = list(before.epilogue.block.ops)[:-1] if before.epilogue.blocks else []
     return LayerStory(
         title(before),
@@ -151,8 +155,9 @@ def _story(before: LinearOp, after: LinearOp, target: Target) -> LayerStory:
         _stored(after.input),
         _stored(after.weights),
         _stored(after.results[0]),
-        str(after.schedule.data) if after.schedule else "",
-        Bound.of(before, target),
+        str(schedule or ""),
+        bound,
+        Forecast.of(before, schedule, target, bound.limit_us) if schedule else None,
     )
 
 

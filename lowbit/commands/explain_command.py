@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from lowbit.commands.command_io import load_program, progress, read_schedule, write_json
 from lowbit.explanation import Bound, Explanation, explain, stage_text
+from lowbit.forecast import Forecast
 
 
 def run(given: Namespace) -> None:
@@ -37,6 +38,20 @@ def _limit(bound: Bound) -> str:
     )
 
 
+def _predicted(forecast: Forecast) -> list[str]:
+    """What the model says of the schedule."""
+    parts = ", ".join(f"{name} {us:g}" for name, us in forecast.parts.items())
+    lines = [
+        f"  predicted    {forecast.us:g} us ({parts}), bound by {forecast.binds}: "
+        f"{forecast.reachable:.0%} of the limit at best"
+    ]
+    for one in forecast.reuses:
+        lines.append(
+            f"  {one.level:12} holds {one.working_set} bytes of {one.loops}; {one.incoming} bytes come and go"
+        )
+    return lines
+
+
 def in_words(story: Explanation, *, with_ir: bool) -> list[str]:
     """The explanation as lines for a person."""
     lines: list[str] = []
@@ -50,6 +65,7 @@ def in_words(story: Explanation, *, with_ir: bool) -> list[str]:
             f"  output       {layer.output}",
             f"  schedule     {layer.schedule}",
             f"  limit        {_limit(layer.bound)}",
+            *(_predicted(layer.forecast) if layer.forecast else ()),
         ]
     lines += [f"{op} stands alone: {reason}" for op, reason in story.not_fused]
     lines += list(story.conversions)

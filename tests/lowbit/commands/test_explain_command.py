@@ -18,7 +18,11 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  weights      3x3x8x9 of odd1 as [d3 by " in text
     limit = "0.04401 us, set by binary: 22.81 multiply-adds a byte, 1067 bytes in L1"
     assert f"  limit        {limit}" in text.splitlines()
+    assert "us (tiles " in text and "% of the limit at best" in text
+    assert "  L1           holds " in text
     told = json.loads(output(capsys, "explain", "net.mlir", "--json"))
+    (forecast,) = [one["forecast"] for one in told["layers"]]
+    assert sum(forecast["parts"].values()) >= forecast["us"] > 0 < forecast["reachable"] <= 1
     stages = ["source", "graph", "plan", "buffers", "loops", "kernels", "llvm"]
     assert list(told["stages"]) == stages
     assert "memref" in output(capsys, "explain", "net.mlir", "--stage", "buffers")
