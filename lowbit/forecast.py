@@ -19,7 +19,7 @@ class Held:
 
     level: str
     loops: str
-    """Those whose data that is, outermost first; `a tile` if it is one's, `part of a tile` if not even that fits."""
+    """Those whose data that is, outermost first; or that it is `a tile`, or only `part of a tile`."""
     working_set: int
     """Bytes that a turn of them touches."""
     incoming: int
