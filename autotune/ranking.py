@@ -12,10 +12,10 @@ from dataclasses import replace
 from heapq import nsmallest
 from itertools import permutations, product
 
-from autotune.bounds import pressures
+from autotune.bounds import joint, pressures
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import Model, Prediction
+from autotune.model import OVERLAP, Model, Prediction
 from autotune.preparing import Stored, preparing
 from autotune.space import Space
 from autotune.tile_cost import Block, TileCost
@@ -27,13 +27,17 @@ from microkernels.legality import algorithm_refusal, kernel_refusal
 from microkernels.nest import PLAIN, Nest
 from microkernels.table import find_kernel
 
-BLOCKS = 6
+BLOCKS = 5
 """Register blocks of a kernel whose unrolling is looked into."""
-LOOKED_AT = 16
+LOOKED_AT = 12
 """Register blocks of a kernel for which it is looked into what their operands take to arrive."""
 ORDERS = tuple(permutations(PLAIN))
-CORES = 10
+CORES = 6
 """Schedules whose loops are looked into."""
+TILED_CORES = 2
+"""Of these, the first of which cache tiles are looked into."""
+BOUND = 0.7
+"""Of the cycles of tiles, what the best order may move in before cache tiles are looked into."""
 LOOPS = 2
 """Loop nests of a register block that are predicted as a whole."""
 STRIPS = 3
@@ -109,11 +113,6 @@ Numbers = tuple[int, str, str, int]
 """Vectors, planes, borders and pixels of a register block."""
 
 
-def _numbers(block: Schedule) -> Numbers:
-    assert block.vectors and block.planes and block.borders and block.pixels
-    return block.vectors, block.planes, block.borders, block.pixels
-
-
 class Ranking:
     """The schedules of a space with some fields pinned, by a model."""
 
@@ -130,8 +129,9 @@ class Ranking:
                 break
             cores += self._blocks(way)
         found: dict[Schedule, Prediction] = {}
-        for _, core in nsmallest(max(CORES, count), cores, key=lambda one: one[0]):
-            for schedule in self._looped(core):
+        best = nsmallest(max(CORES, count), cores, key=lambda one: one[0])
+        for place, (_, core) in enumerate(best):
+            for schedule in self._looped(core, tiled=place < TILED_CORES):
                 one = self.space.canonical(schedule)
                 if one not in found:
                     found[one] = self.model.predict(one)
@@ -173,23 +173,21 @@ class Ranking:
         assert way.algorithm and way.microkernel
         cost = self.model.cost(way.algorithm, way.microkernel)
         laying = self._laying(way)
-        blocks = [
-            (self._cycles(cost, (vectors, planes, borders, pixels), 2, "none"), block)
-            for block in self._register_blocks(way)
-            for vectors, planes, borders, pixels in (block,)
-        ]
-        served: list[tuple[float, Schedule]] = []
-        for cycles, (vectors, planes, borders, pixels) in nsmallest(LOOKED_AT, blocks):
+        blocks = [(self._cycles(cost, block), block) for block in self._register_blocks(way)]
+        served: list[tuple[float, float, Schedule]] = []
+        for _, (vectors, planes, borders, pixels) in nsmallest(LOOKED_AT, blocks):
             one = replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)
-            served.append((self._served(cost, cycles, one), one))
+            served.append((*self._served(cost, one), one))
         found: list[tuple[float, Schedule]] = []
-        for reached, block in nsmallest(BLOCKS, served, key=lambda one: one[0]):
+        for reached, alone, block in nsmallest(BLOCKS, served, key=lambda one: one[0]):
             for taps in self._domain("taps", block):
                 one = replace(block, taps=taps)  # pyright: ignore[reportArgumentType]
                 for unroll in self._domain("unroll", one):
-                    cycles = self._cycles(cost, _numbers(block), unroll, taps)  # pyright: ignore[reportArgumentType]
                     whole = replace(one, unroll=unroll)  # pyright: ignore[reportArgumentType]
-                    found.append((max(cycles, reached) + laying, whole))
+                    cycles, _ = self.model.tiles(
+                        cost, self.model.nest(replace(whole, loops=PLAIN)), whole
+                    )
+                    found.append((cycles + reached - alone + laying, whole))
         return found
 
     def _register_blocks(self, way: Schedule) -> Iterator[Numbers]:
@@ -203,13 +201,20 @@ class Ranking:
                 for pixels in self._domain("pixels", two):
                     yield vectors, planes, borders, pixels  # pyright: ignore[reportReturnType]
 
-    def _served(self, cost: TileCost, cycles: float, block: Schedule) -> float:
-        """Cycles of the tiles, or of bringing them what they read in the best order of the loops."""
-        nest = self.model.nest(replace(block, loops=PLAIN))
-        if self.model.most_moving(cost, nest) <= cycles:
-            return cycles
-        moving = (self.model.moving(cost, replace(nest, loops=loops)) for loops in ORDERS)
-        return max(cycles, min(max(one.values(), default=0.0) for one in moving))
+    def _served(self, cost: TileCost, block: Schedule) -> tuple[float, float]:
+        """Cycles of the tiles with what they read brought in the best order of the loops, and without."""
+        plain = replace(block, loops=PLAIN, unroll=_few(cost), taps="none")
+        nest = self.model.nest(plain)
+        cycles, _ = self.model.tiles(cost, nest, plain)
+        if self.model.most_moving(cost, nest) <= cycles / 4:
+            return cycles, cycles
+        orders = (replace(nest, loops=loops) for loops in ORDERS)
+        return min(self._beside(cost, one, plain, cycles) for one in orders), cycles
+
+    def _beside(self, cost: TileCost, nest: Nest, block: Schedule, cycles: float) -> float:
+        """Cycles of tiles, and of bringing what they read beside that."""
+        moving = self.model.moving(cost, nest, block.planes or "outer")
+        return joint((cycles, *moving.values()), OVERLAP)
 
     def _laying(self, way: Schedule) -> float:
         """Cycles of laying out activations."""
@@ -217,20 +222,13 @@ class Ranking:
         model, cost = self.model, self.model.cost(way.algorithm, way.microkernel)
         return preparing(model.work, way, cost, 1.0, model.stored, model.machine)
 
-    def _cycles(self, cost: TileCost, block: Numbers, unroll: int, taps: str) -> float:
-        """Cycles of all tiles, those of the whole block standing for the others."""
-        size, planes, borders, pixels = block
-        tile = cost.of(Block(pixels, size, unroll, taps, planes, cost.columns_inside))
-        _, channels = cost.kernel.channels(cost.work)
-        vectors = -(-channels // cost.kernel.lanes)
-        columns = cost.work.window.columns
-        looped = columns.head + columns.tail if borders == "looped" else 0
-        row = columns.out - looped
-        tiles = -(-row // pixels) * pixels + looped * pixels
-        wasted = tiles / max(1, columns.out) * (-(-vectors // size) * size) / vectors
-        return self._outputs(cost) * tile.cycles / pixels / size * wasted
+    def _cycles(self, cost: TileCost, block: Numbers) -> float:
+        """Cycles of all tiles if all were of whole blocks: those that are cut take less."""
+        size, planes, _, pixels = block
+        tile = cost.of(Block(pixels, size, _few(cost), "none", planes, cost.columns_inside))
+        return self._outputs(cost) * tile.cycles / pixels / size
 
-    def _looped(self, core: Schedule) -> Iterator[Schedule]:
+    def _looped(self, core: Schedule, *, tiled: bool) -> Iterator[Schedule]:
         """A register block in the loops that bring it what it reads soonest."""
         plain = replace(core, tables="whole", prefetch=0, parallel="none", loops=PLAIN)
         rest = {
@@ -248,12 +246,11 @@ class Ranking:
         )
         tiles, _ = self.model.tiles(cost, nest, plain)
         if self.pinned.tables in (None, "whole"):
-            moved = [(self._moved(cost, nest, loops), loops) for loops in ORDERS]
-            if min(moved, key=lambda one: one[0])[0] > tiles:
+            moved = [(self._moved(cost, nest, plain, loops), loops) for loops in ORDERS]
+            if tiled and min(moved, key=lambda one: one[0])[0] > tiles * BOUND:
                 domain: tuple[tuple[Loop, ...], ...] = self.space.domain("loops", core)  # pyright: ignore
-                moved += [
-                    (self._moved(cost, nest, one), one) for one in domain if len(one) == TILED
-                ]
+                more = (one for one in domain if len(one) == TILED)
+                moved += [(self._moved(cost, nest, plain, one), one) for one in more]
             for _, loops in nsmallest(LOOPS, moved, key=lambda one: one[0]):
                 yield replace(plain, loops=loops)
         if self.pinned.tables != "whole":
@@ -280,6 +277,11 @@ class Ranking:
         ]
         return strips or [plain] * (self.pinned.tables == "strips")
 
-    def _moved(self, cost: TileCost, nest: Nest, loops: tuple[Loop, ...]) -> float:
+    def _moved(self, cost: TileCost, nest: Nest, block: Schedule, loops: tuple[Loop, ...]) -> float:
         """Cycles of bringing what is read, in some loops."""
-        return max(self.model.moving(cost, replace(nest, loops=loops)).values(), default=0.0)
+        return self._beside(cost, replace(nest, loops=loops), block, 0.0)
+
+
+def _few(cost: TileCost) -> int:
+    """Words that a block is looked at with, before it is decided how many are unrolled."""
+    return max(2, cost.kernel.group)
