@@ -45,7 +45,7 @@ class MachineTable:
     vector: float
     """Instructions on vectors a cycle, of all classes together."""
     general: float
-    """Instructions on general registers a cycle, of all classes together."""
+    """Instructions on general registers a cycle, of all classes together; fewer than of one alone."""
     mixing: float
     """The share of a rate that is left where results go on to instructions of another class."""
     spreading: float
@@ -103,7 +103,7 @@ _ZEN5 = MachineTable(
     clock=4.07e9,
     issue=8,
     vector=4,
-    general=5,
+    general=4.5,
     mixing=0.8,
     spreading=1,
     rates=_rates(store=1),

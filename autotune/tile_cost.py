@@ -32,6 +32,9 @@ WAITS = {True: 0.5, False: 0.67}
 """The part of the latency of an addition that a word takes, by whether others stand beside it: LLVM adds the
 products of two first, and it unrolls short loops."""
 
+CARRIED = 1.6
+"""How many of them a word of a carry-save adder waits for: its own digit, and the higher ones of a group."""
+
 EARLY = 0.35
 """The part of the registers of words in a row that LLVM loads ahead of their use, where it has many."""
 MANY = 32
@@ -181,6 +184,8 @@ class TileCost:
         waits = self.machine.latency.get(parts.chain, 1.0)
         if parts.chain == "integer":
             waits *= WAITS[ahead > 1]
+        elif parts.chain == "ternary":
+            waits *= CARRIED
         bounds = {**pressures(counts, self.machine), "chain": passes * steps * each * waits}
         bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=lambda name: bounds[name])
