@@ -94,7 +94,9 @@ def prepare(request: bytes) -> bytes:
     _asked_for(json.loads(request))
     gc.collect()
     gc.freeze()  # what is kept for all candidates need not be looked through after each
-    gc.set_threshold(50_000, 10, 10)  # what one builds lives as long as it does: 3 to 9 % of its time
+    gc.set_threshold(
+        50_000, 10, 10
+    )  # what one builds lives as long as it does: 3 to 9 % of its time
     return json.dumps({"memory": _memory()}).encode()
 
 

@@ -119,7 +119,7 @@ class Ranking:
     def __init__(self, space: Space, model: Model, pinned: Schedule):
         self.space, self.model, self.pinned = space, model, pinned
         self.refused: str | None = None
-        """Why the fastest of those that are illegal is."""
+        """Why the first of those that are illegal is."""
 
     def best(self, count: int) -> list[tuple[Schedule, Prediction]]:
         """The fastest `count`, best first."""
@@ -129,19 +129,21 @@ class Ranking:
                 break
             cores += self._blocks(way)
         found: dict[Schedule, Prediction] = {}
-        best = nsmallest(max(CORES, count), cores, key=lambda one: one[0])
-        for place, (_, core) in enumerate(best):
+        legal: list[tuple[float, Schedule]] = []
+        for place, (_, core) in enumerate(sorted(cores, key=lambda one: one[0])):
+            if place >= max(CORES, count) and legal:
+                break
             for schedule in self._looped(core, tiled=place < TILED_CORES):
                 one = self.space.canonical(schedule)
-                if one not in found:
-                    found[one] = self.model.predict(one)
-        legal: list[tuple[Schedule, Prediction]] = []
-        for one in sorted(found.items(), key=lambda one: one[1].seconds):
-            if error := self.space.refusal(one[0]):
-                self.refused = self.refused or error
-            elif len(legal) < count:
-                legal.append(one)
-        return legal
+                if one in found:
+                    continue
+                found[one] = self.model.predict(one)
+                if error := self.space.refusal(one):
+                    self.refused = self.refused or error
+                else:
+                    legal.append((found[one].seconds, one))
+        fastest = nsmallest(count, legal, key=lambda one: one[0])
+        return [(schedule, found[schedule]) for _, schedule in fastest]
 
     def _domain(self, field: str, decided: Schedule) -> tuple[object, ...]:
         value = getattr(self.pinned, field)

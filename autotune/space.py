@@ -25,7 +25,9 @@ from microkernels.legality import (
     algorithm_refusal,
     executed,
     kernel_refusal,
+    overfull,
     refusal,
+    sums_of,
 )
 from microkernels.nest import PLAIN, Nest, nest_of, runs_of, window_of
 from microkernels.table import kernels
@@ -153,7 +155,7 @@ class Space:
             case "vectors":
                 return tuple(sorted({min(one, way.vectors) for one in VECTORS}))
             case "planes":
-                return tuple(dict.fromkeys(map(way.planes, CHOICES["planes"])))
+                return tuple(dict.fromkeys(map(way.planes, _planes(way))))
             case "borders":
                 return _borders(way)
             case "pixels":
@@ -236,6 +238,12 @@ class Space:
         field, *rest = fields
         for value in self.domain(field, decided):
             yield from self._each(replace(decided, **{field: value}), tuple(rest))  # pyright: ignore[reportArgumentType]
+
+
+def _planes(way: Way) -> tuple[str, ...]:
+    """Where pairs of planes may stand: innermost where narrow accumulators hold all of them."""
+    full = overfull(sums_of(way.work, way.kernel), way.work, way.kernel)
+    return tuple(one for one in CHOICES["planes"] if one != "inner" or full is None)
 
 
 def _borders(way: Way) -> tuple[Value, ...]:

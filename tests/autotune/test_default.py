@@ -90,6 +90,12 @@ def test_no_drawn_schedule_is_predicted_much_faster(tier: str, layer: tuple[int,
     assert model.predict(planned(op, target)).seconds <= 1.03 * least
 
 
+def test_a_kernel_that_cannot_take_all_planes_at_once():
+    for weight in ("uint2", "uint3"):
+        chosen = default(convolution(C4, "uint4", weight), "x86-64-v4-vpopcntdq")
+        assert not chosen.microkernel.startswith("lookup_6") or chosen.planes != "inner"
+
+
 def test_look_ups_too_full_for_all_planes():
     program = lowbit.conv2d((1, 4, 4, 64), (3, 3, 64, 64), "uint4", "uint2")
     pinned = Schedule(microkernel="lookup_6x64", planes="inner")
