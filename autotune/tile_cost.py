@@ -75,6 +75,10 @@ PLACING = {True: {"scalar": 28.0, "branch": 4.0}, False: {"scalar": 5.0, "branch
 """Of one tile, by whether it has several taps: addresses of its operands, bounds, the loops around it."""
 
 
+SHIFTED = {"integer": 2.0}
+"""Of one register of sums for each pair of planes in a loop: shifted by what the pair counts, and added."""
+
+
 @dataclass(frozen=True)
 class Block:
     """A register block and its loops."""
@@ -163,7 +167,7 @@ class TileCost:
         return self._known[block]
 
     def _cost(self, block: Block) -> Cost:
-        inner = block.planes == "inner"
+        inner, looped = block.planes == "inner", block.planes == "looped"
         pairs, (sums, each) = self.x_planes * self.w_planes, self._inner if inner else (1, 1)
         passes = 1 if inner else pairs
         steps = self.rows_inside * block.columns * self.words
@@ -178,7 +182,10 @@ class TileCost:
             (size * self.registers_each, self._finishing(sums)),
             (self._prefetched(block) * passes * steps, {"load": 1.0}),
             (turns * passes, LOOP),
-            (-self._first(size * sums, turns), {parts.chain: 1.0}),
+            (-self._first(size * sums, turns + looped), {parts.chain: 1.0}),
+            (looped * passes * size * self.registers_each, SHIFTED),
+            (looped * passes, LOOP),
+            (looped * passes, PLACING[False]),
             (1, PLACING[self.taps_inside > 1]),
         )
         waits = self.machine.latency.get(parts.chain, 1.0)
