@@ -24,6 +24,7 @@ from autotune.space import Space
 from lowbit_dialect.layout import Layout, LayoutAttr, storage_bytes
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
+from lowering.backend.host import missing_on_host
 from lowering.loops.sharing import parallel_axis
 from lowering.preconditions import target_of
 from microkernels.legality import executed
@@ -56,6 +57,10 @@ class LowbitPlanPass(ModulePass):
         ops = [inner for inner in op.walk() if isinstance(inner, LinearOp)]
         if self.source == "records":
             pin_recorded(ops, target, self.threads)
+        if self.source == "model" and (lacks := missing_on_host(target)):
+            raise PassFailedException(
+                f"source=model measures the machine it runs on, but {lacks}: use source=default"
+            )
         table = measured_table(target) if ops and self.source == "model" else table_of(target)
         for inner in ops:
             try:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lowbit
+from autotune import plan
 from autotune.machine_table import table_of
 from autotune.model import Model
 from autotune.plan import planned
@@ -94,3 +95,10 @@ def test_a_planned_choice_computes_the_same(tier: str) -> None:
     w = (2 * seeds.integers(0, 2, (3, 3, 64, 32)) - 1).astype(np.int8)
     got = lowbit.compile(program, tier, schedule)(x, w)
     assert np.array_equal(got, lowbit.reference(program, x, w))
+
+
+def test_a_machine_that_cannot_run_the_target_is_not_measured(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plan, "missing_on_host", lambda _: "this machine has no avx2")
+    program = lowbit.dense((3, 64), (64, 16), "uint1", "odd1")
+    with pytest.raises(ValueError, match="no avx2: use source=default"):
+        lowbit.compile(program, schedule="model")
