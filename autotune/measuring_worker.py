@@ -85,7 +85,7 @@ class Station:
     def _planned(self) -> Plan:
         """What is chosen for the ops where nothing is known."""
         module = self.bench.graph.clone()
-        LowbitPlanPass(target=str(self._target)).apply(Context(), module)
+        LowbitPlanPass(target=str(self._target), threads=self._threads).apply(Context(), module)
         return Plan(tuple(op.schedule.data for op in linears_of(module) if op.schedule))
 
 

@@ -83,11 +83,18 @@ def planned(
     open_ = replace(pinned, parallel=pinned.parallel or "none")
     schedule = first_choice(space, table, open_, stored_as(op))
     if pinned.parallel is None:
-        schedule = replace(schedule, parallel=_parallel(op, schedule, target, threads, least))
-        schedule = space.canonical(schedule)
+        schedule = shared_out(op, space, schedule, least)
     if error := space.refusal(schedule):
         raise ValueError(error)
     return schedule
+
+
+def shared_out(op: LinearOp, space: Space, schedule: Schedule, least: int = 0) -> Schedule:
+    """A complete schedule with the axis that the threads of a space share out, if they gain by it."""
+    if space.threads == 1:
+        return schedule
+    parallel = _parallel(op, schedule, space.target, space.threads, least)
+    return space.canonical(replace(schedule, parallel=parallel))
 
 
 def _parallel(op: LinearOp, schedule: Schedule, target: Target, threads: int, least: int) -> str:

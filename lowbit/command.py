@@ -232,6 +232,7 @@ def _add_tune(commands: Commands) -> None:
     parser.add_argument("--weight", help="element of weights of a suite (uint1)")
     parser.add_argument("--layer", action="append", help="only this layer of the suite")
     parser.add_argument("--target", default="host", help="what the code is for (host)")
+    _threads(parser)
     parser.add_argument(
         "--trials",
         type=int,
@@ -249,7 +250,10 @@ def _add_tune(commands: Commands) -> None:
         "--time-budget", type=float, metavar="SECONDS", help="end after so long at most"
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes that compile and measure (1 a core)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that compile and measure (as many as cores allow)",
     )
     parser.add_argument(
         "--cluster",

@@ -35,6 +35,7 @@ def run(given: Namespace) -> None:
             target,
             given.trials,
             given.strategy,
+            threads=given.threads,
             time_budget=given.time_budget,
             workers=given.workers,
             cluster=given.cluster,
@@ -54,7 +55,7 @@ def tell(tuned: Tuned, target: Target, given: Namespace) -> None:
         write_text(str(tuned.program), given.output)
     if given.report is not None:
         title = given.program or f"{given.suite}, {given.activation} x {given.weight}"
-        write_text(page(described_machine(target), title, tuned), given.report)
+        write_text(page(described_machine(target, given.threads), title, tuned), given.report)
     if given.json:
         machine = machine_facts() | {"target": str(target)}
         write_json({"machine": machine, "strategy": given.strategy, **tuned.to_json()})
@@ -77,9 +78,9 @@ def subject(given: Namespace) -> Program:
     return network_of(chosen(given), given.activation, given.weight)
 
 
-def described_machine(target: Target) -> dict[str, Any]:
+def described_machine(target: Target, threads: int) -> dict[str, Any]:
     """The machine, with its rates if it runs the target."""
     try:
-        return describe_machine(target, Rates(target), 1, peers=False)
+        return describe_machine(target, Rates(target), threads, peers=False)
     except BackendError:
         return machine_facts() | {"target": str(target)}

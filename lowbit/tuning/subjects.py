@@ -76,11 +76,14 @@ def _name(op: LinearOp) -> str:
     return layer_of(op) or op.results[0].name_hint or op.name.removeprefix("lowbit.")
 
 
-def limits(works: Mapping[str, Work], target: Target) -> dict[str, float]:
-    """Seconds that each layer cannot beat on this machine; nothing for a target that it does not run."""
+def limits(works: Mapping[str, Work], target: Target, threads: int = 1) -> dict[str, float]:
+    """Seconds that each layer cannot beat on so many cores of this machine.
+
+    Nothing for a target that it does not run.
+    """
     with suppress(BackendError), pin_core():
         rates = Rates(target)
         names = dict.fromkeys(rate for work in works.values() for rate in work.rates)
         seen = {name: rates.median(name) for name in names}
-        return {name: work.seconds(seen)[0] for name, work in works.items()}
+        return {name: work.seconds(seen)[0] / threads for name, work in works.items()}
     return {}

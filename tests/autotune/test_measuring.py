@@ -12,6 +12,7 @@ from xdsl.context import Context
 import lowbit
 from autotune.candidate import Plan, compile_candidate, linear_of, linears_of
 from autotune.measuring import Measurer, MeasuringError, Subject, failure_of
+from autotune.measuring_worker import Station
 from autotune.outcome import Failed, Measured
 from autotune.plan import LowbitPlanPass
 from autotune.stopwatch import Effort, Placed
@@ -90,6 +91,12 @@ def test_a_candidate_runs_on_two_threads():
     with Measurer(Subject(layer(), threads=2)) as measurer:
         ((_, outcome),) = measurer.measure([schedule])
     assert isinstance(outcome, Measured), outcome  # compared with the reference before
+
+
+def test_what_runs_on_two_threads_is_timed_beside_what_two_threads_would_run():
+    one, two = (Station(Subject(layer(size=14), threads=n), "", Effort()) for n in (1, 2))
+    (alone,), (shared,) = one.reference.schedules, two.reference.schedules
+    assert shared == replace(alone, parallel=shared.parallel) != alone
 
 
 def test_what_a_pass_refuses_is_an_outcome():

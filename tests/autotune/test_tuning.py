@@ -118,6 +118,15 @@ def test_nothing_is_tried_again(tmp_path: Path) -> None:
     assert isinstance(heard[-1], Finished) and heard[-1].best[0].schedule.pixels == 12
 
 
+def test_times_of_other_threads_are_none_of_these(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    run([task("steep", last=9)], Workers(), path)
+    for threads, resumed in ((2, 0), (2, 9), (1, 9)):
+        heard = run([task("steep", last=9)], Workers(), path, resume=True, threads=threads)
+        assert isinstance(heard[0], Started) and heard[0].resumed == resumed
+    assert [record.threads for record in Log(path).read().records] == [1] * 9 + [2] * 9
+
+
 def test_an_interrupt_goes_through_and_the_log_has_all_before(tmp_path: Path) -> None:
     workers = Workers()
     workers.interrupt_after = 5

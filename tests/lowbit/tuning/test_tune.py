@@ -16,6 +16,7 @@ from autotune.events import Best, Event, Finished, Started, Tried
 from autotune.log import Log
 from autotune.outcome import Failed, Measured
 from autotune.rates import Rates
+from autotune.records import query, ranked, user_file
 from lowbit.command import main
 from lowbit.tuning.subjects import Subject, fused, limits, subjects_of
 from lowbit.tuning.tune import Asked, Listener
@@ -144,6 +145,8 @@ def test_an_interrupt_keeps_what_was_found(network: lowbit.Program, tuner: Tuner
             {"strategy": "luck"},
             "unknown strategy 'luck': the strategies are guided, evolutionary, ran",
         ),
+        ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
+        ({"threads": 1000}, "1000 threads cannot be timed: this process may use "),
         ({"log": 3}, "log is 3: expected str or Path"),
         ({"target": "znver9"}, "unknown target 'znver9'; did you mean"),
     ],
@@ -175,7 +178,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: lowbit.Prog
 @pytest.mark.usefixtures("folder")
 class TestCommand:
     def test_a_program(self, tuner: Tuner, capsys: pytest.CaptureFixture[str]) -> None:
-        options = "--trials 5 --strategy random --time-budget 3 --workers 2 --seed 4 --resume"
+        options = (
+            "--trials 5 --strategy random --time-budget 3 --workers 2 --seed 4 --resume --threads 1"
+        )
         files = "--log tuned.jsonl -o tuned.mlir --report page.html"
         assert main(["tune", "net.mlir", *options.split(), *files.split()]) == 0
         captured = capsys.readouterr()
@@ -186,7 +191,7 @@ class TestCommand:
         asked = tuner.asked
         assert asked is not None
         assert (asked.trials, asked.strategy, asked.time_budget) == (5, "random", 3.0)
-        assert (asked.workers, asked.seed, asked.resume) == (2, 4, True)
+        assert (asked.workers, asked.seed, asked.resume, asked.threads) == (2, 4, True, 1)
         assert asked.log == Path("tuned.jsonl")
         assert Path("tuned.mlir").read_text().count("pixels = 2") == 2
         assert "lowbit tune: net.mlir" in read(Path("page.html").read_text()).texts
@@ -261,6 +266,24 @@ def test_a_layer_is_tuned_indeed(tmp_path: Path) -> None:
     assert np.array_equal(kernel(x, w), lowbit.reference(program, x, w))
     again = lowbit.tune(program, trials=2, workers=1, log=log, resume=True)
     assert again.trials == 2 and len(Log(log).read().records) == 12
+
+
+def test_records_of_one_thread_and_of_two_never_mix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("lowbit.tuning.tune.usable_cores", lambda: 2)  # fewer are slower, but right
+    program = lowbit.conv2d((1, 14, 14, 32), (3, 3, 32, 32), "uint2", "odd1", padding=1)
+    found = {n: lowbit.tune(program, trials=3, threads=n, workers=1) for n in (1, 2)}
+    records = Log(user_file()).read().records
+    assert [one.threads for one in records] == [1] * 3 + [2] * 3
+    assert all(("parallel = none" in one.schedule) == (one.threads == 1) for one in records)
+    for threads, tuned in found.items():
+        fastest = ranked(query(records, threads=threads))[0].schedule
+        kernel = lowbit.compile(program, schedule="records", threads=threads)
+        assert str(kernel.schedules[0][1]) == fastest
+        (layer,) = tuned.layers
+        assert layer.limit_us > 0 and (layer.schedule.parallel == "none") == (threads == 1)
 
 
 def test_layers_are_timed_inside_their_program(network: lowbit.Program, tmp_path: Path) -> None:
