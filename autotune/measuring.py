@@ -33,7 +33,7 @@ _PREPARING = Limits(seconds=300.0, cpu_seconds=600, memory=64 << 30)
 _PREPARE = "autotune.measuring_worker:prepare"
 _RECYCLE = 500
 _GROWTH = 512 << 20
-"""Bytes by which a worker may grow."""
+"""Bytes of address space by which a worker may grow."""
 _OUT_OF_MEMORY = ("out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
 
 
@@ -69,7 +69,7 @@ class _Hand:
     preparing: bool = False
     """Whether the subject is made ready first."""
     memory: int = 0
-    """Bytes that it held when it last made one ready."""
+    """Bytes of address space that it had when it last made one ready."""
 
 
 class Measurer:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
 import sys
 from dataclasses import asdict
 from functools import lru_cache
@@ -27,7 +26,7 @@ from autotune.outcome import Failed, FailureKind, Outcome
 from autotune.plan import LowbitPlanPass
 from autotune.stopwatch import Effort, Placed
 from autotune.stopwatch import measure as measure_time
-from autotune.workbench import RUNS, OutOfBounds, Workbench, Wrong
+from autotune.workbench import RUNS, OutOfBounds, Workbench, Wrong, address_space
 from lowering.backend.host import resolve_target
 from lowering.backend.machine import BackendError
 
@@ -97,7 +96,7 @@ def prepare(request: bytes) -> bytes:
     gc.set_threshold(
         50_000, 10, 10
     )  # what one builds lives as long as it does: 3 to 9 % of its time
-    return json.dumps({"memory": _memory()}).encode()
+    return json.dumps({"memory": address_space()}).encode()
 
 
 def measure(request: bytes) -> bytes:
@@ -111,7 +110,7 @@ def answer(request: bytes, edit: Edit | None = None) -> bytes:
     station, effort = _asked_for(asked)
     plan = Plan.parse(asked["schedule"]) if asked["schedule"] else station.reference
     outcome = station.outcome(plan, asked["best"], effort, edit)
-    return json.dumps(asdict(outcome) | {"memory": _memory()}).encode()
+    return json.dumps(asdict(outcome) | {"memory": address_space()}).encode()
 
 
 def _asked_for(asked: dict[str, Any]) -> tuple[Station, Effort]:
@@ -129,8 +128,3 @@ def _station(subject: Subject, reference: str, effort: Effort) -> Station:
 
 def _failed(kind: FailureKind, error: Exception) -> Failed:
     return Failed(kind, " ".join(str(error).split())[:_LONGEST])
-
-
-def _memory() -> int:
-    """The most bytes that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

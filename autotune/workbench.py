@@ -27,7 +27,7 @@ from lowbit_dialect.names import argument_names
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ranges import admit
 from lowbit_dialect.storage import from_storage, to_storage
-from lowering.backend.guarded import SIDES, Guarded, Side
+from lowering.backend.guarded import PAGE, SIDES, Guarded, Side
 from microkernels.target import Target
 
 KINDS = ("random", "ones", "alternating", "saturating", "smallest")
@@ -36,6 +36,8 @@ RUNS = "ran on"
 """How the lines begin that are said before generated code is called."""
 _KEPT = 256 << 20
 """Bytes of packed weights."""
+_TAKEN = 64 << 20
+"""Bytes that a call may leave behind: generated code allocates none, and others would lack them."""
 
 
 class Wrong(Exception):
@@ -78,8 +80,8 @@ class Workbench:
     def check(self, candidate: Candidate) -> None:
         """Compare all results of a candidate with the reference, every buffer between guard pages.
 
-        Raises `Wrong` or `OutOfBounds`; what touches a guard page ends the process. Says on the standard
-        error stream what it does, so that this is then the process's last word.
+        Raises `Wrong`, `OutOfBounds` or `MemoryError`; what touches a guard page ends the process. Says on
+        the standard error stream what it does, so that this is then the process's last word.
         """
         packed = self._packed.get(candidate.packing) or self._pack(candidate)
         for side in SIDES:
@@ -198,10 +200,13 @@ def _call(
             buffer.write(content)
     print(RUNS, told, file=sys.stderr, flush=True)
     addresses = [buffer.address for buffer in buffers]
+    before = address_space()
     if bound is None:
         function.call(*addresses)
     else:
         bound(addresses)()
+    if (taken := address_space() - before) > _TAKEN:
+        raise MemoryError(f"the code took {taken >> 20} MB for itself on {told}")
     for number, (pointer, buffer) in enumerate(zip(function.pointers, buffers)):
         if not buffer.untouched_around():
             raise OutOfBounds(f"bytes beside argument {number} ({pointer.role}) on {told}")
@@ -210,6 +215,12 @@ def _call(
         for pointer, buffer in zip(function.pointers, buffers)
         if pointer.role == "out"
     ]
+
+
+def address_space() -> int:
+    """Bytes of address space that this process has, which is what its limit is on."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * PAGE
 
 
 def _size(packed: Mapping[str, list[list[bytes]]]) -> int:

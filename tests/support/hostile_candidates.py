@@ -25,7 +25,7 @@ from lowering.backend.isolate import Limits
 from lowering.backend.translate import Translated
 
 JOB = "hostile_candidates:measure"
-LIMITS = Limits(seconds=3, cpu_seconds=10, memory=4 << 30)
+LIMITS = Limits(seconds=3, cpu_seconds=10, memory=512 << 20)
 _NEON = "<8 x i16> @llvm.aarch64.neon.uaddlp.v8i16.v16i8(<16 x i8>"
 
 
@@ -68,6 +68,16 @@ HOSTILE: dict[str, tuple[Callable[[str], tuple[str, str]], set[str]]] = {
         lambda out: (f"%frame = alloca i8, i64 {1 << 33}\nstore volatile i8 1, ptr %frame", ""),
         {"bounds"},
     ),
+    "memory while running": (
+        _asm(
+            "1: movl $$9, %eax; xorl %edi, %edi; movl $$0x1000000, %esi; movl $$3, %edx; "
+            "movl $$0x22, %r10d; movq $$-1, %r8; xorl %r9d, %r9d; syscall; "
+            "cmpq $$-4096, %rax; ja 2f; movb $$1, (%rax); jmp 1b; 2:",
+            "~{rax},~{rcx},~{rdx},~{rsi},~{rdi},~{r8},~{r9},~{r10},~{r11},~{memory}",
+        ),
+        {"memory"},
+    ),
+    "memory while compiling": (_asm(f".space {1 << 33}"), {"memory"}),
     "leaves": (_asm("movl $$231, %eax; xorl %edi, %edi; syscall", "~{rax},~{rdi}"), {"crash"}),
 }
 """What is added to the code, given the name of the pointer to the result, and what it may end as."""
