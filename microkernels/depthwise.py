@@ -17,9 +17,8 @@ from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
 from microkernels.interface import Microkernel, block_terms
-from microkernels.isa.x86_intrinsics import multiply_add_words
+from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
-from microkernels.target import Target
 
 
 class Depthwise(Microkernel):
@@ -27,9 +26,9 @@ class Depthwise(Microkernel):
 
     lanewise = True
 
-    def __init__(self, element: Attribute, lanes: int, *, fused: bool = False):
-        self.name, self.lanes = f"depthwise_{element}x{lanes}", lanes
-        self.accumulator, self._fused = element, fused
+    def __init__(self, verbs: Verbs, lanes: int, element: Attribute):
+        self.name, self.verbs, self.lanes = f"depthwise_{element}x{lanes}", verbs, lanes
+        self.accumulator, self._fused = element, "fma" in verbs.can
         self.stored = f32 if element == f32 else i16
         self.word_bytes = 4 if element == f32 else 2
 
@@ -80,11 +79,7 @@ class Depthwise(Microkernel):
                 return emit.intrinsic("fma", x, w, total)
             return emit.binary("fadd", total, emit.binary("fmul", x, w))
         pairs = vector(2 * self.lanes, i16)
-        products = multiply_add_words(emit, emit.bitcast(x, pairs), emit.bitcast(w, pairs))
+        products = self.verbs.multiply_add_words(
+            emit, emit.bitcast(x, pairs), emit.bitcast(w, pairs)
+        )
         return emit.binary("add", total, products)
-
-
-def depthwise_kernels(target: Target) -> list[Depthwise]:
-    """The depthwise kernels that a target can run."""
-    lanes = target.simd_bits // 32
-    return [Depthwise(i32, lanes), Depthwise(f32, lanes, fused=target.has("fma"))]

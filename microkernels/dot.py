@@ -30,11 +30,10 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
-from microkernels.instructions import Counts, Instructions, broadcast, total
-from microkernels.interface import Microkernel, Narrow, Values, block_terms, supports
-from microkernels.isa.x86_intrinsics import add_dots, multiply_add_bytes, sum_words
+from microkernels.instructions import Counts, Instructions, total
+from microkernels.interface import Microkernel, Narrow, Values, block_terms
+from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
-from microkernels.target import Target
 
 KINDS = ("u8s8", "s8u8", "s8s8")
 T = TypeVar("T")
@@ -47,8 +46,9 @@ class Dot(Microkernel):
     channels_per_word = 4
     family = "dot"
 
-    def __init__(self, lanes: int, kind: str):
-        self.name, self.lanes, self._kind = f"{self.family}_{kind}x{lanes}", lanes, kind
+    def __init__(self, verbs: Verbs, lanes: int, kind: str):
+        self.name, self.verbs = f"{self.family}_{kind}x{lanes}", verbs
+        self.lanes, self._kind = lanes, kind
         self.products = "offset" if kind == "s8s8" else "multiply"
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
@@ -71,7 +71,7 @@ class Dot(Microkernel):
     def _loading(self) -> Counts:
         """To load four activations."""
         offset = {"integer": 1} if self.products == "offset" else {}
-        return total((1, broadcast(self.lanes)), (1, offset))
+        return total((1, self.verbs.broadcast), (1, offset))
 
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         """Words whose products a narrow accumulator holds; infinite without one."""
@@ -124,10 +124,11 @@ class PairedDot(Dot):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        return emit.binary("add", total, multiply_add_bytes(emit, *self._ordered(x, w)))
+        products = self.verbs.multiply_add_bytes(emit, *self._ordered(x, w))
+        return emit.binary("add", total, products)
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        return (emit.binary("add", wide[0], sum_words(emit, narrow[0])),)
+        return (emit.binary("add", wide[0], self.verbs.sum_words(emit, narrow[0])),)
 
 
 class VnniDot(Dot):
@@ -141,17 +142,4 @@ class VnniDot(Dot):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        return add_dots(emit, total, *self._ordered(x, w))
-
-
-def dot_kernels(target: Target) -> list[Microkernel]:
-    """The kernels on bytes that a target can run."""
-    bits = target.simd_bits
-    lanes = bits // 32
-    found: list[Microkernel] = []
-    if target.has("ssse3"):
-        found += [PairedDot(lanes, kind) for kind in KINDS]
-    wide = bits >= 256 and supports(target, ("avx512vnni", "avx512vl"))
-    if wide or (bits == 256 and target.has("avxvnni")):
-        found += [VnniDot(lanes, kind) for kind in KINDS]
-    return found
+        return self.verbs.add_dots(emit, total, *self._ordered(x, w))

@@ -32,11 +32,10 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Counts, Instructions, total
-from microkernels.interface import Microkernel, Narrow, Values, Word
-from microkernels.isa.x86_intrinsics import sum_bytes, sum_words, ternary
+from microkernels.interface import Narrow, Values, Word
+from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import lanes_of, vector
 from microkernels.popcount import Popcount, word_channels
-from microkernels.target import Target
 
 # Functions of `vpternlogd`: written with and, or and xor they become more instructions.
 XOR3, MAJORITY = 0x96, 0xE8
@@ -54,8 +53,8 @@ class HarleySeal(Popcount):
 
     group = GROUP
 
-    def __init__(self, lanes: int):
-        super().__init__(32, lanes)
+    def __init__(self, verbs: Verbs, lanes: int):
+        super().__init__(verbs, lanes)
         self.name = f"popcount_harley_seal_32x{lanes}"
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
@@ -92,7 +91,7 @@ class HarleySeal(Popcount):
         functions: tuple[int, int],
     ) -> Iterator[SSAValue]:
         """Add words to the lowest digit; yields the carries as they arise, so that few are alive."""
-        parity, both = functions
+        (parity, both), ternary = functions, self.verbs.ternary
         for first, second in zip(words[::2], words[1::2]):
             half = ternary(emit, digits[0], *first, parity)
             total = ternary(emit, half, *second, parity)
@@ -114,8 +113,8 @@ class HarleySeal(Popcount):
                 digits[place] = emit.binary("xor", digit, a)
                 yield emit.binary("and", digit, a)
             else:
-                digits[place] = ternary(emit, digit, a, b, XOR3)
-                yield ternary(emit, digit, a, b, MAJORITY)
+                digits[place] = self.verbs.ternary(emit, digit, a, b, XOR3)
+                yield self.verbs.ternary(emit, digit, a, b, MAJORITY)
 
     def _sum(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
         *digits, eights = narrow
@@ -123,8 +122,9 @@ class HarleySeal(Popcount):
         while digits:
             low = emit.binary("add", low, low)
             low = emit.binary("add", low, _popcount(emit, digits.pop()))
+        sum_bytes = self.verbs.sum_bytes
         pairs = emit.binary("add", sum_bytes(emit, eights, 8), sum_bytes(emit, low))
-        lanes = sum_words(emit, pairs)
+        lanes = self.verbs.sum_words(emit, pairs)
         return (emit.binary("sub" if negative else "add", wide[0], lanes),)
 
 
@@ -143,10 +143,3 @@ def entering(words: int) -> Counts:
         carries = -(-carries // 2)
         adders += 2 * carries
     return {"ternary": adders, "integer": 5, "look_up": 2, "copy": words + 3}
-
-
-def harley_seal_kernels(target: Target) -> list[Microkernel]:
-    """The carry-save kernel, where there is `vpternlogd` and no vector popcount."""
-    if target.vector_bits < 256 or not target.has("avx512vl") or target.has("avx512vpopcntdq"):
-        return []
-    return [HarleySeal(target.vector_bits // 32)]

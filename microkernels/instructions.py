@@ -51,11 +51,6 @@ class Instructions:
     """To fold each accumulator of `Microkernel.narrows`, narrowest first."""
 
 
-def broadcast(lanes: int) -> Counts:
-    """To load one word of 32 bits to all lanes; below AVX, which has 4, it is shuffled there."""
-    return {"broadcast": 1} if lanes > 4 else {"load": 1, "look_up": 1}
-
-
 def total(*parts: tuple[float, Counts]) -> dict[str, float]:
     """The sum of counts, each so many times."""
     found: dict[str, float] = {}

@@ -19,7 +19,7 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
-from microkernels.target import Target
+from microkernels.isa.verbs import Verbs
 
 Values = tuple[SSAValue, ...]
 Word = tuple[SSAValue, SSAValue]
@@ -42,6 +42,8 @@ class Microkernel(ABC):
     """One kernel: a way to multiply words of activations with words of weights on a target."""
 
     name: str
+    verbs: Verbs
+    """What its target can do."""
     lanes: int
     """Output channels of one vector."""
     accumulator: Attribute
@@ -152,8 +154,3 @@ def table_layout(rank_axes: Sequence[int], axis: int, groups: int, size: int, bl
     outer, inner = block_terms(axis, groups, size, block)
     leading = [Term(other) for other in rank_axes]
     return Layout((*leading, *outer, inner), IntegerType(32))
-
-
-def supports(target: Target, features: Sequence[str]) -> bool:
-    """Whether a target has all of some features."""
-    return all(target.has(feature) for feature in features)

@@ -34,21 +34,9 @@ from lowbit_dialect.layout import CHOICES, PLANES, SUMS, Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
-from microkernels.interface import (
-    Microkernel,
-    Narrow,
-    Values,
-    block_terms,
-    supports,
-    whole_words,
-)
-from microkernels.isa.x86_intrinsics import look_up
+from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
+from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
-from microkernels.target import Target
-
-INSTRUCTIONS = {4: "pshufb", 6: "vpermb"}
-"""What looks up, by channels of a table."""
-
 
 MOST_BITS = 4
 """Activation bits above which bytes hold too few look-ups."""
@@ -60,8 +48,8 @@ class Lookup(Microkernel):
     accumulator = i32
     word_bytes = 1
 
-    def __init__(self, channels: int, lanes: int):
-        self.name, self.lanes = f"lookup_{channels}x{lanes}", lanes
+    def __init__(self, verbs: Verbs, lanes: int, channels: int = 4):
+        self.name, self.verbs, self.lanes = f"lookup_{channels}x{lanes}", verbs, lanes
         self.channels_per_word = channels
         self._negated = lanes == 16
 
@@ -137,15 +125,5 @@ class Lookup(Microkernel):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        found = look_up(emit, x, w, INSTRUCTIONS[self.channels_per_word])
+        found = self.verbs.look_up(emit, x, w, 1 << self.channels_per_word)
         return emit.binary("sub" if self._negated else "add", total, found)
-
-
-def lookup_kernels(target: Target) -> list[Lookup]:
-    """The look-up kernels that a target can run."""
-    if not target.has("ssse3"):
-        return []
-    kernels = [Lookup(4, target.simd_bits // 8)]
-    if target.vector_bits == 512 and supports(target, ("avx512vbmi", "avx512bitalg")):
-        kernels.append(Lookup(6, 64))
-    return kernels

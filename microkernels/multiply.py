@@ -29,11 +29,10 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
-from microkernels.instructions import Counts, Instructions, broadcast, total
+from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms
-from microkernels.isa.x86_intrinsics import multiply_add_words
+from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
-from microkernels.target import Target
 
 
 class MultiplyPairs(Microkernel):
@@ -42,8 +41,8 @@ class MultiplyPairs(Microkernel):
     accumulator = i32
     channels_per_word = 2
 
-    def __init__(self, lanes: int, *, fused: bool = False):
-        self.name, self.lanes, self._fused = f"multiply_16x{lanes}", lanes, fused
+    def __init__(self, verbs: Verbs, lanes: int):
+        self.name, self.verbs, self.lanes = f"multiply_16x{lanes}", verbs, lanes
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         if accumulator != i32 or isinstance(work.activation, Float32Type):
@@ -53,8 +52,8 @@ class MultiplyPairs(Microkernel):
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         # LLVM sums the products of two words first, by `vpdpwssd` where there is one.
-        product = {"multiply": 1, "integer": 0.5 if self._fused else 1}
-        return Instructions(product, broadcast(self.lanes), {"load": 1})
+        product = {"multiply": 1, "integer": 0.5 if "dot_pairs" in self.verbs.can else 1}
+        return Instructions(product, self.verbs.broadcast, {"load": 1})
 
     def input_layout(self, work: Contraction) -> Layout:
         if work.inputs % 2 == 0:
@@ -79,16 +78,15 @@ class MultiplyPairs(Microkernel):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        return emit.binary("add", total, multiply_add_words(emit, x, w))
+        return emit.binary("add", total, self.verbs.multiply_add_words(emit, x, w))
 
 
 class MultiplyBytePairs(MultiplyPairs):
     """Products of pairs of i16, weights stored as i8."""
 
-    def __init__(self, lanes: int, *, fused: bool = False, widens: bool = True):
-        super().__init__(lanes, fused=fused)
+    def __init__(self, verbs: Verbs, lanes: int):
+        super().__init__(verbs, lanes)
         self.name = f"multiply_16w8x{lanes}"
-        self._widening: Counts = {"widening": 1} if widens else {"look_up": 1, "integer": 1}
 
     @property
     def weight_bytes(self) -> int:
@@ -99,8 +97,11 @@ class MultiplyBytePairs(MultiplyPairs):
         return fits and value_range(work.weight)[0] >= -128 and value_range(work.weight)[1] <= 127
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
+        widening: Counts = {"look_up": 1, "integer": 1}
+        if "widen" in self.verbs.can:
+            widening = {"widening": 1}
         return replace(
-            super().instructions(work, row), weights=total((1, {"load": 1}), (1, self._widening))
+            super().instructions(work, row), weights=total((1, {"load": 1}), (1, widening))
         )
 
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
@@ -115,8 +116,8 @@ class MultiplyWidePairs(MultiplyPairs):
 
     accumulator = i64
 
-    def __init__(self, lanes: int):
-        super().__init__(lanes)
+    def __init__(self, verbs: Verbs, lanes: int):
+        super().__init__(verbs, lanes)
         self.name = f"multiply_16to64x{lanes}"
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
@@ -128,7 +129,8 @@ class MultiplyWidePairs(MultiplyPairs):
         wraps = _largest_pair(work.activation, work.weight) >= 2**31
         widening = {"integer": 5 if wraps else 3, "look_up": 2}
         sorting = {"look_up": 4, "integer": 2}
-        return replace(super().instructions(work, row), folds=(widening, sorting))
+        product = {"multiply": 1, "integer": 1}
+        return replace(super().instructions(work, row), product=product, folds=(widening, sorting))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         wraps = _largest_pair(activation, weight) >= 2**31
@@ -176,9 +178,10 @@ def _steps_in_i32(activation: Attribute, weight: Attribute) -> int:
 class MultiplyElements(Microkernel):
     """One product a lane: f32, or integers in i64."""
 
-    def __init__(self, element: Attribute, lanes: int, *, fused: bool = False):
-        self.name, self.lanes = f"multiply_{element}x{lanes}", lanes
-        self.accumulator, self._fused = element, fused
+    def __init__(self, verbs: Verbs, lanes: int, element: Attribute):
+        self.name, self.verbs, self.lanes = f"multiply_{element}x{lanes}", verbs, lanes
+        self.accumulator = element
+        self._fused = element == f32 and "fma" in verbs.can
 
     @property
     def word_type(self) -> IntegerType | Float32Type:
@@ -195,7 +198,7 @@ class MultiplyElements(Microkernel):
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         if self.accumulator == f32:
             product = {"float": 1 if self._fused else 2}
-            return Instructions(product, broadcast(self.lanes), {"load": 1}, "float")
+            return Instructions(product, self.verbs.broadcast, {"load": 1}, "float")
         # i64 by i64: three products of halves, shifted and added, where there is no `vpmullq`.
         product = {"multiply": 3, "integer": 5}
         widened = {"broadcast": 1, "scalar": 1}
@@ -227,16 +230,3 @@ class MultiplyElements(Microkernel):
             return emit.intrinsic("fma", x, w, total)
         add, multiply = ("fadd", "fmul") if self.accumulator == f32 else ("add", "mul")
         return emit.binary(add, total, emit.binary(multiply, x, w))
-
-
-def multiply_kernels(target: Target) -> list[Microkernel]:
-    """The multiply-add kernels that a target can run."""
-    bits = target.simd_bits
-    fused = bits >= 256 and (target.has("avx512vnni") or target.has("avxvnni"))
-    return [
-        MultiplyPairs(bits // 32, fused=fused),
-        MultiplyBytePairs(bits // 32, fused=fused, widens=target.has("sse4.1")),
-        MultiplyWidePairs(bits // 32),
-        MultiplyElements(f32, bits // 32, fused=target.has("fma")),
-        MultiplyElements(i64, bits // 64),
-    ]

@@ -30,20 +30,9 @@ from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions, total
-from microkernels.interface import (
-    Microkernel,
-    Narrow,
-    Values,
-    block_terms,
-    supports,
-    whole_words,
-)
-from microkernels.isa.x86_intrinsics import look_up, sum_bytes, sum_words
+from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
+from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
-from microkernels.target import Target
-
-WIDENING = {"multiply": 2, "integer": 1}
-"""To sum bytes in lanes of 32 bits."""
 
 
 def word_channels(work: Contraction, width: int) -> int:
@@ -58,8 +47,8 @@ class Popcount(Microkernel):
 
     accumulator = i32
 
-    def __init__(self, width: int, lanes: int):
-        self.name = f"popcount_{width}x{lanes}"
+    def __init__(self, verbs: Verbs, lanes: int, width: int = 32):
+        self.name, self.verbs = f"popcount_{width}x{lanes}", verbs
         self.width, self.lanes, self.word_bytes = width, lanes, width // 8
         self.alignment = self.word_bytes
         self.channels_per_word = width
@@ -111,13 +100,13 @@ class ScalarPopcount(Popcount):
 
     early_addresses = True
 
-    def __init__(self, *, popcnt: bool):
-        super().__init__(64, 1)
-        self._popcnt = popcnt
+    def __init__(self, verbs: Verbs, lanes: int):
+        super().__init__(verbs, lanes, width=64)
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        counting = {"scalar_popcount": 1} if self._popcnt else {"scalar": 11, "scalar_multiply": 1}
-        product = total((1, {"scalar": 2}), (1, counting))
+        product = {"scalar": 13, "scalar_multiply": 1}
+        if "scalar_popcount" in self.verbs.can:
+            product = {"scalar": 2, "scalar_popcount": 1}
         return Instructions(product, {"load": 1}, {"load": 1}, "scalar", ({"scalar": 1},))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
@@ -137,13 +126,14 @@ class ScalarPopcount(Popcount):
 class BytePopcount(Popcount):
     """Popcounts of bytes, four to a lane, widened after at most 31 steps."""
 
-    def __init__(self, lanes: int):
-        super().__init__(32, lanes)
+    def __init__(self, verbs: Verbs, lanes: int):
+        super().__init__(verbs, lanes)
         self.name = f"popcount_bytes_32x{lanes}"
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        product = {"integer": 6, "look_up": 2}
-        return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=(WIDENING,))
+        product = total((1, {"integer": 2}), (1, self.verbs.popcount_bytes))
+        folds = (self.verbs.fold_bytes,)
+        return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=folds)
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(255 // 8, (vector(self.lanes * 4, i8),), self._widen),)
@@ -156,7 +146,7 @@ class BytePopcount(Popcount):
         return emit.load(pointer, vector(self.lanes * 4, i8), self.alignment)
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        lanes = sum_words(emit, sum_bytes(emit, narrow[0]))
+        lanes = self.verbs.sum_words(emit, self.verbs.sum_bytes(emit, narrow[0]))
         return (emit.binary("sub" if negative else "add", wide[0], lanes),)
 
 
@@ -167,8 +157,8 @@ class NibblePopcount(BytePopcount):
     128: 107 us, not 115; C8 17.7, not 23.3; dense 64 x 1024 x 1024 138, not 153 (Zen 3, 2026-11).
     """
 
-    def __init__(self, lanes: int):
-        super().__init__(lanes)
+    def __init__(self, verbs: Verbs, lanes: int):
+        super().__init__(verbs, lanes)
         self.name = f"popcount_nibbles_16x{lanes}"
         self.alignment = 1
         self.channels_per_word = 16
@@ -178,7 +168,8 @@ class NibblePopcount(BytePopcount):
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"integer": 2, "look_up": 1}
-        return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=(WIDENING,))
+        folds = (self.verbs.fold_bytes,)
+        return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=folds)
 
     def input_layout(self, work: Contraction) -> Layout:
         *leading, channels = work.input_axes
@@ -199,19 +190,9 @@ class NibblePopcount(BytePopcount):
     ) -> SSAValue:
         both = emit.binary("xor" if xor else "and", x, w)
         counts = emit.constants([n.bit_count() for n in range(16)] * (self.lanes // 4), i8)
-        return emit.binary("add", total, look_up(emit, counts, both, "pshufb"))
+        return emit.binary("add", total, self.verbs.look_up(emit, counts, both, 16))
 
 
 def _nibbles(axis: int) -> tuple[Term, Term]:
     """Words of 16 channels of an axis, and the bytes of four in them."""
     return Term(axis, (("by", 16),)), Term(axis, (("in", 16), ("by", 4)))
-
-
-def popcount_kernels(target: Target) -> list[Microkernel]:
-    """The popcount kernels that a target can run, best first."""
-    lanes = target.vector_bits // 32
-    if target.vector_bits < 256:
-        return [ScalarPopcount(popcnt=target.has("popcnt"))]
-    if supports(target, ("avx512vpopcntdq", "avx512vl")):
-        return [Popcount(32, lanes)]
-    return [NibblePopcount(lanes), BytePopcount(lanes)]

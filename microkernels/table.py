@@ -1,37 +1,96 @@
-"""Every kernel there is, by target."""
+"""Every kernel there is: its family, what it needs of a target, and the bits of its lanes."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
 
-from microkernels.depthwise import depthwise_kernels
-from microkernels.dot import dot_kernels
-from microkernels.harley_seal import harley_seal_kernels
+from xdsl.dialects.builtin import f32, i32, i64
+
+from microkernels.depthwise import Depthwise
+from microkernels.dot import KINDS, PairedDot, VnniDot
+from microkernels.harley_seal import HarleySeal
 from microkernels.interface import Microkernel
-from microkernels.lookup import lookup_kernels
-from microkernels.multiply import multiply_kernels
-from microkernels.popcount import popcount_kernels
+from microkernels.isa.verbs import Verbs
+from microkernels.isa.x86_verbs import X86Verbs
+from microkernels.lookup import Lookup
+from microkernels.multiply import (
+    MultiplyBytePairs,
+    MultiplyElements,
+    MultiplyPairs,
+    MultiplyWidePairs,
+)
+from microkernels.popcount import BytePopcount, NibblePopcount, Popcount, ScalarPopcount
 from microkernels.target import Target
-from microkernels.weighted import weighted_kernels
+from microkernels.weighted import WeightedPopcount
+
+VERBS: Mapping[str, Callable[[Target], Verbs]] = {"x86_64": X86Verbs}
+"""The verbs of each architecture."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kernel."""
+
+    family: str
+    lane_bits: int | None
+    """Bits of a lane of the widest vectors; None for kernels of one lane."""
+    kernel: Callable[[Verbs, int], Microkernel]
+    """Makes it for so many lanes."""
+    needs: tuple[str, ...] = ()
+    """Capabilities that a target must have (`microkernels/isa/verbs.py`)."""
+    unless: tuple[str, ...] = ()
+    """Capabilities, each of which makes it pointless."""
+
+    def offered(self, can: frozenset[str]) -> bool:
+        """Whether it is for a target with some capabilities."""
+        return can.issuperset(self.needs) and can.isdisjoint(self.unless)
+
+
+_COUNTED = ("popcount_words", "popcount_bytes")
+
+TABLE = (
+    Entry("popcount", None, ScalarPopcount, unless=("vectors",)),
+    Entry("popcount", 32, Popcount, ("vectors", "popcount_words")),
+    Entry("popcount", 32, NibblePopcount, ("vectors", "look_up_16"), _COUNTED),
+    Entry("popcount", 32, BytePopcount, ("vectors",), ("popcount_words",)),
+    Entry("harley_seal", 32, HarleySeal, ("vectors", "ternary"), ("popcount_words",)),
+    Entry("weighted", 32, WeightedPopcount, ("vectors", "popcount_bytes", "dot_us")),
+    Entry("lookup", 8, Lookup, ("look_up_16",)),
+    Entry("lookup", 8, partial(Lookup, channels=6), ("look_up_64",)),
+    *(Entry("dot", 32, partial(PairedDot, kind=k), ("multiply_add_bytes",)) for k in KINDS),
+    *(Entry("dot", 32, partial(VnniDot, kind=k), ("dot_us",)) for k in KINDS),
+    Entry("depthwise", 32, partial(Depthwise, element=i32)),
+    Entry("depthwise", 32, partial(Depthwise, element=f32)),
+    Entry("multiply", 32, MultiplyPairs),
+    Entry("multiply", 32, MultiplyBytePairs),
+    Entry("multiply", 32, MultiplyWidePairs),
+    Entry("multiply", 32, partial(MultiplyElements, element=f32)),
+    Entry("multiply", 64, partial(MultiplyElements, element=i64)),
+)
+"""All kernels, of each family the best first."""
 
 
 @cache
-def _kernels(target: Target) -> dict[str, Microkernel]:
-    every = (
-        popcount_kernels(target),
-        harley_seal_kernels(target),
-        weighted_kernels(target),
-        lookup_kernels(target),
-        dot_kernels(target),
-        depthwise_kernels(target),
-        multiply_kernels(target),
-    )
-    return {kernel.name: kernel for family in every for kernel in family}
+def _kernels(target: Target) -> dict[str, tuple[str, Microkernel]]:
+    """Family and kernel by name."""
+    verbs = verbs_of(target)
+    offered = [entry for entry in TABLE if entry.offered(verbs.can)]
+    lanes = [target.simd_bits // entry.lane_bits if entry.lane_bits else 1 for entry in offered]
+    made = [(entry.family, entry.kernel(verbs, n)) for entry, n in zip(offered, lanes)]
+    return {kernel.name: (family, kernel) for family, kernel in made}
 
 
-def kernels(target: Target) -> list[Microkernel]:
-    """Every kernel that a target can run."""
-    return list(_kernels(target).values())
+def verbs_of(target: Target) -> Verbs:
+    """The verbs of a target, and what it can do."""
+    return VERBS[target.arch](target)
+
+
+def kernels(target: Target, family: str | None = None) -> list[Microkernel]:
+    """Every kernel that a target can run, or those of one family."""
+    made = _kernels(target).values()
+    return [kernel for its, kernel in made if family in (None, its)]
 
 
 def find_kernel(name: str, target: Target) -> Microkernel:
@@ -39,4 +98,4 @@ def find_kernel(name: str, target: Target) -> Microkernel:
     known = _kernels(target)
     if name not in known:
         raise ValueError(f"{target.name} has no microkernel '{name}': it has {', '.join(known)}")
-    return known[name]
+    return known[name][1]

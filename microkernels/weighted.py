@@ -23,11 +23,10 @@ from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
-from microkernels.interface import Microkernel, Values, Word, supports
-from microkernels.isa.x86_intrinsics import add_dots
+from microkernels.interface import Values, Word
+from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
 from microkernels.popcount import Popcount
-from microkernels.target import Target
 
 
 class WeightedPopcount(Popcount):
@@ -35,8 +34,8 @@ class WeightedPopcount(Popcount):
 
     weighs = True
 
-    def __init__(self, lanes: int):
-        super().__init__(32, lanes)
+    def __init__(self, verbs: Verbs, lanes: int):
+        super().__init__(verbs, lanes)
         self.name = f"popcount_weighted_32x{lanes}"
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
@@ -63,12 +62,5 @@ class WeightedPopcount(Popcount):
         (sum,) = total
         for x, w in words:
             counts = emit.intrinsic("ctpop", emit.binary("xor" if xor else "and", x, w))
-            sum = add_dots(emit, sum, counts, emit.constant(weight, counts.type))
+            sum = self.verbs.add_dots(emit, sum, counts, emit.constant(weight, counts.type))
         return (sum,)
-
-
-def weighted_kernels(target: Target) -> list[Microkernel]:
-    """The kernel of weighted counts, where bytes are popcounted and multiplied in vectors."""
-    if target.vector_bits < 256 or not supports(target, ("avx512bitalg", "avx512vnni", "avx512vl")):
-        return []
-    return [WeightedPopcount(target.vector_bits // 32)]

@@ -42,7 +42,6 @@ from lowbit_dialect.ops.pool import MaxPoolOp
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from lowering.backend.machine import generate_object
-from microkernels.lookup import lookup_kernels
 from microkernels.table import kernels
 
 TIERS = tuple(PROCESSORS)
@@ -286,7 +285,7 @@ def test_networks(tier: str):
 @pytest.mark.parametrize("tier", TIERS)
 def test_planes_of_thresholds(tier: str):
     emulation, programs = Emulation(tier), list[ModuleOp]()
-    look_up = lookup_kernels(resolve_target(tier))[-1].name
+    look_up = kernels(resolve_target(tier), "lookup")[-1].name
     for number, spelling in enumerate(CODES):
         for step, pair in list(enumerate(PAIRS))[number % 2 :: 2]:
             kind = TABLES[(number + step) // 2 % len(TABLES)]

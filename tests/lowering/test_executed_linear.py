@@ -29,9 +29,6 @@ from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.reference import Array
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
-from microkernels.depthwise import depthwise_kernels
-from microkernels.lookup import lookup_kernels
-from microkernels.popcount import popcount_kernels
 from microkernels.table import kernels
 
 
@@ -87,12 +84,14 @@ def test_codes(tier: str, part: int):
 
 
 @pytest.mark.parametrize("part", range(3))
-@pytest.mark.parametrize("tier", [tier for tier in TIERS if lookup_kernels(resolve_target(tier))])
+@pytest.mark.parametrize(
+    "tier", [tier for tier in TIERS if kernels(resolve_target(tier), "lookup")]
+)
 def test_look_ups(tier: str, part: int):
     def run(case: LinearCase, block: tuple[int, int, int, int]) -> None:
         pixels, vectors, unroll, strip = block
         case = replace(case, groups=1, batch=1 if strip else case.batch)
-        name = lookup_kernels(resolve_target(tier))[-1].name
+        name = kernels(resolve_target(tier), "lookup")[-1].name
         block = Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll)
         schedule = replace(block, **in_strips(strip))
         execute(case, schedule, tier)
@@ -106,7 +105,9 @@ def test_look_ups(tier: str, part: int):
 @pytest.mark.parametrize(
     "pair", [("uint1", "odd1"), ("odd2", "uint1"), ("uint3", "uint2"), ("uint4", "odd1")]
 )
-@pytest.mark.parametrize("tier", [tier for tier in TIERS if lookup_kernels(resolve_target(tier))])
+@pytest.mark.parametrize(
+    "tier", [tier for tier in TIERS if kernels(resolve_target(tier), "lookup")]
+)
 def test_depths_at_which_look_ups_are_full(tier: str, pair: tuple[str, str]):
     """Bytes hold 63, 21, 9 and 4 look-ups of one to four bits, 16-bit sums of four bits 1,092."""
     for depth in (4 * 4 + 1, 4 * 9 + 1, 4 * 21 + 1, 4 * 63 + 1, 4 * 1092, 4 * 1092 + 1, 8192):
@@ -130,7 +131,9 @@ def test_groups_of_whole_words(tier: str, inputs: int):
         window = ((3, 2), (1, 1)) if number % 2 else ((1, 1), (2, 2))
         case = LinearCase("conv2d", "uint2", "odd1", **shapes, kernel=window[0], strides=window[1])
         work = linear_of(program_for(case))
-        for kernel in popcount_kernels(resolve_target(tier)) + lookup_kernels(resolve_target(tier)):
+        for kernel in kernels(resolve_target(tier), "popcount") + kernels(
+            resolve_target(tier), "lookup"
+        ):
             if kernel.accepts(work.contraction, work.accumulator):
                 execute(case, Schedule(microkernel=kernel.name), tier)
 
@@ -142,7 +145,7 @@ def test_depthwise(tier: str, kind: str):
         case = replace(case, pad_value=0) if case.accumulator == i64 else case
         pixels, vectors = block
         work = linear_of(program_for(case))
-        named = depthwise_kernels(resolve_target(tier))
+        named = kernels(resolve_target(tier), "depthwise")
         legal = [k.name for k in named if k.accepts(work.contraction, work.accumulator)]
         pinned = Schedule(microkernel=legal[0], pixels=pixels, vectors=vectors) if legal else None
         execute(case, pinned, tier)
@@ -194,7 +197,7 @@ def test_every_pair_of_codes(activation: str):
 @pytest.mark.parametrize("unroll", [1, 5, 31])
 @pytest.mark.parametrize(
     ("tier", "name"),
-    [(tier, kernel.name) for tier in TIERS for kernel in popcount_kernels(resolve_target(tier))],
+    [(tier, kernel.name) for tier in TIERS for kernel in kernels(resolve_target(tier), "popcount")],
 )
 def test_depths_at_which_narrow_sums_are_full(tier: str, name: str, unroll: int):
     """31 words, or 63 of nibbles, fill a byte of popcounts; a wrong flush shows on all ones alone."""

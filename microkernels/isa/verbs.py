@@ -1,0 +1,75 @@
+"""What kernels ask of vectors and no generic op of LLVM says: verbs, which an architecture emits its way.
+
+Those that a kernel family may need are capabilities, by which `microkernels/table.py` offers kernels; the
+others every architecture has.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from xdsl.ir import SSAValue
+
+from microkernels.emit import Emitter
+from microkernels.instructions import Counts
+
+CAPABILITIES = {
+    "vectors": "bits are counted in vectors, not in general registers",
+    "scalar_popcount": "ones of a general register in one instruction",
+    "popcount_words": "ones of lanes of 32 bits in one instruction",
+    "popcount_bytes": "ones of bytes in one instruction",
+    "look_up_16": "`look_up` in 16 entries",
+    "look_up_64": "`look_up` in 64 entries",
+    "ternary": "`ternary`",
+    "multiply_add_bytes": "`multiply_add_bytes`",
+    "dot_us": "`add_dots`",
+    "dot_pairs": "two products of i16 added to a lane of i32 in one instruction, which LLVM selects",
+    "widen": "lanes of a vector as wider ones in one instruction",
+    "fma": "a product of f32 added in one instruction",
+}
+"""Everything that a target may have and another not."""
+
+
+class Verbs(ABC):
+    """The verbs of a target, and what they cost where targets differ."""
+
+    can: frozenset[str]
+    """Those of `CAPABILITIES` that the target has."""
+    popcount_bytes: Counts
+    """Instructions by which `llvm.ctpop` counts bytes."""
+    fold_bytes: Counts
+    """Instructions by which `sum_bytes`, `sum_words` and an addition fold bytes into lanes of i32."""
+    broadcast: Counts = {"broadcast": 1}
+    """Instructions that load one word of 32 bits to all lanes."""
+
+    @abstractmethod
+    def sum_bytes(self, emit: Emitter, values: SSAValue, factor: int = 1) -> SSAValue:
+        """`factor` times unsigned bytes, neighbours added in i16."""
+
+    @abstractmethod
+    def sum_words(self, emit: Emitter, values: SSAValue) -> SSAValue:
+        """Words of i16, neighbours added in i32."""
+
+    @abstractmethod
+    def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
+        """Products of i16, neighbours added in i32, which wraps for four times -2^15 alone."""
+
+    def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
+        """Bytes at some places of a table; one of 16 entries is repeated in every 128 bits."""
+        raise NotImplementedError
+
+    def ternary(
+        self, emit: Emitter, a: SSAValue, b: SSAValue, c: SSAValue, function: int
+    ) -> SSAValue:
+        """Any function of three bits, in every bit; bit `4 a + 2 b + c` of `function` is its value."""
+        raise NotImplementedError
+
+    def multiply_add_bytes(self, emit: Emitter, unsigned: SSAValue, signed: SSAValue) -> SSAValue:
+        """Products of bytes, neighbours added in i16, which saturates."""
+        raise NotImplementedError
+
+    def add_dots(
+        self, emit: Emitter, total: SSAValue, unsigned: SSAValue, signed: SSAValue
+    ) -> SSAValue:
+        """Lanes of i32 with four products of bytes added to each."""
+        raise NotImplementedError

@@ -1,0 +1,88 @@
+"""The verbs of x86, by its intrinsics."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import i16, i32
+from xdsl.ir import SSAValue
+
+from microkernels.emit import Emitter
+from microkernels.isa.verbs import Verbs
+from microkernels.llvm_ops import bits_of, element_type, lanes_of, vector
+from microkernels.target import Target
+
+_NAMES = {
+    "pmaddubsw": {
+        128: "ssse3.pmadd.ub.sw.128",
+        256: "avx2.pmadd.ub.sw",
+        512: "avx512.pmaddubs.w.512",
+    },
+    "pmaddwd": {128: "sse2.pmadd.wd", 256: "avx2.pmadd.wd", 512: "avx512.pmaddw.d.512"},
+    "vpdpbusd": {bits: f"avx512.vpdpbusd.{bits}" for bits in (128, 256, 512)},
+    "vpternlogd": {256: "avx512.pternlog.d.256", 512: "avx512.pternlog.d.512"},
+    "pshufb": {128: "ssse3.pshuf.b.128", 256: "avx2.pshuf.b", 512: "avx512.pshuf.b.512"},
+    "vpermb": {512: "avx512.permvar.qi.512"},
+}
+"""The intrinsic of an instruction, behind `llvm.x86.`, by bits of a vector."""
+_LOOK_UPS = {16: "pshufb", 64: "vpermb"}
+"""The instruction that looks up in a table of so many entries."""
+
+
+class X86Verbs(Verbs):
+    """The verbs of x86, from SSE2 to AVX-512."""
+
+    popcount_bytes = {"integer": 4, "look_up": 2}
+    fold_bytes = {"multiply": 2, "integer": 1}
+
+    def __init__(self, target: Target):
+        bits = target.simd_bits
+        if bits == 128:  # below AVX a word is loaded and shuffled
+            self.broadcast = {"load": 1, "look_up": 1}
+        wide, has = bits >= 256, target.has
+        vnni = has("avx512vnni") or has("avxvnni")
+        found = {
+            "vectors": wide,
+            "scalar_popcount": has("popcnt"),
+            "popcount_words": wide and has("avx512vpopcntdq") and has("avx512vl"),
+            "popcount_bytes": wide and has("avx512bitalg") and has("avx512vl"),
+            "look_up_16": has("ssse3"),
+            "look_up_64": bits == 512 and has("avx512vbmi") and has("avx512bitalg"),
+            "ternary": wide and has("avx512vl"),
+            "multiply_add_bytes": has("ssse3"),
+            "dot_us": wide
+            and ((has("avx512vnni") and has("avx512vl")) or (bits == 256 and has("avxvnni"))),
+            "dot_pairs": wide and vnni,
+            "widen": has("sse4.1"),
+            "fma": has("fma"),
+        }
+        self.can = frozenset(name for name, there in found.items() if there)
+
+    def sum_bytes(self, emit: Emitter, values: SSAValue, factor: int = 1) -> SSAValue:
+        return self.multiply_add_bytes(emit, values, emit.constant(factor, values.type))
+
+    def sum_words(self, emit: Emitter, values: SSAValue) -> SSAValue:
+        return self.multiply_add_words(emit, values, emit.constant(1, values.type))
+
+    def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
+        return emit.call(_name("pmaddwd", x), [x, y], vector(lanes_of(x.type) // 2, i32))
+
+    def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
+        return emit.call(_name(_LOOK_UPS[entries], table), [table, places], table.type)
+
+    def ternary(
+        self, emit: Emitter, a: SSAValue, b: SSAValue, c: SSAValue, function: int
+    ) -> SSAValue:
+        return emit.call(_name("vpternlogd", a), [a, b, c, emit.constant(function, i32)], a.type)
+
+    def multiply_add_bytes(self, emit: Emitter, unsigned: SSAValue, signed: SSAValue) -> SSAValue:
+        type = vector(lanes_of(signed.type) // 2, i16)
+        return emit.call(_name("pmaddubsw", signed), [unsigned, signed], type)
+
+    def add_dots(
+        self, emit: Emitter, total: SSAValue, unsigned: SSAValue, signed: SSAValue
+    ) -> SSAValue:
+        return emit.call(_name("vpdpbusd", total), [total, unsigned, signed], total.type)
+
+
+def _name(instruction: str, value: SSAValue) -> str:
+    bits = lanes_of(value.type) * bits_of(element_type(value.type))
+    return f"llvm.x86.{_NAMES[instruction][bits]}"
