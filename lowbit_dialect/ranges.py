@@ -55,6 +55,23 @@ def proven_range(op: LinearOp) -> DenseArrayBase[IntegerType] | None:
     return None if bounds is None else ints((int(bounds[0].min()), int(bounds[1].max())))
 
 
+def promised_bounds(
+    work: Contraction, low: int, high: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Bounds of activations and weights whose sums of products lie in a range, whatever is summed.
+
+    A half of both, or of what is not negative in them, as often as it takes.
+    """
+    x, w = value_range(work.activation), value_range(work.weight)
+    while (x, w) != ((0, 0), (0, 0)):
+        for one, other in ((x, w), ((max(0, x[0]), x[1]), (max(0, w[0]), w[1]))):
+            products = [0, *(a * b for a in (*one, work.pad_value) for b in other)]
+            if low <= work.depth * min(products) and work.depth * max(products) <= high:
+                return one, other
+        x, w = (-(-x[0] // 2), x[1] // 2), (-(-w[0] // 2), w[1] // 2)
+    return x, w
+
+
 def needs_range(op: LinearOp) -> bool:
     """Whether the types of an op on integers let a sum wrap in its accumulator."""
     try:

@@ -211,6 +211,34 @@ def test_a_candidate_is_compared_on_every_kind_of_data(activation: str, weight: 
     assert measured.seconds > 0 and measured.spread == 0  # given up after the first allocation
 
 
+@pytest.mark.parametrize(
+    ("activation", "weight", "low", "high"),
+    [
+        ("i8", "i8", -1_000_000, 1_000_000),
+        ("i8", "i8", 0, 5_000_000),
+        ("!lowbit.odd<8>", "!lowbit.odd<8>", -2_000_000, 900_000),
+        ("!lowbit.odd<8>", "!lowbit.int<8>", 0, 0),
+    ],
+)
+def test_data_keep_what_a_program_promises(activation: str, weight: str, low: int, high: int):
+    x, w, y = f"2x140000x{activation}", f"140000x3x{weight}", "2x3xi32"
+    bench = Workbench(
+        f"""func.func @main(%x: tensor<{x}>, %w: tensor<{w}> {{lowbit.constant}}) -> tensor<{y}> {{
+          %y = lowbit.dense %x, %w {{range = array<i64: {low}, {high}>}}
+            : tensor<{x}>, tensor<{w}> -> tensor<{y}>
+          return %y : tensor<{y}>
+        }}""",
+        host_target(),
+    )
+    examples = bench._examples  # pyright: ignore[reportPrivateUsage]
+    for example in examples:
+        values, weights = (one.astype(np.int64) for one in example.inputs.values())
+        products = values[:, :, None] * weights
+        assert low <= np.minimum(products, 0).sum(1).min()
+        assert np.maximum(products, 0).sum(1).max() <= high
+    assert len({example.results[0].tobytes() for example in examples}) > 1 or high == 0
+
+
 def test_a_wrong_result_names_the_first_element(monkeypatch: pytest.MonkeyPatch):
     target = host_target()
     bench = Workbench(layer(), target)
