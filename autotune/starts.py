@@ -1,4 +1,4 @@
-"""Where a search begins: the model's first choices, and what was fast for like layers."""
+"""Where a search begins: the model's first choices, and what was or is fast for like layers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,18 @@ def recorded(
 ) -> list[Schedule]:
     """The fastest schedules of the layers that are most like a `described` one, nearest first.
 
-    Fields that do not fit this op are drawn anew; a schedule whose kernel does not is dropped.
+    Those that do not fit this op are dropped.
     """
     found: dict[Schedule, None] = {}
     for record in like(records, op, count):
         with suppress(ValueError):  # no schedule that this version knows
-            wanted = Schedule.parse(record.schedule)
-            fitted = space.cross(wanted, wanted, Random(0))
-            if (fitted.algorithm, fitted.microkernel) == (wanted.algorithm, wanted.microkernel):
-                found[fitted] = None
+            if (one := fitted(space, Schedule.parse(record.schedule))) is not None:
+                found[one] = None
     return list(found)
+
+
+def fitted(space: SearchSpace, wanted: Schedule) -> Schedule | None:
+    """A schedule made to fit: fields that do not are drawn anew; None where its kernel does not."""
+    one = space.cross(wanted, wanted, Random(0))
+    same = (one.algorithm, one.microkernel) == (wanted.algorithm, wanted.microkernel)
+    return one if same else None

@@ -3,7 +3,8 @@
     tune([Task(layer, key, subject, strategy), ...], measurer, run, listen)
 
 Time goes in turns of a few candidates, each to the layer of which most is to be gained: the seconds that
-its last turns gained, or, while it is new, what a new layer may gain. At the end, in time that is
+its last turns gained, or, while it is new, what a new layer may gain. A turn begins with what by now is
+fastest for like layers. At the end, in time that is
 kept for that, the fastest of each layer are timed again, beside the default, since the fastest of many
 measurements is a lucky one; and inside the program (`whole.py`).
 """
@@ -17,10 +18,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import takewhile
+from math import isfinite
 from typing import Literal, Protocol
 
 from autotune.events import Best, Event, Finished, Layer, Started, Tried
 from autotune.identity import tool_versions
+from autotune.keys import distance
 from autotune.log import Log
 from autotune.measuring import C, Subject
 from autotune.outcome import Measured, Outcome
@@ -33,6 +36,8 @@ from lowering.backend.host import resolve_target
 Listener = Callable[[Event], None]
 TURN = 8
 """Candidates of a turn."""
+LENDERS = 2
+"""Like layers whose fastest schedules begin a turn."""
 FINALISTS = 3
 """Candidates of a layer that are timed again."""
 _KEPT = 0.25
@@ -85,9 +90,13 @@ class Task:
     default: Schedule
     strategy: Strategy
     predict: Callable[[Schedule], float | None] = lambda schedule: None
-    sources: Mapping[Schedule, str] = field(default_factory=dict[Schedule, str])
-    """Who thought of what comes first: `default`, `model` or `records`."""
+    sources: dict[Schedule, str] = field(default_factory=dict[Schedule, str])
+    """Who thought of what comes first: `default`, `model`, `records` or `like`, a layer that is."""
+    fit: Callable[[Schedule], Schedule | None] = lambda schedule: None
+    """Makes a schedule of a like layer one of this; None where that makes no sense."""
     times: dict[Schedule, Measured] = field(default_factory=dict[Schedule, Measured])
+    heard: set[Schedule] = field(default_factory=set[Schedule])
+    """Those whose outcome is known."""
     tried: int = 0
     gained: float = _HOPE
     """The part of its time that a candidate of its last turns gained, of which older ones weigh less."""
@@ -108,8 +117,24 @@ class Task:
     def hear(self, schedule: Schedule, outcome: Outcome) -> None:
         """Take note of an outcome."""
         self.strategy.observe(schedule, outcome)
+        self.heard.add(schedule)
         if isinstance(outcome, Measured):
             self.times[schedule] = outcome
+
+    def lent(self, others: Iterable[Task]) -> list[Schedule]:
+        """What is fastest for the layers that are most like this one, as far as it is new here."""
+        known = (other for other in others if other is not self and other.times)
+        far = [(distance(self.op, other.op), other) for other in known]
+        near = sorted((one for one in far if isfinite(one[0])), key=lambda one: one[0])
+        fitted = (self.fit(other.fastest) for _, other in near[:LENDERS])
+        new = [one for one in dict.fromkeys(fitted) if one is not None and one not in self.heard]
+        self.sources |= dict.fromkeys(new, "like")
+        return new
+
+    @property
+    def fastest(self) -> Schedule:
+        """Of those that were measured."""
+        return min(self.times, key=lambda schedule: self.times[schedule].relative)
 
     def finalists(self) -> list[Schedule]:
         """The default and the fastest, fastest first."""
@@ -196,11 +221,14 @@ class _Session:
             task = max(open_, key=lambda task: task.promise, default=None)
             if task is None or task.promise == 0:
                 return "space"
-            self._turn(task)
+            self._turn(task, tasks)
 
-    def _turn(self, task: Task) -> None:
-        before = task.best
-        proposed = task.strategy.propose(min(TURN, self._left()))
+    def _turn(self, task: Task, tasks: Sequence[Task]) -> None:
+        before, most = task.best, min(TURN, self._left())
+        proposed = task.lent(tasks)[:most]
+        proposed += (
+            one for one in task.strategy.propose(most - len(proposed)) if one not in proposed
+        )
         task.exhausted = not proposed
         self.measure(task, proposed)
         if before is not None and task.best is not None:

@@ -26,7 +26,7 @@ from autotune.record import Record
 from autotune.records import query, record_files, user_file
 from autotune.search import Evolution, ExhaustiveSearch, RandomSearch
 from autotune.space import Space, reads_alone
-from autotune.starts import FIRST, recorded
+from autotune.starts import FIRST, fitted, recorded
 from autotune.tuning import Listener, Run, Task
 from autotune.tuning import tune as run_tuner
 from autotune.whole import Whole
@@ -215,7 +215,8 @@ def _task(subject: Subject, limit: float, asked: Asked, records: Sequence[Record
     machine, stored = table_of(asked.target), stored_as(op)
     model = Model(space.demand.work, asked.target, machine, stored, asked.threads)
     sources: dict[Schedule, str] = {}
-    if asked.strategy in ("guided", "evolutionary"):
+    evolves = asked.strategy in ("guided", "evolutionary")
+    if evolves:
         sources |= dict.fromkeys(recorded(space, records, described(op)), "records")
     if asked.strategy == "guided":
         first = (schedule for schedule, _ in ranked(space, machine, FIRST, stored=stored))
@@ -231,4 +232,5 @@ def _task(subject: Subject, limit: float, asked: Asked, records: Sequence[Record
         STRATEGIES[asked.strategy](space, asked.seed, list(sources)),
         lambda schedule: model.predict(schedule).seconds,
         sources | {default: "default"},
+        (lambda schedule: fitted(space, schedule)) if evolves else lambda schedule: None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,25 @@ def test_times_of_other_threads_are_none_of_these(tmp_path: Path) -> None:
         heard = run([task("steep", last=9)], Workers(), path, resume=True, threads=threads)
         assert isinstance(heard[0], Started) and heard[0].resumed == resumed
     assert [record.threads for record in Log(path).read().records] == [1] * 9 + [2] * 9
+
+
+def test_what_is_fastest_for_a_like_layer_is_tried_next(tmp_path: Path) -> None:
+    op = "dense uint1 x odd1: 1x{} to 8"
+    long, like, other = task("long", last=17), task("like", last=9), task("other", last=9)
+    long.layer = replace(long.layer, count=9)
+    long.subject = like.subject = Subject("steep")
+    long.op, like.op = op.format(64), op.format(128)
+    long.fit = like.fit = lambda schedule: Schedule(pixels=(schedule.pixels or 0) + 30)
+    heard = run([long, like, other], Workers(), tmp_path / "log")
+    sources = {
+        name: [(one.schedule.pixels, one.strategy) for one in tried(heard, name)]
+        for name in ("long", "like", "other")
+    }
+    assert sources["long"][1:3] == [(31, "like"), (2, "in order")]
+    assert sources["like"][1:3] == [(61, "like"), (2, "in order")]
+    assert all(source == "in order" for _, source in sources["other"])
+    for known in sources.values():
+        assert len({pixels for pixels, _ in known}) == len(known)
 
 
 def test_an_interrupt_goes_through_and_the_log_has_all_before(tmp_path: Path) -> None:
