@@ -1,10 +1,11 @@
 """What instructions and bytes cost on one core: the only constants of the cost model, a table a machine.
 
 A table is measured (`autotune/machine_measured.py`) or shipped here for a processor by name. Shipped rates of
-Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module); of Zen 3 the bandwidths are
-(`autotune/bandwidth.py`). The rest of it, Zen 4 and Ice Lake follow what is commonly published of them, and
-have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5, the
-newest that was measured. Write `x86-64-v3,cpu=znver3` for another.
+Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module), and those of Zen 4 at 256 bits (EPYC, VM,
+2.8 GHz, 2026-11); of Zen 3 the bandwidths are (`autotune/bandwidth.py`). The rest of it, Zen 4 at 512 bits
+and Ice Lake follow what is commonly published of them, and have not been checked on such a core. A level
+of x86-64 names no processor: it costs as on Zen 5, the newest that was measured. Write
+`x86-64-v3,cpu=znver3` for another.
 """
 
 from __future__ import annotations
@@ -130,10 +131,12 @@ _ZEN4 = replace(
         widening=1,
         multiply=1,
         float=1,
+        scalar=4,
+        scalar_multiply=1,
     ),
     latency=_latency(integer=1, ternary=1, float=3),
-    read=_bytes(64, 32, 22, 6),
-    write=_bytes(32, 28, 18, 5),
+    read=_bytes(64, 32, 26, 9),
+    write=_bytes(32, 26, 22, 8),
 )
 _ZEN3 = replace(
     _ZEN4,

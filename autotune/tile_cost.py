@@ -40,12 +40,10 @@ EARLY = 0.35
 MANY = 32
 """Registers from which on it does; with fewer it makes them operands in memory."""
 
-SPILLED = 0.55
-"""The part of the accesses that a spilled register takes, the rest being hidden."""
+SPILLED = {True: 0.55, False: 0.8}
+"""The part of the accesses that a spilled register takes, the rest being hidden; by `MANY` or not."""
 TEMPORARIES = 3
 """Registers of a word of activations, a product and a constant."""
-SHARED = 0.5
-"""Registers for each vector of weights but one that several pixels share, where there are few registers."""
 SCALARS = 10
 """General registers that hold sums and words: the others hold addresses, bounds and masks."""
 MASKS = 4
@@ -196,7 +194,7 @@ class TileCost:
         bounds = {**pressures(counts, self.machine), "chain": passes * steps * each * waits}
         bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=lambda name: bounds[name])
-        spilling = SPILLED * self._spilled(block, sums) * passes * steps
+        spilling = SPILLED[self._many] * self._spilled(block, sums) * passes * steps
         spilling /= self.machine.rates["store"]
         body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
         cycles = joint(bounds.values(), SHARPNESS) + spilling
@@ -261,7 +259,8 @@ class TileCost:
         registers = self._registers
         kept = block.pixels * block.vectors * sums * each + TEMPORARIES
         if not self._many:
-            shared = SHARED * (block.vectors - 1) if block.pixels > 1 else 0
+            # Several pixels share a vector of weights; one has it as an operand in memory.
+            shared = block.vectors - 1 if block.pixels > 1 else 0
             return max(0, kept + shared - registers)
         # Each of these is stored and loaded once in the words that stand in a row.
         ahead = self._ahead(block)

@@ -9,8 +9,10 @@ that one vector holds the same W inputs of neighbouring output channels and the 
   NV weights, 1 broadcast, 1 product; 7 x 2: 14 + 2 + 1 + 1 = 18 of 32.
 * `popcount_bytes_32xV` without: LLVM selects the nibble shuffle for a popcount of bytes (and, and, shift,
   and, two shuffles, add), one more add accumulates bytes. A byte holds 255 // 8 = 31 steps; then
-  `vpmaddubsw` and `vpmaddwd` with ones give 32-bit lanes. Registers, 2 x 2: 4 accumulators, 2 constants,
-  1 broadcast, 4 temporaries = 11 of 16.
+  `vpmaddubsw` and `vpmaddwd` with ones give 32-bit lanes. Bytes are taken from zero: LLVM reorders chains of
+  additions, not of subtractions, and spills what it then holds (nibbles, 4 x 2 by 4 words: 10 accesses to
+  the stack in 130 instructions, so none in 124). Registers, 2 x 2: 4 accumulators, 2 constants, 1 broadcast,
+  4 temporaries = 11 of 16.
 * `popcount_nibbles_16xV`: operands stored with four channels a byte (`channels by 16, channels in 16 by
   4`, twice the bytes), so that `and vpshufb add` is all: three instructions for 16 channels a lane, 3.5
   slots as measured. A byte holds 255 // 4 = 63 steps. Registers, 4 x 2: 8 accumulators, 1 table, 2
@@ -29,7 +31,7 @@ from xdsl.ir import Attribute, SSAValue
 from lowbit_dialect.layout import PLANES, Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
-from microkernels.instructions import Instructions, total
+from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
@@ -132,8 +134,12 @@ class BytePopcount(Popcount):
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = total((1, {"integer": 2}), (1, self.verbs.popcount_bytes))
-        folds = (self.verbs.fold_bytes,)
+        folds = (self._folding,)
         return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=folds)
+
+    @property
+    def _folding(self) -> Counts:
+        return total((1, self.verbs.fold_bytes), (1, {"integer": 1}))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(255 // 8, (vector(self.lanes * 4, i8),), self._widen),)
@@ -142,11 +148,17 @@ class BytePopcount(Popcount):
         word = super().load_input(emit, pointer)
         return emit.bitcast(word, vector(self.lanes * 4, i8))
 
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        return super().product(emit, total, x, w, xor=xor, negative=True)
+
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         return emit.load(pointer, vector(self.lanes * 4, i8), self.alignment)
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        lanes = self.verbs.sum_words(emit, self.verbs.sum_bytes(emit, narrow[0]))
+        counts = emit.binary("sub", emit.constant(0, narrow[0].type), narrow[0])
+        lanes = self.verbs.sum_words(emit, self.verbs.sum_bytes(emit, counts))
         return (emit.binary("sub" if negative else "add", wide[0], lanes),)
 
 
@@ -168,7 +180,7 @@ class NibblePopcount(BytePopcount):
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"integer": 2, "look_up": 1}
-        folds = (self.verbs.fold_bytes,)
+        folds = (self._folding,)
         return Instructions(product, {"broadcast": 1}, {"load": 1}, folds=folds)
 
     def input_layout(self, work: Contraction) -> Layout:
@@ -190,7 +202,7 @@ class NibblePopcount(BytePopcount):
     ) -> SSAValue:
         both = emit.binary("xor" if xor else "and", x, w)
         counts = emit.constants([n.bit_count() for n in range(16)] * (self.lanes // 4), i8)
-        return emit.binary("add", total, self.verbs.look_up(emit, counts, both, 16))
+        return emit.binary("sub", total, self.verbs.look_up(emit, counts, both, 16))
 
 
 def _nibbles(axis: int) -> tuple[Term, Term]:
