@@ -55,6 +55,7 @@ def measured_table(target: Target) -> MachineTable:
         general=max(rates["scalar"], 1.0),
         mixing=min(1.0, mixed),
         spreading=known.spreading,
+        overlap=known.overlap,
         rates={**known.rates, **rates},
         latency={**known.latency, **latency},
         forward=known.forward,

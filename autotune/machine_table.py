@@ -51,6 +51,8 @@ class MachineTable:
     """The share of a rate that is left where results go on to instructions of another class."""
     spreading: float
     """Pipes of look-ups that a load of 128 bits to all of a vector takes beside its load."""
+    overlap: float
+    """How nearly the core works and its caches are filled side by side (`autotune.bounds.joint`)."""
     rates: Mapping[str, float]
     """Instructions a cycle of each class."""
     latency: Mapping[str, float]
@@ -107,6 +109,7 @@ _ZEN5 = MachineTable(
     general=4.5,
     mixing=0.8,
     spreading=1,
+    overlap=2.5,
     rates=_rates(store=1),
     latency=_latency(),
     forward=7,
@@ -120,6 +123,7 @@ _ZEN4 = replace(
     issue=6,
     vector=2,
     general=4,
+    overlap=3.5,
     rates=_rates(
         load=1,
         store=0.5,

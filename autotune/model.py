@@ -25,9 +25,6 @@ from microkernels.nest import Nest, Run, nest_of
 from microkernels.table import find_kernel
 from microkernels.target import Target
 
-OVERLAP = 2.5
-"""How nearly a core works and its caches are filled side by side (`autotune.bounds.joint`)."""
-
 STRIPS = 0.5
 """The part of what L2 must get that is left where tables are made in strips: they stay where they are."""
 
@@ -114,7 +111,8 @@ class Model:
         prepared = preparing(
             self.work, schedule, cost, again(nest, schedule), self.stored, self.machine
         )
-        seconds = self.machine.seconds(joint(parts.values(), OVERLAP) + prepared / self.threads)
+        running = joint(parts.values(), self.machine.overlap)
+        seconds = self.machine.seconds(running + prepared / self.threads)
         seconds += HAND_OVER * (self.threads > 1)
         told = {
             name: self.machine.seconds(c) for name, c in {**parts, "preparation": prepared}.items()

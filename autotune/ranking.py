@@ -15,7 +15,7 @@ from itertools import permutations, product
 from autotune.bounds import joint, pressures
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import OVERLAP, Model, Prediction
+from autotune.model import Model, Prediction
 from autotune.preparing import Stored, preparing
 from autotune.space import Space
 from autotune.tile_cost import Block, TileCost
@@ -216,7 +216,7 @@ class Ranking:
     def _beside(self, cost: TileCost, nest: Nest, block: Schedule, cycles: float) -> float:
         """Cycles of tiles, and of bringing what they read beside that."""
         moving = self.model.moving(cost, nest, block.planes or "outer")
-        return joint((cycles, *moving.values()), OVERLAP)
+        return joint((cycles, *moving.values()), self.model.machine.overlap)
 
     def _laying(self, way: Schedule) -> float:
         """Cycles of laying out activations."""

@@ -259,8 +259,9 @@ class TileCost:
         registers = self._registers
         kept = block.pixels * block.vectors * sums * each + TEMPORARIES
         if not self._many:
-            # Several pixels share a vector of weights; one has it as an operand in memory.
-            shared = block.vectors - 1 if block.pixels > 1 else 0
+            # Several pixels share vectors of weights; one has them as operands in memory.
+            planes = self.w_planes if block.planes == "inner" else 1
+            shared = block.vectors * planes - 1 if block.pixels > 1 else 0
             return max(0, kept + shared - registers)
         # Each of these is stored and loaded once in the words that stand in a row.
         ahead = self._ahead(block)
