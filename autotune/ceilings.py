@@ -9,6 +9,7 @@ from __future__ import annotations
 from autotune.machine_table import GENERAL, LEVELS, VECTOR, MachineTable
 from autotune.rates import BINARY
 from microkernels.instructions import Counts
+from microkernels.table import verbs_of
 from microkernels.target import Target
 
 
@@ -45,9 +46,12 @@ def level_in(target: Target, size: int) -> str:
 def _binary(target: Target) -> tuple[int, Counts]:
     if target.vector_bits == 512 and target.has("avx512vpopcntdq"):
         return 512, {"integer": 2, "popcount": 1}
-    if target.vector_bits > 64:
+    can = verbs_of(target).can
+    if "add_pairs" in can:
+        return target.vector_bits, {"integer": 1, "popcount": 1, "multiply": 1}
+    if "vectors" in can:
         return target.vector_bits, {"integer": 4, "look_up": 2}
-    if target.has("popcnt"):
+    if "scalar_popcount" in can:
         return 64, {"scalar": 2, "scalar_popcount": 1}
     return 64, {"scalar": 13, "scalar_multiply": 1}
 
@@ -61,6 +65,16 @@ def _products(target: Target) -> dict[str, tuple[int, Counts]]:
         apart: Counts = {"float": 2}
         return {"i8": (8, summed), "i16": (8, summed), "f32": (4, apart)}
     fused: Counts = {"float": 1}
+    can = verbs_of(target).can
+    if (
+        "add_pairs" in can
+    ):  # halves of bytes are multiplied, and neighbours added; of i16 each is alone
+        apart = {"multiply": 4}
+        return {
+            "i8": (16, once if "dot_ss" in can else apart),
+            "i16": (4, once),
+            "f32": (bits // 32, fused),
+        }
     dot = target.has("avx512vnni") or target.has("avxvnni")
     return {
         "i8": (bits // 8, once if dot else twice),

@@ -5,7 +5,8 @@ Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module), and those of
 2.8 GHz, 2026-11); of Zen 3 the bandwidths are (`autotune/bandwidth.py`). The rest of it, Zen 4 at 512 bits
 and Ice Lake follow what is commonly published of them, and have not been checked on such a core. A level
 of x86-64 names no processor: it costs as on Zen 5, the newest that was measured. Write
-`x86-64-v3,cpu=znver3` for another.
+`x86-64-v3,cpu=znver3` for another. Those of AArch64 follow LLVM's scheduling models and what is
+published; no board was there.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class MachineTable:
     """Bytes a cycle from each level."""
     write: Mapping[str, float]
     """Bytes a cycle to each level."""
+    bits: int = 512
+    """The width of vectors that its rates are for."""
 
     def seconds(self, cycles: float) -> float:
         """Seconds of so many cycles."""
@@ -175,17 +178,80 @@ _ICE_LAKE = replace(
     read=_bytes(110, 45, 14, 5),
     write=_bytes(60, 30, 10, 4),
 )
+# In order: by llvm-mca a load is seldom issued beside arithmetic on vectors.
+_A53 = MachineTable(
+    name="cortex-a53",
+    source="shipped",
+    clock=1.2e9,
+    issue=1,
+    vector=1,
+    general=2,
+    mixing=1,
+    spreading=0,
+    overlap=1,
+    rates=dict.fromkeys(_rates(), 1.0) | {"scalar": 2, "scalar_popcount": 0.25},
+    latency=_latency(integer=3, ternary=3, multiply=4, float=4),
+    forward=5,
+    read=_bytes(8, 4, 2, 1.5),
+    write=_bytes(8, 4, 2, 1.2),
+    bits=128,
+)
+_A72 = replace(
+    _A53,
+    name="cortex-a72",
+    clock=1.5e9,
+    issue=3,
+    vector=2,
+    overlap=2.5,
+    rates={**_A53.rates, "integer": 2, "popcount": 2, "float": 2, "look_up": 2},
+    read=_bytes(16, 8, 4, 3),
+    write=_bytes(16, 8, 3, 2),
+)
+_A76 = replace(
+    _A72,
+    name="cortex-a76",
+    clock=2.4e9,
+    issue=4,
+    general=3,
+    rates={**_A72.rates, "load": 2, "broadcast": 2, "spread": 2, "multiply": 2, "scalar": 3},
+    latency=_latency(multiply=1, float=2),
+    read=_bytes(32, 16, 8, 5),
+    write=_bytes(16, 12, 6, 3),
+)
+_M1 = replace(
+    _A76,
+    name="apple-m1",
+    clock=3.2e9,
+    issue=8,
+    vector=4,
+    general=6,
+    rates={
+        **_A76.rates,
+        **dict.fromkeys(("integer", "popcount", "look_up", "widening", "multiply", "float"), 4.0),
+        **dict.fromkeys(("load", "broadcast", "spread"), 3.0),
+        **{"store": 2.0, "scalar": 6.0},
+    },
+    latency=_latency(multiply=3, float=3),
+    read=_bytes(48, 32, 16, 16),
+    write=_bytes(32, 24, 12, 10),
+)
 _NARROWER = {"znver4": 2.0, "icelake-server": 1.5}
 """How many more instructions on vectors of 256 bits such a core issues than on 512."""
-_SHIPPED = {table.name: table for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE)}
+_SHIPPED = {table.name: table for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE, _A53, _A72, _A76, _M1)}
+_STANDS = {"x86_64": _ZEN5, "aarch64": _A76}
+"""What a processor without a table of its own costs as, by architecture."""
+_MACHINES = {"rpi3": _A53, "rpi4": _A72, "apple-m1": _M1}
+"""The tables of named targets that are machines, not levels."""
 
 
 def table_of(target: Target) -> MachineTable:
     """The shipped table of a target: of its processor, or of one that stands for its level."""
-    table = _SHIPPED.get(target.cpu, _ZEN5)
+    table = _STANDS[target.arch]
     if target.cpu == TARGETS[target.name].cpu:
-        table = _ZEN5
-    if target.simd_bits == 512:
+        table = _MACHINES.get(target.name, table)
+    else:
+        table = _SHIPPED.get(target.cpu, table)
+    if target.simd_bits == table.bits:
         return table
     faster = _NARROWER.get(table.name, 1.0)
     wider = {name: table.rates[name] * faster for name in VECTOR if name in table.rates}

@@ -206,7 +206,7 @@ class TileCost:
 
         The last product takes the word itself, but for one that is moved to all lanes first, in two steps.
         """
-        if self.target.vector_bits >= 256 or self.scalar:
+        if self.target.vector_bits > 64 or self.scalar:
             return 0.0
         spared = 0 if parts.input.get("look_up") else block.pixels
         return block.pixels * block.vectors - spared

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from microkernels.isa.x86 import CPUID
+from microkernels.isa.x86 import CPUID, X86_64
 from microkernels.target import Target
 
 
 def supported(symbol: str, target: Target) -> list[str]:
     """The lines of `SYMBOL_supported()`; raises ValueError for a feature that no bit is known to tell."""
+    if target.architecture != X86_64:
+        raise ValueError(f"no check is known for {target.arch} processors: leave out the check")
     unknown = [feature for feature in target.features if feature not in CPUID]
     if unknown:
         raise ValueError(

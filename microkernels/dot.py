@@ -14,6 +14,8 @@ without one; `s8s8` adds 128 to activations (one `vpxor` a broadcast), which `lo
   accumulators, 2 weights, 1 broadcast, 1 product, ones = 15 of 16; i32 sums are spilt while i16 ones fill up.
 * `vnni_u8s8xV` and so on: `vpdpbusd` where the target has it sums four products in i32 exactly, for
   every pair of bytes. Registers, 6 x 4: 24 accumulators + 4 weights + 1 broadcast + 1 offset = 30 of 32.
+* `dot4_s8s8xV` and so on: `sdot` and `udot` of bytes that both have a sign or both have none, `usdot` of
+  others, without an offset. Registers, 6 x 4: 24 accumulators + 4 weights + 1 broadcast = 29 of 32.
 """
 
 from __future__ import annotations
@@ -143,3 +145,30 @@ class VnniDot(Dot):
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
         return self.verbs.add_dots(emit, total, *self._ordered(x, w))
+
+
+class FourDot(VnniDot):
+    """Products of bytes of any signs, where an instruction takes them as they are."""
+
+    family = "dot4"
+
+    def __init__(self, verbs: Verbs, lanes: int, kind: str):
+        super().__init__(verbs, lanes, kind)
+        self.products = "multiply"
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        elements = work.activation, work.weight
+        if accumulator != i32 or not all(isinstance(e, CodeType) or e == i8 for e in elements):
+            return False
+        ends = {"u": (0, 255), "s": (-128, 127)}
+        kinds = self._kind[0], self._kind[2]
+        return all(
+            ends[kind][0] <= low and high <= ends[kind][1]
+            for kind, (low, high) in zip(kinds, map(value_range, elements))
+        )
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        signs = "".join(sorted((self._kind[0], self._kind[2]), reverse=True))
+        return self.verbs.add_dots(emit, total, *self._ordered(x, w), signs=signs)

@@ -9,9 +9,10 @@ from functools import cache, partial
 from xdsl.dialects.builtin import f32, i32, i64
 
 from microkernels.depthwise import Depthwise
-from microkernels.dot import KINDS, PairedDot, VnniDot
+from microkernels.dot import KINDS, FourDot, PairedDot, VnniDot
 from microkernels.harley_seal import HarleySeal
 from microkernels.interface import Microkernel
+from microkernels.isa.aarch64_verbs import AArch64Verbs
 from microkernels.isa.verbs import Verbs
 from microkernels.isa.x86_verbs import X86Verbs
 from microkernels.lookup import Lookup
@@ -21,11 +22,17 @@ from microkernels.multiply import (
     MultiplyPairs,
     MultiplyWidePairs,
 )
-from microkernels.popcount import BytePopcount, NibblePopcount, Popcount, ScalarPopcount
+from microkernels.popcount import (
+    BytePopcount,
+    NibblePopcount,
+    PairPopcount,
+    Popcount,
+    ScalarPopcount,
+)
 from microkernels.target import Target
 from microkernels.weighted import WeightedPopcount
 
-VERBS: Mapping[str, Callable[[Target], Verbs]] = {"x86_64": X86Verbs}
+VERBS: Mapping[str, Callable[[Target], Verbs]] = {"x86_64": X86Verbs, "aarch64": AArch64Verbs}
 """The verbs of each architecture."""
 
 
@@ -54,13 +61,18 @@ TABLE = (
     Entry("popcount", None, ScalarPopcount, unless=("vectors",)),
     Entry("popcount", 32, Popcount, ("vectors", "popcount_words")),
     Entry("popcount", 32, NibblePopcount, ("vectors", "look_up_16"), _COUNTED),
+    Entry("popcount", 16, PairPopcount, ("vectors", "add_pairs")),
     Entry("popcount", 32, BytePopcount, ("vectors",), ("popcount_words",)),
     Entry("harley_seal", 32, HarleySeal, ("vectors", "ternary"), ("popcount_words",)),
     Entry("weighted", 32, WeightedPopcount, ("vectors", "popcount_bytes", "dot_us")),
+    Entry("weighted", 32, WeightedPopcount, ("vectors", "popcount_bytes", "dot_ss"), ("dot_us",)),
     Entry("lookup", 8, Lookup, ("look_up_16",)),
     Entry("lookup", 8, partial(Lookup, channels=6), ("look_up_64",)),
     *(Entry("dot", 32, partial(PairedDot, kind=k), ("multiply_add_bytes",)) for k in KINDS),
-    *(Entry("dot", 32, partial(VnniDot, kind=k), ("dot_us",)) for k in KINDS),
+    *(Entry("dot", 32, partial(VnniDot, kind=k), ("dot_us",), ("dot_ss",)) for k in KINDS),
+    *(Entry("dot", 32, partial(FourDot, kind=k), ("dot_us", "dot_ss")) for k in ("u8s8", "s8u8")),
+    Entry("dot", 32, partial(FourDot, kind="s8s8"), ("dot_ss",)),
+    Entry("dot", 32, partial(FourDot, kind="u8u8"), ("dot_uu",)),
     Entry("depthwise", 32, partial(Depthwise, element=i32)),
     Entry("depthwise", 32, partial(Depthwise, element=f32)),
     Entry("multiply", 32, MultiplyPairs),

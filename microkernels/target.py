@@ -6,6 +6,8 @@ A target is written as a name, then overrides, separated by commas::
     znver4
     x86-64-v4,cpu=icelake-server,+avx512vpopcntdq,-avx512vnni
     x86-64-v3,cpu=haswell,vector_bits=64,caches=32K/256K/8M
+    rpi3
+    cortex-a76,+i8mm
 
 The name is one of `TARGETS` or of a processor, which stands for its level with that `cpu`. `+feature`
 adds a feature and what it needs; `-feature` removes it and what needs it; `field=value` sets
@@ -22,22 +24,14 @@ from types import MappingProxyType
 from typing import Any
 
 from lowbit_dialect.spelling import did_you_mean
-from microkernels.isa import x86
+from microkernels.isa.aarch64 import AARCH64, BASE
+from microkernels.isa.architecture import Architecture
+from microkernels.isa.x86 import LEVELS, X86_64
 
 Caches = tuple[int, int, int]
 
-_FEATURES: Mapping[str, Mapping[str, tuple[str, ...]]] = {"x86_64": x86.FEATURES}
-_CPUS: Mapping[str, Mapping[str, str]] = {"x86_64": x86.CPUS}
-_BASE: Mapping[str, tuple[str, ...]] = {"x86_64": next(iter(x86.LEVELS.values()))}
-"""What no machine of an architecture lacks: the features of its lowest level."""
-_VECTOR_NEEDS: Mapping[int, tuple[str, ...]] = {
-    64: (),
-    256: ("avx2",),
-    512: ("avx512bw", "avx512vl"),
-}
-_SYSTEMS = ("linux", "freebsd", "netbsd", "openbsd", "none")
-_ABIS = ("gnu", "musl", "android", "elf")
-"""What a triple may end in: objects are ELF, pointers have 64 bits, calls follow System V."""
+ARCHITECTURES = {one.name: one for one in (X86_64, AARCH64)}
+"""Every instruction set that there is code for, by the first part of its triples."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -62,8 +56,8 @@ class Target:
 
     def __post_init__(self) -> None:
         self._check_triple()
-        if self.cpu not in _CPUS[self.arch]:
-            raise ValueError(_unknown("cpu", self.cpu, _CPUS[self.arch]))
+        if self.cpu not in self.architecture.cpus:
+            raise ValueError(_unknown("cpu", self.cpu, self.architecture.cpus))
         if self.features != tuple(sorted(_closure(self.features, self._known))):
             raise ValueError(
                 f"features of target {self.name} are not sorted, unique and closed under what they need"
@@ -92,13 +86,18 @@ class Target:
         return max(128, self.vector_bits)
 
     @property
+    def architecture(self) -> Architecture:
+        """Its instruction set."""
+        return ARCHITECTURES[self.arch]
+
+    @property
     def arch(self) -> str:
         """The first part of the triple, such as `x86_64`."""
         return self.triple.partition("-")[0]
 
     def has(self, feature: str) -> bool:
-        """Say whether code may use `feature`; raise `ValueError` if there is none such."""
-        if feature not in self._known:
+        """Say whether code may use `feature`; raise `ValueError` if no architecture has one such."""
+        if not any(feature in one.features for one in ARCHITECTURES.values()):
             raise ValueError(_unknown("feature", feature, self._known))
         return feature in self.features
 
@@ -123,17 +122,18 @@ class Target:
 
     @property
     def _known(self) -> Mapping[str, tuple[str, ...]]:
-        return _FEATURES[self.arch]
+        return self.architecture.features
 
     def _check_triple(self) -> None:
         parts = self.triple.split("-")
-        if len(parts) != 4 or not re.fullmatch(r"\w+", parts[1], re.ASCII):
-            known = ", ".join(_FEATURES)
+        four = len(parts) == 4 and re.fullmatch(r"\w+", parts[1], re.ASCII)
+        if not four or parts[0] not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
             raise ValueError(
                 f"triple {self.triple[:80]!r} is not ARCH-VENDOR-OS-ABI with an ARCH of {known}"
             )
-        allowed = {"ARCH": _FEATURES, "OS": _SYSTEMS, "ABI": _ABIS}
-        for (kind, known), part in zip(allowed.items(), (parts[0], *parts[2:])):
+        allowed = {"OS": self.architecture.systems, "ABI": self.architecture.abis}
+        for (kind, known), part in zip(allowed.items(), parts[2:]):
             if part not in known:
                 raise ValueError(
                     f"triple {self.triple[:80]!r} is not ARCH-VENDOR-OS-ABI with an {kind} of "
@@ -142,7 +142,7 @@ class Target:
 
     def _check_base(self) -> None:
         """Without them LLVM cannot generate code, and ends the process."""
-        lacking = [f for f in _BASE[self.arch] if f not in self.features]
+        lacking = [f for f in self.architecture.base if f not in self.features]
         if lacking:
             raise ValueError(
                 f"a target cannot lack {lacking[0]}, which every {self.arch} machine has: leave out "
@@ -150,9 +150,12 @@ class Target:
             )
 
     def _check_sizes(self) -> None:
-        if self.vector_bits not in _VECTOR_NEEDS:
-            raise ValueError(f"vector_bits is 64, 256 or 512, not {self.vector_bits}")
-        missing = [f for f in _VECTOR_NEEDS[self.vector_bits] if f not in self.features]
+        needs = self.architecture.vectors
+        if self.vector_bits not in needs:
+            *others, last = map(str, needs)
+            widths = f"{', '.join(others)} or {last}" if others else last
+            raise ValueError(f"vector_bits is {widths}, not {self.vector_bits}")
+        missing = [f for f in needs[self.vector_bits] if f not in self.features]
         if missing:
             raise ValueError(
                 f"vector_bits={self.vector_bits} needs feature {missing[0]}; "
@@ -186,10 +189,10 @@ def _closure(features: Iterable[str], known: Mapping[str, tuple[str, ...]]) -> s
 
 
 def _of_cpu(name: str) -> Target:
-    for cpus in _CPUS.values():
-        if name in cpus:
-            return replace(Target.parse(cpus[name]), cpu=name)
-    names = [*TARGETS, *(cpu for cpus in _CPUS.values() for cpu in cpus)]
+    for one in ARCHITECTURES.values():
+        if name in one.cpus:
+            return replace(Target.parse(one.cpus[name]), cpu=name)
+    names = [*TARGETS, *(cpu for one in ARCHITECTURES.values() for cpu in one.cpus)]
     listed = f"; the targets are {', '.join(TARGETS)}, and processors such as znver4"
     raise ValueError(_unknown("target", name, names, listed))
 
@@ -240,11 +243,16 @@ def _x86(name: str, cpu: str, vector_bits: int, vector_registers: int, caches: s
         name,
         "x86_64-unknown-linux-gnu",
         cpu,
-        x86.LEVELS[name],
+        LEVELS[name],
         vector_bits,
         vector_registers,
         _read_caches(caches),
     )
+
+
+def _aarch64(name: str, cpu: str, features: str, caches: str) -> Target:
+    every = tuple(sorted({*BASE, *features.split()}))
+    return Target(name, "aarch64-unknown-linux-gnu", cpu, every, 128, 32, _read_caches(caches))
 
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
@@ -256,6 +264,11 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             _x86("x86-64-v3", "x86-64-v3", 256, 16, "32K/512K/16M"),
             _x86("x86-64-v4", "x86-64-v4", 512, 32, "32K/1M/16M"),
             _x86("x86-64-v4-vpopcntdq", "icelake-server", 512, 32, "32K/1M/32M"),
+            _aarch64("rpi3", "cortex-a53", "", "32K/512K/0"),
+            _aarch64("rpi4", "cortex-a72", "", "32K/1M/0"),
+            _aarch64("rpi5", "cortex-a76", "dotprod", "64K/512K/2M"),
+            _aarch64("neoverse-n1", "neoverse-n1", "dotprod", "64K/1M/32M"),
+            _aarch64("apple-m1", "apple-m1", "dotprod", "128K/12M/0"),
         )
     }
 )

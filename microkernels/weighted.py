@@ -60,7 +60,9 @@ class WeightedPopcount(Popcount):
         self, emit: Emitter, total: Values, words: Sequence[Word], *, xor: bool, weight: int
     ) -> Values:
         (sum,) = total
+        signs = "us" if "dot_us" in self.verbs.can else "ss"  # counts are at most 8
         for x, w in words:
             counts = emit.intrinsic("ctpop", emit.binary("xor" if xor else "and", x, w))
-            sum = self.verbs.add_dots(emit, sum, counts, emit.constant(weight, counts.type))
+            weights = emit.constant(weight, counts.type)
+            sum = self.verbs.add_dots(emit, sum, counts, weights, signs=signs)
         return (sum,)

@@ -10,8 +10,6 @@ _SYMTAB, _NOBITS = 2, 8
 _UNDEFINED = 0
 _LOCAL, _WEAK = 0, 2
 _FUNCTION = 2
-MACHINES = {"x86_64": 62}
-"""The machine number in the header of an object for an architecture."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from llvmlite import binding
 
-from lowering.backend.elf import MACHINES, machine_of, symbols
+from lowering.backend.elf import machine_of, symbols
 from lowering.backend.elf_check import check_object
 from lowering.backend.emit import emit_object, require_defined
 from lowering.backend.host import missing_on_host
@@ -97,7 +97,7 @@ def _check_image(image: bytes, target: Target, imports: Mapping[str, int]) -> No
         require_defined(image, imports)
     except ValueError as error:
         raise BackendError(f"cannot load the object: {error}") from None
-    if machine != MACHINES[target.arch]:
+    if machine != target.architecture.elf_machine:
         raise BackendError(f"cannot load the object: it is not for {target.arch}")
 
 

@@ -22,7 +22,10 @@ CAPABILITIES = {
     "look_up_64": "`look_up` in 64 entries",
     "ternary": "`ternary`",
     "multiply_add_bytes": "`multiply_add_bytes`",
-    "dot_us": "`add_dots`",
+    "dot_us": "`add_dots` of unsigned by signed bytes",
+    "dot_ss": "`add_dots` of signed bytes",
+    "dot_uu": "`add_dots` of unsigned bytes",
+    "add_pairs": "`sum_bytes`, added to lanes of i16, in one instruction",
     "dot_pairs": "two products of i16 added to a lane of i32 in one instruction, which LLVM selects",
     "widen": "lanes of a vector as wider ones in one instruction",
     "fma": "a product of f32 added in one instruction",
@@ -69,7 +72,10 @@ class Verbs(ABC):
         raise NotImplementedError
 
     def add_dots(
-        self, emit: Emitter, total: SSAValue, unsigned: SSAValue, signed: SSAValue
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, signs: str = "us"
     ) -> SSAValue:
-        """Lanes of i32 with four products of bytes added to each."""
+        """Lanes of i32 with four products of bytes added to each.
+
+        `signs` tells which of `x` and `w` have one: "us" for `w` alone, "ss" or "uu".
+        """
         raise NotImplementedError

@@ -9,6 +9,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import cast
 
+from microkernels.isa.architecture import Architecture
+
 _SSE4 = "sse2 sse3 ssse3 sse4.1 sse4.2"
 _F = "avx512f"
 _BW = "avx512bw"
@@ -203,3 +205,15 @@ CPUS = MappingProxyType(
     }
 )
 """Every processor, as the level it runs and what it adds; caches are L1d, L2 and L3 as one core sees them."""
+
+X86_64 = Architecture(
+    name="x86_64",
+    features=FEATURES,
+    base=LEVELS["x86-64"],
+    cpus=CPUS,
+    # 64 is the scalar tier, which counts bits in general registers.
+    vectors={64: (), 256: ("avx2",), 512: ("avx512bw", "avx512vl")},
+    systems=("linux", "freebsd", "netbsd", "openbsd", "none"),
+    abis=("gnu", "musl", "android", "elf"),
+    elf_machine=62,
+)

@@ -78,9 +78,9 @@ class X86Verbs(Verbs):
         return emit.call(_name("pmaddubsw", signed), [unsigned, signed], type)
 
     def add_dots(
-        self, emit: Emitter, total: SSAValue, unsigned: SSAValue, signed: SSAValue
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, signs: str = "us"
     ) -> SSAValue:
-        return emit.call(_name("vpdpbusd", total), [total, unsigned, signed], total.type)
+        return emit.call(_name("vpdpbusd", total), [total, x, w], total.type)
 
 
 def _name(instruction: str, value: SSAValue) -> str:

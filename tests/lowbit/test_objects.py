@@ -10,8 +10,8 @@ from elftools.elf.elffile import ELFFile
 import lowbit
 from lowbit.cpu_check import supported
 from lowering.backend.host import missing_on_host
-from microkernels.isa.x86 import CPUID, CPUS
-from microkernels.target import TARGETS, Target
+from microkernels.isa.x86 import CPUID, CPUS, LEVELS
+from microkernels.target import Target
 
 SOURCE = """
 #include <stdio.h>
@@ -213,6 +213,12 @@ def test_a_feature_without_a_bit_cannot_be_checked(tmp_path: Path) -> None:
         lowbit.export(program, "x86-64-v3,+egpr", tmp_path, check=True)
 
 
+def test_processors_without_a_check_are_named(tmp_path: Path) -> None:
+    program = lowbit.dense((2, 40), (40, 8), "uint2", "int2")
+    with pytest.raises(ValueError, match=r"^no check is known for aarch64 processors: leave out"):
+        lowbit.export(program, "rpi3", tmp_path, check=True)
+
+
 def test_every_named_target_can_be_checked() -> None:
-    for name in (*TARGETS, *CPUS):
+    for name in (*LEVELS, *CPUS):
         assert supported("f", Target.parse(name))

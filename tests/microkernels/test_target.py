@@ -1,5 +1,6 @@
 """The string form of targets, their table, and what they refuse."""
 
+import re
 from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 
@@ -7,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microkernels.isa import x86
+from microkernels.isa import aarch64, x86
+from microkernels.isa.verbs import CAPABILITIES
+from microkernels.table import verbs_of
 from microkernels.target import TARGETS, Target
 
-NAMES = [*TARGETS, *x86.CPUS]
+NAMES = [*TARGETS, *x86.CPUS, *aarch64.CPUS]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,10 +33,12 @@ def test_a_table_entry_prints_as_its_name(name: str):
     st.lists(
         st.one_of(
             st.sampled_from([f"+{f}" for f in x86.FEATURES]),
+            st.sampled_from([f"+{f}" for f in aarch64.FEATURES]),
             st.sampled_from(
                 ["-avx512vnni", "-gfni", "-fma", "-popcnt", "-vaes", "-movbe", "-avx2"]
             ),
             st.sampled_from(["cpu=haswell", "cpu=znver5", "vector_registers=8", "vector_bits=64"]),
+            st.sampled_from(["cpu=cortex-a53", "-dotprod", "vector_bits=128"]),
             st.sampled_from(["caches=32K/1M/0", "caches=1000/1G/1025K"]),
             st.just("triple=x86_64-unknown-freebsd-elf"),
         ),
@@ -44,7 +49,8 @@ def test_overridden_targets_round_trip(name: str, overrides: list[str]):
     try:
         target = Target.parse(",".join([name, *overrides]))
     except ValueError as refusal:
-        assert "vector_bits" in str(refusal)  # -fma takes AVX-512 away from a 512-bit target
+        # -fma takes AVX-512 away from a 512-bit target; the rest is of another architecture.
+        assert re.search("vector_bits|unknown (feature|cpu)|cannot lack|is not ARCH", str(refusal))
         return
     assert Target.parse(str(target)) == target
 
@@ -92,7 +98,12 @@ def test_named_processors_have_their_level():
         ("x86-64-v3,vector_registers=0", "vector_registers is 8 to 64"),
         ("x86-64-v3,caches=32K", "caches are written L1d/L2/L3"),
         ("x86-64-v3,triple=x86_64-linux-gnu", "is not ARCH-VENDOR-OS-ABI"),
-        ("x86-64-v3,triple=mips-unknown-linux-gnu", "with an ARCH of x86_64"),
+        ("x86-64-v3,triple=mips-unknown-linux-gnu", "with an ARCH of x86_64, aarch64"),
+        ("x86-64-v3,triple=aarch64-unknown-linux-gnu", "unknown cpu 'x86-64-v3'"),
+        ("rpi3,+avx2", "unknown feature 'avx2'"),
+        ("rpi3,-neon", "a target cannot lack neon, which every aarch64 machine has"),
+        ("rpi3,vector_bits=64", "vector_bits is 128, not 64"),
+        ("cortex-a54", "unknown target 'cortex-a54'; did you mean cortex-a"),
         ("x86-64,triple=x86_64-unknown-linux-gnux32", "an ABI of gnu, musl, android, elf"),
         ("x86-64,triple=x86_64-pc-windows-msvc", "an OS of linux, freebsd, netbsd, openbsd, none"),
         ("x86-64,triple=x86_64-a b-linux-gnu", "is not ARCH-VENDOR-OS-ABI"),
@@ -118,6 +129,19 @@ def test_what_is_near_is_named_once_and_ends_the_sentence():
     assert str(refusal.value) == (
         "unknown target 'x86-64-v9'; did you mean x86-64-v4 or x86-64-v3 or x86-64-v2?"
     )
+
+
+def test_a_feature_of_another_architecture_is_not_there():
+    assert not TARGETS["rpi5"].has("avx2") and not TARGETS["x86-64-v4"].has("neon")
+    assert TARGETS["rpi5"].has("dotprod") and not TARGETS["rpi4"].has("dotprod")
+    assert Target.parse("cortex-a710").has("i8mm")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_an_architecture_has_verbs(name: str):
+    can = verbs_of(TARGETS[name]).can
+    assert can <= set(CAPABILITIES)
+    assert ("vectors" in can) == (TARGETS[name].vector_bits > 64)
 
 
 def test_has_refuses_a_feature_that_no_machine_has():

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from emulator import FILL, Buffer, Call, Code, Machine
 from executed import Array, Lowered, compare, execute, expected, inputs_of, lower, named
 from guarded import SIDES
+from unicorn import arm64_const
+from unicorn_machine import UnicornMachine
 from xdsl.dialects.builtin import ModuleOp
 
 from lowering.backend.emit import emit_object
@@ -22,11 +24,20 @@ PROCESSORS = {
 }
 """For each target a model that has what the target has; the first has no VPOPCNTDQ."""
 
+ARM = {"rpi3": arm64_const.UC_CPU_ARM64_A53, "rpi5": arm64_const.UC_CPU_ARM64_MAX}
+"""The same of AArch64; only the last model has dot products."""
+
 MISREAD = re.compile(rb"\x62[%b].[\x00\x08]\x20[\x40-\x7f]" % bytes(range(3, 256, 16)), re.DOTALL)
 """VPINSRB from memory with EVEX and a displacement of one byte, which Bochs 2.7 multiplies by 4."""
 
 NARROW = ",vector_bits=256"
 """What makes of such a target one that counts in half the registers."""
+
+
+def machine_for(tier: str) -> Machine | UnicornMachine:
+    """The emulator of a target."""
+    arm = ARM.get(tier)
+    return Machine(PROCESSORS[tier.removesuffix(NARROW)]) if arm is None else UnicornMachine(arm)
 
 
 @dataclass
@@ -56,7 +67,7 @@ class Emulation:
     def __init__(self, tier: str) -> None:
         self.tier = tier
         self._native = not missing_on_host(resolve_target(tier))
-        self._machine = Machine(PROCESSORS[tier.removesuffix(NARROW)])
+        self._machine = machine_for(tier)
         self._runs: list[_Run] = []
 
     def add(

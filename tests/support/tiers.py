@@ -1,6 +1,7 @@
-"""The named targets that this machine can run."""
+"""The named targets that this machine can run, and those of x86-64."""
 
 from lowering.backend.host import missing_on_host
+from microkernels.isa.x86 import LEVELS
 from microkernels.target import TARGETS
 
 
@@ -10,3 +11,4 @@ def supported_tiers() -> tuple[str, ...]:
 
 
 TIERS = supported_tiers()
+X86 = tuple(LEVELS)

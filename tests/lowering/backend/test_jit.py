@@ -10,11 +10,12 @@ import pytest
 
 from lowering.backend.elf import symbols
 from lowering.backend.emit import emit_object
-from lowering.backend.host import host_target
+from lowering.backend.host import host_target, missing_on_host
 from lowering.backend.jit import Jit
 from lowering.backend.machine import BackendError, parse_module, target_machine
 from lowering.backend.translate import Translated, translate
 from microkernels.target import TARGETS, Target
+from tests.support.tiers import X86
 
 from .conftest import parse
 
@@ -93,10 +94,18 @@ def test_a_missing_name_is_an_error_that_lists_the_others(add: Callable[[Target]
 
 
 def test_a_target_that_cannot_run_here_is_refused(add: Callable[[Target], Translated]):
-    lacking = next((t for t in reversed(TARGETS.values()) if not HOST.has(t.features[-1])), None)
+    lacking = next((TARGETS[n] for n in reversed(X86) if missing_on_host(TARGETS[n])), None)
     target = lacking or Target.parse("x86-64-v3,+xop")
     with pytest.raises(BackendError, match=r"cannot run the code: target .* needs"):
         Jit(add(target), target)
+
+
+def test_a_target_of_another_architecture_is_refused(add: Callable[[Target], Translated]):
+    for code in (add(TARGETS["rpi3"]), emit_object(add(TARGETS["rpi3"]), TARGETS["rpi3"])):
+        with pytest.raises(BackendError, match="target rpi3 is for aarch64, and this machine is"):
+            Jit(code, TARGETS["rpi3"])
+    with pytest.raises(BackendError, match="cannot load the object"):
+        Jit(emit_object(add(TARGETS["rpi3"]), TARGETS["rpi3"]), HOST)
 
 
 @pytest.mark.parametrize("cut", [0, 10, 63, 64, 200])

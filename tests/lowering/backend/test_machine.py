@@ -4,6 +4,7 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import llvmlite.binding as llvm
 import pytest
@@ -16,13 +17,15 @@ from lowering.backend.machine import (
     parse_module,
 )
 from lowering.backend.translate import Translated
-from microkernels.isa import x86
-from microkernels.target import TARGETS, Target
+from microkernels.isa import aarch64, x86
+from microkernels.isa.architecture import Architecture
+from microkernels.target import ARCHITECTURES, TARGETS, Target
 
 HELP = """
+import sys
 from lowering.backend import machine
 machine._initialise()
-machine._llvm.Target.from_triple("x86_64-unknown-linux-gnu").create_target_machine(features="+help")
+machine._llvm.Target.from_triple(sys.argv[1]).create_target_machine(features="+help")
 """
 POPCOUNT = """
 define <8 x i64> @popcount(<8 x i64> %x) {attributes} {{
@@ -32,20 +35,26 @@ define <8 x i64> @popcount(<8 x i64> %x) {attributes} {{
 """
 
 
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    return ARCHITECTURES[request.param]
+
+
 @pytest.fixture(scope="module")
-def known() -> tuple[set[str], set[str]]:
+def known(architecture: Architecture) -> tuple[set[str], set[str]]:
     """The processors and the features that LLVM itself lists."""
-    child = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", HELP, f"{architecture.name}-unknown-linux-gnu"]
+    child = subprocess.run(command, capture_output=True, text=True, check=True)
     cpus, _, features = child.stderr.partition("Available features")
     return tuple(set(re.findall(r"^  (\S+) +- ", part, re.MULTILINE)) for part in (cpus, features))
 
 
-def test_llvm_knows_every_processor(known: tuple[set[str], set[str]]):
-    assert set(x86.CPUS) <= known[0]
+def test_llvm_knows_every_processor(architecture: Architecture, known: tuple[set[str], set[str]]):
+    assert set(architecture.cpus) <= known[0]
 
 
-def test_llvm_knows_every_feature(known: tuple[set[str], set[str]]):
-    assert set(x86.FEATURES) <= known[1]
+def test_llvm_knows_every_feature(architecture: Architecture, known: tuple[set[str], set[str]]):
+    assert set(architecture.features) <= known[1]
 
 
 def test_every_instruction_set_that_llvm_may_find_in_a_processor_is_ours_to_refuse():
@@ -53,10 +62,10 @@ def test_every_instruction_set_that_llvm_may_find_in_a_processor_is_ours_to_refu
     assert detectable <= set(x86.FEATURES)
 
 
-def _inlined(caller: str, features: str) -> bool:
-    """Ask LLVM's inliner whether code with `features` may stand in code with `caller`."""
+def _inlined(caller: str, callee: str, triple: str = "x86_64-unknown-linux-gnu") -> bool:
+    """Ask LLVM's inliner whether code with attributes `callee` may stand in code with `caller`."""
     module = parse_module(f"""
-        target triple = "x86_64-unknown-linux-gnu"
+        target triple = "{triple}"
         define internal i32 @callee(i32 %x) #0 {{
           %y = mul i32 %x, %x
           ret i32 %y
@@ -65,24 +74,49 @@ def _inlined(caller: str, features: str) -> bool:
           %y = call i32 @callee(i32 %x)
           ret i32 %y
         }}
-        attributes #0 = {{ "target-cpu"="x86-64" "target-features"="{features}" }}
-        attributes #1 = {{ "target-cpu"="{caller}" }}
+        attributes #0 = {{ {callee} }}
+        attributes #1 = {{ {caller} }}
     """)
-    machine = llvm.Target.from_triple("x86_64-unknown-linux-gnu").create_target_machine()
+    machine = llvm.Target.from_triple(triple).create_target_machine()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return "@callee(" not in str(module.get_function("caller"))
 
 
+def _attributes(cpu: str, features: Iterable[str]) -> str:
+    return f'"target-cpu"="{cpu}" "target-features"="{",".join(features)}"'
+
+
 @pytest.mark.parametrize("cpu", list(x86.CPUS))
 def test_llvm_agrees_on_what_each_processor_has(cpu: str):
+    features = (f"+{f}" for f in Target.parse(cpu).features)
+    assert _inlined(f'"target-cpu"="{cpu}"', _attributes("x86-64", features))
+
+
+@pytest.mark.parametrize("cpu", list(aarch64.CPUS))
+def test_llvm_agrees_on_what_each_processor_of_arm_has(cpu: str):
+    """Of one processor with another's tuning LLVM inlines nothing, so both have this one's."""
     target = Target.parse(cpu)
-    assert _inlined(cpu, ",".join(f"+{f}" for f in target.features))
+    features = (f"+{f}" for f in target.features)
+    assert _inlined(f'"target-cpu"="{cpu}"', _attributes(cpu, features), target.triple)
+
+
+@pytest.mark.parametrize("feature", list(aarch64.FEATURES))
+def test_llvm_agrees_on_what_each_feature_of_arm_needs(feature: str):
+    triple, off = TARGETS["rpi3"].triple, [f"-{f}" for f in aarch64.BASE]
+    needed = Target.parse(f"rpi3,+{feature}").features
+    for other in aarch64.FEATURES:
+        one, two = (_attributes("generic", (*off, f"+{name}")) for name in (feature, other))
+        if other not in aarch64.BASE:
+            assert _inlined(one, two, triple) == (other in needed), other
 
 
 def test_the_inliner_is_a_test():
-    assert not _inlined("znver3", "+avx512f")
+    assert not _inlined('"target-cpu"="znver3"', _attributes("x86-64", ["+avx512f"]))
+    assert not _inlined(
+        '"target-cpu"="cortex-a53"', _attributes("cortex-a53", ["+sve"]), TARGETS["rpi3"].triple
+    )
 
 
 def test_features_that_are_off_stay_off_whatever_the_processor():
@@ -148,7 +182,7 @@ def _drawn(random: random.Random) -> str:
         f"vector_bits={random.choice((64, 256, 512))}",
         f"triple={triple}-{random.choice(systems)}-{random.choice(abis)}",
     ]
-    return ",".join([random.choice([*TARGETS, cpu]), *random.sample(overrides, 2)])
+    return ",".join([random.choice([*x86.LEVELS, cpu]), *random.sample(overrides, 2)])
 
 
 def test_no_target_that_can_be_written_ends_llvm():

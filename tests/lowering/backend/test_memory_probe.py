@@ -6,9 +6,10 @@ import pytest
 from lowering.backend.host import missing_on_host
 from lowering.backend.machine import BackendError, generate_object
 from lowering.backend.memory_probe import KINDS, STEP, memory_ir, memory_probe
-from microkernels.target import TARGETS, Target
+from microkernels.target import Target
+from tests.support.tiers import X86
 
-NAMES = [*TARGETS, "x86-64-v3,vector_bits=64"]
+NAMES = [*X86, "x86-64-v3,vector_bits=64"]
 
 
 def buffer(size: int) -> np.ndarray:

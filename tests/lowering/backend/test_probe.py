@@ -10,6 +10,7 @@ from lowering.backend.host import missing_on_host
 from lowering.backend.machine import BackendError, generate_object
 from lowering.backend.probe import A, B, popcount_ir, popcount_probe
 from microkernels.target import TARGETS, Target
+from tests.support.tiers import X86
 
 LEVELS = {
     "x86-64": {"imul": 8},
@@ -20,7 +21,7 @@ LEVELS = {
 }
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", X86)
 @pytest.mark.parametrize("rounds", [1, 2, 1000])
 def test_a_probe_counts_the_bits_it_says(name: str, rounds: int):
     target = TARGETS[name]
@@ -32,7 +33,7 @@ def test_a_probe_counts_the_bits_it_says(name: str, rounds: int):
     assert probe.run(rounds) == rounds * probe.macs // 64 * (A & B).bit_count()
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", X86)
 def test_a_probe_is_made_of_its_tiers_instructions(name: str):
     target = TARGETS[name]
     image = generate_object(popcount_ir(target)[0], target)

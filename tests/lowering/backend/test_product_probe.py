@@ -11,7 +11,8 @@ from lowering.backend.elf import symbols
 from lowering.backend.host import missing_on_host
 from lowering.backend.machine import BackendError, generate_object
 from lowering.backend.product_probe import KINDS, product_ir, product_probe
-from microkernels.target import TARGETS, Target
+from microkernels.target import Target
+from tests.support.tiers import X86
 
 INSTRUCTIONS = {
     ("x86-64", "i8"): {"pmaddwd": 16, "paddd": 25},
@@ -29,7 +30,7 @@ INSTRUCTIONS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", [*TARGETS, "x86-64-v3,vector_bits=64"])
+@pytest.mark.parametrize("name", [*X86, "x86-64-v3,vector_bits=64"])
 @pytest.mark.parametrize("rounds", [1, 3, 1000])
 def test_a_probe_sums_the_products_it_says(name: str, rounds: int, kind: str):
     target = Target.parse(name)

@@ -11,7 +11,7 @@ from xdsl.ir import Attribute, SSAValue
 import lowbit
 from lowbit_dialect.codes import parse_code
 from lowbit_dialect.ops.elementwise import ROUNDINGS, QuantizeOp, RequantizeOp
-from microkernels.target import TARGETS
+from tests.support.tiers import X86
 
 LANES = 64
 
@@ -22,17 +22,17 @@ def branches(net: Net, y: SSAValue, target: str) -> int:
     return len(re.findall(r"^\tj(?!mp)", lowbit.compile(program, target).assembly(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", X86)
 @pytest.mark.parametrize("spelling", ["odd1", "int2", "uint8"])
 def test_quantisers(spelling: str, target: str):
     net, code = Net(), parse_code(spelling)
     one = net.constant(np.ones(1, np.float32), f32)
     x, modes = net.input((LANES,), f32), ("half_even",) if code.is_odd else ROUNDINGS
-    mode = modes[list(TARGETS).index(target) % len(modes)]
+    mode = modes[X86.index(target) % len(modes)]
     assert branches(net, net.add(QuantizeOp(x, one, code, rounding=mode)), target) <= 2
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", X86)
 @pytest.mark.parametrize("element", [parse_code("int8"), i32], ids=str)
 def test_requantisers(element: Attribute, target: str):
     net = Net()

@@ -1,0 +1,55 @@
+"""The verbs of AArch64, by intrinsics of NEON."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import i16, i32
+from xdsl.ir import SSAValue
+
+from microkernels.emit import Emitter
+from microkernels.isa.verbs import Verbs
+from microkernels.llvm_ops import vector
+from microkernels.target import Target
+
+_DOTS = {"us": "usdot", "ss": "sdot", "uu": "udot"}
+
+
+class AArch64Verbs(Verbs):
+    """The verbs of NEON; an addition to a sum of neighbours becomes one instruction with it."""
+
+    popcount_bytes = {"popcount": 1}
+    fold_bytes = {"multiply": 2}
+
+    def __init__(self, target: Target):
+        found = {"vectors", "popcount_bytes", "look_up_16", "add_pairs", "widen", "fma"}
+        if target.has("dotprod"):
+            found |= {"dot_ss", "dot_uu"}
+        if target.has("i8mm"):
+            found.add("dot_us")
+        self.can = frozenset(found)
+
+    def sum_bytes(self, emit: Emitter, values: SSAValue, factor: int = 1) -> SSAValue:
+        sums = emit.call(_named("uaddlp.v8i16.v16i8"), [values], vector(8, i16))
+        return sums if factor == 1 else emit.binary("mul", sums, emit.constant(factor, sums.type))
+
+    def sum_words(self, emit: Emitter, values: SSAValue) -> SSAValue:
+        return emit.call(_named("saddlp.v4i32.v8i16"), [values], vector(4, i32))
+
+    def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
+        halves = [
+            [emit.shuffle(value, range(first, first + 4)) for value in (x, y)] for first in (0, 4)
+        ]
+        products = [emit.call(_named("smull.v4i32"), half, vector(4, i32)) for half in halves]
+        return emit.call(_named("addp.v4i32"), products, vector(4, i32))
+
+    def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
+        return emit.call(_named("tbl1.v16i8"), [table, places], table.type)
+
+    def add_dots(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, signs: str = "us"
+    ) -> SSAValue:
+        name = _named(f"{_DOTS[signs]}.v4i32.v16i8")
+        return emit.call(name, [total, x, w], total.type)
+
+
+def _named(intrinsic: str) -> str:
+    return f"llvm.aarch64.neon.{intrinsic}"

@@ -1,0 +1,28 @@
+"""What an instruction set has, as a value: `microkernels/target.py` reads targets by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One instruction set; names of features and processors are LLVM's."""
+
+    name: str
+    """The first part of a triple."""
+    features: Mapping[str, tuple[str, ...]]
+    """Every feature that code may use, with those that it needs."""
+    base: tuple[str, ...]
+    """What no machine lacks."""
+    cpus: Mapping[str, str]
+    """Every processor as a target's text, without the processor."""
+    vectors: Mapping[int, tuple[str, ...]]
+    """The widths that bits may be counted in, with the features that each needs."""
+    systems: tuple[str, ...]
+    """What the third part of a triple may be."""
+    abis: tuple[str, ...]
+    """What it may end in: pointers and `index` have 64 bits, objects are ELF."""
+    elf_machine: int
+    """The number of the architecture in the header of an object."""
