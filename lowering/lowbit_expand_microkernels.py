@@ -24,6 +24,7 @@ from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.ops.tile import TileOp
 from lowering.epilogue.tile_epilogue import Epilogue
 from lowering.epilogue.tile_operands import TileVector
+from lowering.llvm.conversion import ops_below
 from lowering.loops.tile_check import check_tile
 from lowering.preconditions import target_of
 from microkernels import lanewise
@@ -74,7 +75,7 @@ class LowbitExpandMicrokernelsPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Expand every tile, then the addresses between buffers."""
         target = target_of(self.target)
-        for inner in list(op.walk()):
+        for inner in ops_below(op):
             try:
                 if isinstance(inner, TileOp):
                     expand_tile(inner, target)
@@ -82,9 +83,6 @@ class LowbitExpandMicrokernelsPass(ModulePass):
                     expand_address(inner)
             except ValueError as error:
                 raise PassFailedException(f"'{inner.name}': {error}") from error
-        for inner in reversed(list(op.walk())):
-            if (
-                isinstance(inner, UnrealizedConversionCastOp)
-                and not inner.results[0].uses.get_length()
-            ):
+        for inner in reversed(ops_below(op)):
+            if type(inner) is UnrealizedConversionCastOp and inner.results[0].first_use is None:
                 Rewriter.erase_op(inner)

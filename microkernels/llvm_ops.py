@@ -1,7 +1,6 @@
 """Short constructors of llvm ops, and what is asked of their types.
 
-They go through `Operation.create`, which takes operands as they are: a third of the time of the
-declared constructors, and most of the time of a lowering is building ops. Attributes are built once.
+They go through `made`, as most of the time of a lowering is building ops. Attributes are built once.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from functools import cache
 from typing_extensions import TypeIs
 from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
+    UNKNOWN_LOC,
     AnyFloat,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
@@ -26,7 +26,7 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, Operation, OpResult, SSAValue, SSAValues, Use
 
 Properties = Mapping[str, Attribute]
 
@@ -120,6 +120,28 @@ def mangled(type_: Attribute) -> str:
     return "p0" if type_ == PTR else str(type_)
 
 
+def made(
+    kind: type[Operation],
+    operands: Sequence[SSAValue],
+    result_types: Sequence[Attribute] = (),
+    properties: Properties = _NONE,
+) -> Operation:
+    """Build an op without regions or successors of which all properties are given.
+
+    It does what `Operation.create` does for such an op in half the time, a declared constructor in six
+    times as long (4, 8 and 23 us on a busy Zen 4, 2026-11).
+    """
+    op = kind.__new__(kind)
+    op.properties, op.attributes, op.location = dict(properties), {}, UNKNOWN_LOC
+    op._operands = SSAValues(operands)  # pyright: ignore[reportPrivateUsage]
+    uses = tuple([Use(op, index) for index in range(len(operands))])
+    op._operand_uses = uses  # pyright: ignore[reportPrivateUsage]
+    for operand, use in zip(operands, uses):
+        operand.add_use(use)
+    op.results = SSAValues([OpResult(type_, op, at) for at, type_ in enumerate(result_types)])
+    return op
+
+
 def unary(
     kind: type[Operation],
     value: SSAValue,
@@ -127,7 +149,7 @@ def unary(
     properties: Properties | None = None,
 ) -> Operation:
     """Build an op of one operand: a cast, a negation."""
-    return kind.create(operands=[value], result_types=[result_type], properties=properties or {})
+    return made(kind, [value], [result_type], properties or _NONE)
 
 
 def binary(
@@ -137,7 +159,7 @@ def binary(
     properties: Properties | None = None,
 ) -> Operation:
     """Build an op of two operands whose result has their type."""
-    return kind.create(operands=[lhs, rhs], result_types=[lhs.type], properties=properties or {})
+    return made(kind, [lhs, rhs], [lhs.type], properties or _NONE)
 
 
 def arithmetic(name: str, lhs: SSAValue, rhs: SSAValue) -> Operation:
@@ -148,11 +170,8 @@ def arithmetic(name: str, lhs: SSAValue, rhs: SSAValue) -> Operation:
 
 def compare(predicate: str, lhs: SSAValue, rhs: SSAValue) -> Operation:
     """Build an integer comparison, `predicate` being spelled as in `llvm.icmp`."""
-    return llvm.ICmpOp.create(
-        operands=[lhs, rhs],
-        result_types=[with_element(lhs.type, i1)],
-        properties={"predicate": _PREDICATES[predicate]},
-    )
+    properties = {"predicate": _PREDICATES[predicate]}
+    return made(llvm.ICmpOp, [lhs, rhs], [with_element(lhs.type, i1)], properties)
 
 
 @cache
@@ -168,11 +187,8 @@ def call(name: str, count: int) -> Properties:
 
 def intrinsic(name: str, arguments: Sequence[SSAValue], result_type: Attribute | None) -> Operation:
     """Build a call of the intrinsic of this full, mangled name; None is no result."""
-    return llvm.CallIntrinsicOp.create(
-        operands=arguments,
-        result_types=[result_type] if result_type else [],
-        properties=call(name, len(arguments)),
-    )
+    results = [result_type] if result_type else []
+    return made(llvm.CallIntrinsicOp, arguments, results, call(name, len(arguments)))
 
 
 def constant(value: float, type_: Attribute) -> Operation:
@@ -210,16 +226,13 @@ def without_index(attribute: DenseIntOrFPElementsAttr) -> DenseIntOrFPElementsAt
 
 def constant_attribute(attribute: Attribute, type_: Attribute) -> Operation:
     """Build a constant of a type from an attribute of that type."""
-    return llvm.ConstantOp.create(result_types=[type_], properties={"value": attribute})
+    return made(llvm.ConstantOp, [], [type_], {"value": attribute})
 
 
 def shuffle(lhs: SSAValue, rhs: SSAValue, mask: Sequence[int]) -> Operation:
     """Build the vector of the lanes `mask` of `lhs` and `rhs`, counted through both."""
-    return llvm.ShuffleVectorOp.create(
-        operands=[lhs, rhs],
-        result_types=[_lanes(len(mask), element_type(lhs.type))],
-        properties=_shuffled(tuple(mask)),
-    )
+    type_ = _lanes(len(mask), element_type(lhs.type))
+    return made(llvm.ShuffleVectorOp, [lhs, rhs], [type_], _shuffled(tuple(mask)))
 
 
 @cache
@@ -229,17 +242,12 @@ def _shuffled(mask: tuple[int, ...]) -> Properties:
 
 def insert_lane(vector: SSAValue, value: SSAValue, lane: SSAValue) -> Operation:
     """Build `vector` with one lane replaced."""
-    operands = [vector, value, lane]
-    return llvm.InsertElementOp.create(operands=operands, result_types=[vector.type])
+    return made(llvm.InsertElementOp, [vector, value, lane], [vector.type])
 
 
 def select(condition: SSAValue, lhs: SSAValue, rhs: SSAValue) -> Operation:
     """Build a selection by one bit: `condition` is an `i1`, the values have any type."""
-    return llvm.SelectOp.create(
-        operands=[condition, lhs, rhs],
-        result_types=[lhs.type],
-        properties={"fastmathFlags": _NO_FLAGS},
-    )
+    return made(llvm.SelectOp, [condition, lhs, rhs], [lhs.type], FAST_MATH_OFF)
 
 
 def access(alignment: int) -> Properties:
@@ -255,17 +263,14 @@ def load(pointer: SSAValue, type_: Attribute, alignment: int) -> Operation:
 
 def store(value: SSAValue, pointer: SSAValue, alignment: int) -> Operation:
     """Build a store."""
-    return llvm.StoreOp.create(operands=[value, pointer], properties=access(alignment))
+    return made(llvm.StoreOp, [value, pointer], [], access(alignment))
 
 
 def offset(pointer: SSAValue, amount: SSAValue | int) -> Operation:
     """Build a pointer moved by bytes: an i64, or a number of 31 bits and a sign."""
     known = isinstance(amount, int)
-    return llvm.GEPOp.create(
-        operands=[pointer] if known else [pointer, amount],
-        result_types=[PTR],
-        properties=_moved(amount if known else llvm.GEP_USE_SSA_VAL),
-    )
+    operands = [pointer] if known else [pointer, amount]
+    return made(llvm.GEPOp, operands, [PTR], _moved(amount if known else llvm.GEP_USE_SSA_VAL))
 
 
 @cache

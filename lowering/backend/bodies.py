@@ -7,9 +7,9 @@ of 3,000 ops has some tens of such kinds. Through xDSL's and llvmlite's objects 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
-from itertools import count, islice
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import count
+from typing import Any, cast
 
 from llvmlite import ir
 from xdsl.backend.llvm.convert_op import convert_op, create_constant
@@ -21,8 +21,8 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 _Form = Callable[..., str]
 """The text of an op of a kind, without its result, by those of its operands."""
 
-_UNLIKE = frozenset((llvm.AddressOfOp, llvm.BrOp, llvm.CondBrOp, llvm.ReturnOp, llvm.UnreachableOp))
-"""Ops that are no instruction, or of which a block knows."""
+_UNLIKE = frozenset((llvm.AddressOfOp, llvm.ReturnOp, llvm.UnreachableOp))
+"""Ops that are no instruction, or end a function."""
 _SPLAT = re.compile(r"<(i\d+ \d+)(?:, \1)+>")
 
 
@@ -42,113 +42,183 @@ class Bodies:
 
     def __init__(self, module: Any):
         self._module = module
+        # By identity, as the ops keep attributes alive: hashing one takes longer.
         self._forms: dict[Hashable, _Form] = {}
         self._types: dict[int, Any] = {}
-        self._numbers: dict[Attribute, int] = {}
-        # By identity, as the ops keep them alive: hashing an attribute takes longer.
-        self._seen: dict[int, int] = {}
+        self._alike: dict[Hashable, _Form] = {}
+        """By equality, for attributes that were built more than once."""
 
     def write(self, op: llvm.FuncOp) -> None:
         """Give a function the body of `op`; raises what xDSL's translation does."""
-        function = self._module.get_global(op.sym_name.data)
-        blocks: dict[Block, Any] = {
-            block: function.append_basic_block(block.name_hint or "") for block in op.body.blocks
-        }
-        values: dict[SSAValue, Any] = dict(zip(op.body.blocks[0].args, function.args))
-        for block, written in islice(blocks.items(), 1, None):
-            builder: Any = ir.IRBuilder(written)
-            for argument in block.args:
-                values[argument] = builder.phi(self._type(argument.type))
-        names = (f"%{number}" for number in count())
-        scratch = ir.Block(function)
-        for block, written in blocks.items():
-            for inner in block.ops:
-                if type(inner) is llvm.ConstantOp:
-                    values[inner.result] = self._constant(inner)
-                    continue
-                operands = [*inner.operands]
-                form = self._form(inner, operands, values, scratch)
-                if form is None:
-                    convert_op(inner, ir.IRBuilder(written), values, blocks)
-                    continue
-                text = form(*[values[operand].get_reference() for operand in operands])
-                for result in inner.results:
-                    name = next(names)
-                    values[result] = _Value(self._type(result.type), name)
-                    text = f"{name} = {text}"
-                written.instructions.append(text)
+        _Body(self, self._module.get_global(op.sym_name.data), op).write()
 
-    def _number(self, attribute: Attribute) -> int:
-        """The same for all attributes that are equal."""
-        number = self._seen.get(id(attribute))
-        if number is None:
-            number = self._numbers.setdefault(attribute, len(self._numbers))
-            self._seen[id(attribute)] = number
-        return number
+    def type(self, type_: Attribute) -> Any:
+        """A type as llvmlite has it."""
+        found = self._types.get(id(type_))
+        if found is None:
+            found = self._types[id(type_)] = convert_type(type_)
+        return found
 
-    def _type(self, type_: Attribute) -> Any:
-        number = self._number(type_)
-        if number not in self._types:
-            self._types[number] = convert_type(type_)
-        return self._types[number]
+    def constant(self, op: Operation) -> str:
+        """The text of a constant."""
+        value, type_ = op.properties["value"], op.results[0].type
+        text = self._splat(value, type_)
+        if text is None:
+            constant: Any = create_constant(type_, value)
+            text = str(constant.get_reference())
+        return text
 
-    def _constant(self, op: llvm.ConstantOp) -> Any:
-        value, type_ = op.value, op.result.type
-        if (
-            isinstance(value, DenseIntOrFPElementsAttr)
-            and isinstance(type_, VectorType)
-            and len(value) == 1
-            and value.get_shape() == type_.get_shape()
-        ):
-            vector: Any = op.result.type
-            one = ir.Constant(self._type(vector.element_type), value.get_values()[0])
-            return _Value(self._type(vector), f"splat ({one})")
-        return create_constant(op.result.type, value)
-
-    def _form(
-        self,
-        op: Operation,
-        operands: Sequence[SSAValue],
-        values: dict[SSAValue, Any],
-        scratch: Any,
-    ) -> _Form | None:
-        """How ops of this kind are written; None if each is translated for itself."""
-        if type(op) in _UNLIKE or op.attributes:
+    def _splat(self, value: Any, type_: Any) -> str | None:
+        """The text of a vector whose lanes are all the same."""
+        if not isinstance(value, DenseIntOrFPElementsAttr) or not isinstance(type_, VectorType):
             return None
-        if type(op) is llvm.GEPOp and len(operands) == 1:
-            return self._offset(op)
-        number, which = self._number, [*map(id, operands)]
-        key = (
-            type(op),
-            *op.properties,
-            *[number(one) for one in op.properties.values()],
-            *[number(value.type) for value in (*operands, *op.results)],
-            *([] if len({*which}) == len(which) else [which.index(one) for one in which]),
-        )
+        dense, vector = cast(Any, value), cast(Any, type_)
+        held, count = dense.data.data, len(dense)
+        if count == 1 or held != held[: len(held) // count] * count:
+            return None
+        return f"splat ({ir.Constant(self.type(vector.element_type), dense.get_values()[0])})"
+
+    def form(
+        self, op: Operation, operands: Sequence[SSAValue], learn: Callable[[], str | None]
+    ) -> _Form | None:
+        """How ops of this kind are written, which one teaches; None if each is translated for itself."""
+        kind = type(op)
+        if kind in _UNLIKE or op.attributes:
+            return None
+        which = [*map(id, operands)]
+        attributes = [
+            *op.properties.values(),
+            *[value.type for value in operands],
+            *[result.type for result in op.results],
+        ]
+        twice = () if len({*which}) == len(which) else map(which.index, which)
+        key = (kind, *op.properties, *map(id, attributes), *twice)
         form = self._forms.get(key)
-        if form is None and (form := self._learnt(op, values, scratch)) is not None:
+        if form is None and (form := self._known(op, key, attributes, learn)) is not None:
             self._forms[key] = form
         return form
 
-    def _offset(self, op: llvm.GEPOp) -> _Form:
+    def _known(
+        self,
+        op: Operation,
+        key: tuple[object, ...],
+        attributes: Sequence[Attribute],
+        learn: Callable[[], str | None],
+    ) -> _Form | None:
+        """How ops with equal attributes are written."""
+        if type(op) is llvm.GEPOp and len(op.operands) == 1:
+            return self._offset(op).format
+        names = 1 + len(op.properties)
+        key = (*key[:names], *attributes, *key[names + len(attributes) :])
+        form = self._alike.get(key)
+        if form is None and (text := learn()) is not None:
+            form = self._alike[key] = text.format
+        return form
+
+    def _offset(self, op: llvm.GEPOp) -> str:
         """The text of an address at a constant distance: there are as many kinds of these as distances."""
         inbounds = "inbounds " if "inbounds" in op.properties else ""
         indices = "".join(f", i32 {index}" for index in op.rawConstantIndices.iter_values())
-        element, pointer = self._type(op.elem_type), self._type(op.ptr.type)
-        return f"getelementptr {inbounds}{element}, {pointer} {{}}{indices}".format
+        element, pointer = self.type(op.elem_type), self.type(op.ptr.type)
+        return f"getelementptr {inbounds}{element}, {pointer} {{}}{indices}"
 
-    def _learnt(self, op: Operation, values: dict[SSAValue, Any], scratch: Any) -> _Form | None:
-        """The text of an op with marks where its operands stand."""
-        marked: dict[SSAValue, Any] = {
-            operand: _Value(values[operand].type, f"\0{number}\1")
+
+class _Body:
+    """The body of one function, as it is written."""
+
+    def __init__(self, bodies: Bodies, function: Any, op: llvm.FuncOp):
+        self._bodies = bodies
+        self._blocks: dict[Block, Any] = {
+            block: function.append_basic_block(block.name_hint or "") for block in op.body.blocks
+        }
+        self._scratch: Any = ir.Block(function)
+        # By identity: a value hashes by a method of Python's.
+        self._names: dict[int, str] = {
+            id(argument): given.get_reference()
+            for argument, given in zip(op.body.blocks[0].args, function.args)
+        }
+        self._numbers = (f"%{number}" for number in count())
+        self._incoming: dict[Block, list[tuple[str, list[str]]]] = {
+            block: [] for block in self._blocks
+        }
+        """Where a block is entered from, with the values of its arguments."""
+
+    def write(self) -> None:
+        """Write all blocks, in an order in which what dominates comes first."""
+        entry = next(iter(self._blocks))
+        for block, written in self._blocks.items():
+            if block is not entry:
+                for argument in block.args:
+                    self._names[id(argument)] = next(self._numbers)
+            inner = block.first_op
+            while inner is not None:
+                self._write(inner, written)
+                inner = inner.next_op
+        for block, written in self._blocks.items():
+            if block is not entry:
+                written.instructions[:0] = self._phis(block)
+
+    def _phis(self, block: Block) -> Iterator[str]:
+        for number, argument in enumerate(block.args):
+            incoming = ", ".join(
+                f"[{given[number]}, {where}]" for where, given in self._incoming[block]
+            )
+            yield f"{self._names[id(argument)]} = phi {self._bodies.type(argument.type)} {incoming}"
+
+    def _write(self, op: Operation, written: Any) -> None:
+        kind, names = type(op), self._names
+        if kind is llvm.ConstantOp:
+            names[id(op.results[0])] = self._bodies.constant(op)
+            return
+        if kind is llvm.BrOp or kind is llvm.CondBrOp:
+            written.instructions.append(self._branch(op, written))
+            return
+        operands = [*op.operands]
+        form = self._bodies.form(op, operands, lambda: self._learnt(op))
+        if form is None:
+            self._translate(op, written)
+            return
+        text = form(*[names[id(operand)] for operand in operands])
+        if op.results:
+            (result,) = op.results
+            name = names[id(result)] = next(self._numbers)
+            text = f"{name} = {text}"
+        written.instructions.append(text)
+
+    def _branch(self, op: Operation, written: Any) -> str:
+        here = written.get_reference()
+        labels = [self._blocks[block].get_reference() for block in op.successors]
+        if isinstance(op, llvm.CondBrOp):
+            given = [op.then_arguments, op.else_arguments]
+            text = f"br i1 {self._names[id(op.cond)]}, label {labels[0]}, label {labels[1]}"
+        else:
+            given, text = [op.operands], f"br label {labels[0]}"
+        for block, values in zip(op.successors, given):
+            self._incoming[block].append((here, [self._names[id(value)] for value in values]))
+        return text
+
+    def _values(self, op: Operation, names: Callable[[int, SSAValue], str]) -> dict[SSAValue, Any]:
+        return {
+            operand: _Value(self._bodies.type(operand.type), names(number, operand))
             for number, operand in enumerate(op.operands)
         }
-        scratch.instructions.clear()
-        convert_op(op, ir.IRBuilder(scratch), marked)
-        if len(scratch.instructions) != 1:
+
+    def _translate(self, op: Operation, written: Any) -> None:
+        """Give an op to xDSL."""
+        values = self._values(op, lambda _, operand: self._names[id(operand)])
+        convert_op(op, ir.IRBuilder(written), values, self._blocks)
+        for result in op.results:
+            self._names[id(result)] = values[result].get_reference()
+
+    def _learnt(self, op: Operation) -> str | None:
+        """The text of an op with marks where its operands stand; None if it is not one instruction."""
+        values = self._values(op, lambda number, _: f"\0{number}\1")
+        self._scratch.instructions.clear()
+        convert_op(op, ir.IRBuilder(self._scratch), values)
+        if len(self._scratch.instructions) != 1:
             return None
-        text = str(scratch.instructions[0])
+        text = str(self._scratch.instructions[0])
         if op.results:
             _, _, text = text.partition(" = ")
         text = _SPLAT.sub(r"splat (\1)", text).replace("{", "{{").replace("}", "}}")
-        return text.replace("\0", "{").replace("\1", "}").format
+        return text.replace("\0", "{").replace("\1", "}")

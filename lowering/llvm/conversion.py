@@ -225,7 +225,7 @@ def ops_below(op: Operation) -> list[Operation]:
                 found.append(inner)
                 if inner.regions:
                     found += ops_below(inner)
-                inner = inner.next_op
+                inner = inner._next_op  # pyright: ignore[reportPrivateUsage]
     return found
 
 

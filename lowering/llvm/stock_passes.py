@@ -7,13 +7,14 @@ xDSL's drivers show every op to every pattern until nothing changes, and look on
 from collections.abc import Mapping
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, UnrealizedConversionCastOp
+from xdsl.dialects.arith import AddiOp, CmpiOp, IntegerOverflowAttr
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, UnrealizedConversionCastOp, i1, i64
+from xdsl.dialects.cf import BranchOp, ConditionalBranchOp
 from xdsl.dialects.scf import ForOp, IfOp, IndexSwitchOp
 from xdsl.ir import Operation
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern
 from xdsl.transforms.convert_scf_to_cf import (
     ConvertScfToCf,
-    ForLowering,
     IfLowering,
     SwitchLowering,
 )
@@ -24,9 +25,42 @@ from xdsl.transforms.reconcile_unrealized_casts import (
 )
 
 from lowering.llvm.conversion import ops_below
+from microkernels.llvm_ops import made
+
+_MAY_OVERFLOW = {"overflowFlags": IntegerOverflowAttr("none")}
+_BELOW = {"predicate": IntegerAttr(2, i64)}  # slt
+
+
+class _ForOnceLowering(RewritePattern):
+    """`ForLowering`, without the rewriter and the declared constructors: 0.1 ms a loop, not 0.8."""
+
+    def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
+        assert isinstance(op, ForOp) and op.parent is not None
+        init, condition, last = op.parent, op.body.first_block, op.body.last_block
+        assert condition is not None and condition.first_op is not None and last is not None
+        end = init.split_before(op)
+        inside = condition.split_before(condition.first_op)
+        last = inside if last is condition else last
+        op.body.move_blocks_before(end)
+        number, results = condition.args[0], condition.args[1:]
+        terminator = last.last_op
+        assert terminator is not None
+        stepped = made(AddiOp, [number, op.step], [number.type], _MAY_OVERFLOW)
+        carried = [stepped.results[0], *terminator.operands]
+        last.erase_op(terminator)
+        last.add_op(stepped)
+        last.add_op(BranchOp.create(operands=carried, successors=[condition]))
+        init.add_op(BranchOp.create(operands=[op.lb, *op.iter_args], successors=[condition]))
+        below = made(CmpiOp, [number, op.ub], [i1], _BELOW)
+        condition.add_op(below)
+        condition.add_op(ConditionalBranchOp(below.results[0], inside, (), end, ()))
+        for old, new in zip(op.results, results, strict=True):
+            old.replace_all_uses_with(new)
+        end.erase_op(op)
+
 
 _BRANCHES: Mapping[type[Operation], RewritePattern] = {
-    ForOp: ForLowering(),
+    ForOp: _ForOnceLowering(),
     IfOp: IfLowering(),
     IndexSwitchOp: SwitchLowering(),
 }
@@ -38,7 +72,8 @@ _CASTS: Mapping[type[Operation], RewritePattern] = {
 def _rewrite(module: ModuleOp, patterns: Mapping[type[Operation], RewritePattern]) -> None:
     """Erase what is dead, then show each op to its pattern once, outer ops first."""
     for op in reversed(ops_below(module)):  # readers before what they read
-        if op.results and is_trivially_dead(op) and op.parent is not None:
+        unused = op.results and op.results[0].first_use is None
+        if unused and is_trivially_dead(op) and op.parent is not None:
             op.parent.erase_op(op)
     for op in ops_below(module):
         pattern = patterns.get(type(op))
