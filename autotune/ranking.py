@@ -7,7 +7,7 @@ is bound to be slower than the best that are known is not looked into.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from heapq import nsmallest
 from itertools import permutations, product
@@ -44,6 +44,8 @@ STRIPS = 3
 """Sizes of strips that are predicted, the largest that L2 holds."""
 TILED = 4
 """Loops of a nest with a cache tile: more are left to search."""
+CORRECTED = 4
+"""Choices of the model for each that is left when they are corrected."""
 PLAIN_ROWS = (Loop("channels"), Loop("rows"), Loop("pixels"))
 SLACK = 1.15
 """How far behind the best a kernel may be by its bound, as predictions are this far off."""
@@ -63,13 +65,19 @@ def ranked(
     count: int,
     pinned: Schedule | None = None,
     stored: Stored = "codes",
+    correction: Callable[[Schedule, Prediction], Prediction] | None = None,
 ) -> list[tuple[Schedule, Prediction]]:
     """The `count` schedules of a space that the model has for fastest on a machine, best first.
 
-    Fields of `pinned` that are set are kept; activations come as they are `stored`.
+    Fields of `pinned` that are set are kept; activations come as they are `stored`. With a `correction` of
+    predictions (`autotune.correction`) they are the first by that of `CORRECTED` times as many.
     """
     model = Model(space.demand.work, space.target, machine, stored, space.threads)
-    return Ranking(space, model, pinned or Schedule()).best(count)
+    ranking = Ranking(space, model, pinned or Schedule())
+    if correction is None:
+        return ranking.best(count)
+    found = [(one, correction(one, told)) for one, told in ranking.best(CORRECTED * count)]
+    return sorted(found, key=lambda one: one[1].seconds)[:count]
 
 
 def first_choice(

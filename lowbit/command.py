@@ -266,6 +266,11 @@ def _add_tune(commands: Commands) -> None:
         "--resume", action="store_true", help="try nothing again that the log has of this machine"
     )
     parser.add_argument(
+        "--correction",
+        action="store_true",
+        help="correct the model by what the log has of these layers",
+    )
+    parser.add_argument(
         "--output", "-o", metavar="FILE", help="write the program with its schedules, as .mlir"
     )
     parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")

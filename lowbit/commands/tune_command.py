@@ -42,6 +42,7 @@ def run(given: Namespace) -> None:
             seed=given.seed,
             log=given.log,
             resume=given.resume,
+            correction=given.correction,
             progress=course,
         )
     tell(tuned, target, given)

@@ -18,8 +18,9 @@ from autotune.outcome import Failed, Measured
 from autotune.rates import Rates
 from autotune.records import query, ranked, user_file
 from lowbit.command import main
+from lowbit.tuning.asked import Asked
 from lowbit.tuning.subjects import Subject, fused, limits, subjects_of
-from lowbit.tuning.tune import Asked, Listener
+from lowbit.tuning.tune import Listener
 from lowbit_dialect.schedule import Schedule
 
 FOUND = Schedule(pixels=2)
@@ -147,6 +148,10 @@ def test_an_interrupt_keeps_what_was_found(network: lowbit.Program, tuner: Tuner
         ),
         ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
         ({"threads": 1000}, "1000 threads cannot be timed: this process may use "),
+        (
+            {"correction": True, "strategy": "random"},
+            "correction is of the model's first choices: use strategy='guided'",
+        ),
         ({"log": 3}, "log is 3: expected str or Path"),
         ({"target": "znver9"}, "unknown target 'znver9'; did you mean"),
     ],
@@ -264,7 +269,7 @@ def test_a_layer_is_tuned_indeed(tmp_path: Path) -> None:
     kernel = lowbit.compile(tuned.program)
     assert [schedule for _, schedule in kernel.schedules] == [layer.schedule]
     assert np.array_equal(kernel(x, w), lowbit.reference(program, x, w))
-    again = lowbit.tune(program, trials=2, workers=1, log=log, resume=True)
+    again = lowbit.tune(program, trials=2, workers=1, log=log, resume=True, correction=True)
     assert again.trials == 2 and len(Log(log).read().records) == 12
 
 
@@ -272,7 +277,9 @@ def test_records_of_one_thread_and_of_two_never_mix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr("lowbit.tuning.tune.usable_cores", lambda: 2)  # fewer are slower, but right
+    monkeypatch.setattr(
+        "lowbit.tuning.asked.usable_cores", lambda: 2
+    )  # fewer are slower, but right
     program = lowbit.conv2d((1, 14, 14, 32), (3, 3, 32, 32), "uint2", "odd1", padding=1)
     found = {n: lowbit.tune(program, trials=3, threads=n, workers=1) for n in (1, 2)}
     records = Log(user_file()).read().records
