@@ -29,7 +29,8 @@ Refusal = Callable[[Schedule], str | None]
 """Why a schedule is illegal; None if it is not."""
 PROJECT_FILE = Path("lowbit-records.jsonl")
 """In the working directory: what a project keeps beside its sources for everybody."""
-_SHIPPED = Path(__file__).parent / "shipped"
+SHIPPED = Path(__file__).parent / "shipped"
+"""The folder of those that come with lowbit, a file a processor (`tests/support/ship_records.py`)."""
 _CACHES = re.compile(r",caches=[^,]*")
 
 
@@ -42,7 +43,7 @@ def user_file() -> Path:
 
 def record_files() -> tuple[Path, ...]:
     """The files that are asked, in turn: the user's, the project's, those shipped."""
-    return (user_file(), PROJECT_FILE, *sorted(_SHIPPED.glob("*.jsonl")))
+    return (user_file(), PROJECT_FILE, *sorted(SHIPPED.glob("*.jsonl")))
 
 
 def query(

@@ -35,19 +35,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def note(path: Path, schedule: Schedule | str, time: float = 1.0, threads: int = 1) -> None:
+def note(path: Path, schedule: Schedule | str, time: float = 1.0, **values: object) -> None:
     """Record that a schedule took so long."""
-    Log(path).append(
-        took(
-            time,
-            schedule=str(schedule),
-            key=key_of(op_of()),
-            target=str(host_target()),
-            threads=threads,
-            machine=machine_identity(),
-            versions=tool_versions(),
-        )
-    )
+    plain = {
+        "schedule": str(schedule),
+        "key": key_of(op_of()),
+        "target": str(host_target()),
+        "machine": machine_identity(),
+        "versions": tool_versions(),
+    }
+    Log(path).append(took(time, **{**plain, **values}))
 
 
 def recorded(**options: object) -> Schedule:
@@ -82,6 +79,49 @@ def test_the_project_is_asked_where_the_user_knows_nothing():
     assert recorded() == THIRD
     note(user_file(), OTHER)
     assert recorded() == OTHER
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """A file that comes with lowbit."""
+    monkeypatch.setattr("autotune.records.SHIPPED", folder)
+    return folder / "some-processor.jsonl"
+
+
+def test_what_ships_is_asked_last(shipped: Path):
+    note(shipped, OTHER)
+    assert recorded() == OTHER
+    note(PROJECT_FILE, THIRD)
+    assert recorded() == THIRD
+    note(user_file(), OTHER, 2.0)
+    assert recorded() == OTHER
+
+
+def test_what_ships_for_another_processor_is_not_used(shipped: Path):
+    core, _, rest = machine_identity().partition(";")
+    vendor, model, *code = core.split()
+    others = (
+        f"GenuineIntel {model} {' '.join(code)};{rest}",
+        f"{vendor} 1/1 {' '.join(code)};{rest}",
+        f"{vendor} {model} x86-64;{rest}",
+        "",
+    )
+    for machine in others:
+        note(shipped, OTHER, machine=machine)
+    note(shipped, OTHER, target="x86-64-v2")
+    assert recorded() == DEFAULT
+    note(shipped, THIRD, 9.0, machine=f"{core}; sold by another name; 1K/2K/3K")
+    assert recorded() == THIRD
+
+
+def test_bad_lines_of_what_ships_never_matter(shipped: Path):
+    shipped.write_bytes(b"\xff\0\n{}\n" + b"[" * 5000 + b"\n")
+    note(shipped, "microkernel = none_8x8")
+    note(shipped, OTHER)
+    with shipped.open("ab") as file:
+        file.write(b"torn")
+    with pytest.warns(UserWarning, match="not used"):
+        assert recorded() == OTHER
 
 
 def test_bad_files_and_records_are_warnings(folder: Path):
