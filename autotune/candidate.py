@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ctypes import addressof, c_void_p
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, cast
+from typing import cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -14,8 +14,15 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.rewriter import Rewriter
 
-from lowbit_dialect.attributes import ARENA, OUT, PACKED, PACKING
-from lowbit_dialect.interface import argument_attributes, functions_of, main_of, whole
+from lowbit_dialect.attributes import PACKED, PACKING
+from lowbit_dialect.interface import (
+    Role,
+    argument_attributes,
+    functions_of,
+    main_of,
+    role_of,
+    whole,
+)
 from lowbit_dialect.layout import ShapedValue, storage_bytes, storage_of
 from lowbit_dialect.names import NAME, text_of
 from lowbit_dialect.ops.linear import LinearOp
@@ -30,7 +37,6 @@ from microkernels.target import Target
 
 Edit = Callable[[Translated], Translated]
 """What is done to the code before LLVM gets it."""
-Role = Literal["in", "packed", "out", "arena"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,6 @@ class Pointer:
     """One pointer that generated code takes."""
 
     role: Role
-    """`packed` is a result of packing."""
     type: ShapedValue
     name: str
     """Of an input."""
@@ -93,12 +98,12 @@ class Candidate:
     """The threads that it runs on; None for one."""
 
     def bound(self, addresses: Sequence[int]) -> Callable[[], object]:
-        """The call on the memory behind each pointer, as a user's program makes it."""
+        """The call on the memory behind each pointer, as a user's program makes it; keeps the code alive."""
         if self.team is None:
             return partial(self.main.call, *addresses)
         pointers = self.team.pointers(addresses)
         run = partial(self.team.run, *self.team.arguments, addressof(pointers))
-        return lambda kept=pointers: run()
+        return lambda kept=(self, pointers): run()
 
 
 def compile_candidate(
@@ -185,10 +190,8 @@ def _pointers(func: FuncOp) -> tuple[Pointer, ...]:
 
 
 def _pointer(type: ShapedValue, marks: Mapping[str, Attribute]) -> Pointer:
-    name = text_of(marks.get(NAME)) or ""
-    if PACKED in marks:
-        return Pointer("packed", type, name, whole(marks, PACKED))
-    return Pointer("out" if OUT in marks else "arena" if ARENA in marks else "in", type, name, 0)
+    role, name = role_of(marks) or "in", text_of(marks.get(NAME)) or ""
+    return Pointer(role, type, name, whole(marks, PACKED) if role == "packed" else 0)
 
 
 def _loaded(jit: Jit, symbol: str, pointers: tuple[Pointer, ...]) -> Function:

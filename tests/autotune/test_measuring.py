@@ -1,9 +1,11 @@
 """Measure candidates in workers: those that are right, and those that do their worst."""
 
+import gc
 import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from autotune.stopwatch import Effort, Placed
 from autotune.stopwatch import measure as measure_time
 from autotune.workbench import Workbench, Wrong
 from lowbit_dialect.schedule import Schedule
+from lowering.backend import pool as pools
 from lowering.backend.host import host_target
 from lowering.backend.isolate import IsolationError
 
@@ -91,6 +94,24 @@ def test_a_candidate_runs_on_two_threads():
     with Measurer(Subject(layer(), threads=2)) as measurer:
         ((_, outcome),) = measurer.measure([schedule])
     assert isinstance(outcome, Measured), outcome  # compared with the reference before
+
+
+def test_a_call_on_threads_keeps_its_code(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pools, "usable_cores", lambda: 2)  # fewer are slower, but right
+    bench = Workbench(layer(size=14), host_target())
+    schedule = replace(planned(bench), parallel="rows")
+    candidate = compile_candidate(bench.graph, schedule, bench.target, 2)
+    assert candidate.team is not None
+    bench.check(candidate)
+    placed = Placed(candidate, bench.memory(candidate))
+    team = ref(candidate.team)
+    del candidate
+    gc.collect()
+    assert team() is not None
+    placed.run()
+    del placed
+    gc.collect()
+    assert team() is None
 
 
 def test_what_runs_on_two_threads_is_timed_beside_what_two_threads_would_run():
