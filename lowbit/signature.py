@@ -21,6 +21,7 @@ from lowbit_dialect.interface import (
     functions_of,
     main_of,
     results_of,
+    role_of,
     stated_inputs,
     whole,
 )
@@ -160,13 +161,13 @@ def _function(func: AnyFuncOp, given: Mapping[str | int, ShapedValue]) -> Functi
     results = results_of(func)
     arena, symbol = 0, func.sym_name.data
     for marks in argument_attributes(func):
-        name = text_of(marks.get(NAME)) or ""
-        if ARENA in marks:
+        name, role = text_of(marks.get(NAME)) or "", role_of(marks)
+        if role == "arena":
             arena = whole(marks, ARENA)
-        elif OUT in marks:
+        elif role == "out":
             results.append((name, cast(ShapedValue, marks[OUT])))
-        elif name:  # others are not the program's: of those who added them
-            index = whole(marks, PACKED) if PACKED in marks else None
+        elif role is not None:
+            index = whole(marks, PACKED) if role == "packed" else None
             type = given.get(name if index is None else index)
             if type is None:
                 raise ValueError(f"nothing gives parameter '{name:.40}' of @{symbol}")

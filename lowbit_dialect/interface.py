@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
@@ -60,6 +60,8 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
 
 AnyFuncOp = FuncOp | llvm.FuncOp
+Role = Literal["in", "packed", "out", "arena"]
+"""What a generated function takes an argument for; `packed` is a result of packing."""
 _OF_INPUT = {"name", "type", "constant"}
 
 
@@ -152,6 +154,17 @@ def stated_schedules(func: AnyFuncOp) -> tuple[tuple[str, Schedule], ...]:
     return tuple(schedules)
 
 
+def role_of(marks: Mapping[str, Attribute]) -> Role | None:
+    """What an argument is for; None for one that is not the program's, but of those who added it."""
+    if ARENA in marks:
+        return "arena"
+    if OUT in marks:
+        return "out"
+    if not text_of(marks.get(NAME)):
+        return None
+    return "packed" if PACKED in marks else "in"
+
+
 def whole(marks: Mapping[str, Attribute], name: str) -> int:
     """The number that an attribute holds; raises VerifyException."""
     value = marks.get(name)
@@ -175,11 +188,8 @@ def check_interface(func: AnyFuncOp) -> None:
             _check_marks(type, marks)
         except VerifyException as error:
             raise VerifyException(f"argument {index} {error}") from error
-    places = [
-        2 if ARENA in marks else int(OUT in marks)
-        for marks in argument_attributes(func)
-        if marks.keys() & {NAME, OUT, ARENA}
-    ]
+    roles = map(role_of, argument_attributes(func))
+    places = [("in", "out", "arena").index("in" if r == "packed" else r) for r in roles if r]
     if places != sorted(places):
         raise VerifyException("takes inputs, places of results and an arena in another order")
 
