@@ -45,33 +45,34 @@ class Timed:
         self.space = Space(op, target)
         self.model = [schedule for schedule, _ in ranked(self.space, table_of(target), FIRST)]
         self.times: dict[Schedule, float | None] = {}
+        """Beside the default's, which is measured in turn with each."""
         self.spent: dict[Schedule, float] = {}
         """Seconds that it took to measure each."""
         for line in path.read_text().splitlines() if path.exists() else ():
             told = json.loads(line)
             if told["layer"] == self.name:
-                self._keep(Schedule.parse(told["schedule"]), told["seconds"], told["spent"])
+                self._keep(Schedule.parse(told["schedule"]), told["relative"], told["spent"])
 
-    def _keep(self, schedule: Schedule, seconds: float | None, spent: float) -> None:
-        self.times[schedule], self.spent[schedule] = seconds, spent
+    def _keep(self, schedule: Schedule, took: float | None, spent: float) -> None:
+        self.times[schedule], self.spent[schedule] = took, spent
 
     def outcome(self, schedule: Schedule) -> Outcome:
         """What is known of a schedule, or is measured now."""
         if schedule not in self.times:
             began = time.monotonic()
             ((_, found),) = self.measurer.measure([schedule], self.subject)
-            seconds = found.seconds if isinstance(found, Measured) else None
-            self._keep(schedule, seconds, time.monotonic() - began)
-            told = {"layer": self.name, "schedule": str(schedule), "seconds": seconds}
+            took = found.relative if isinstance(found, Measured) else None
+            self._keep(schedule, took, time.monotonic() - began)
+            told = {"layer": self.name, "schedule": str(schedule), "relative": took}
             with self.path.open("a") as file:
                 file.write(json.dumps(told | {"spent": self.spent[schedule]}) + "\n")
-        seconds = self.times[schedule]
-        return Failed("crash", "it failed") if seconds is None else Measured(seconds, 0.0, seconds)
+        took = self.times[schedule]
+        return Failed("crash", "it failed") if took is None else Measured(took, 0.0, took)
 
     @property
     def best(self) -> float:
-        """Seconds of the fastest that was ever measured."""
-        return min(seconds for seconds in self.times.values() if seconds is not None)
+        """The time of the fastest that was ever measured."""
+        return min(took for took in self.times.values() if took is not None)
 
     def strategy(self, kind: str, seed: int) -> Strategy:
         """A strategy that has heard of nothing yet."""
@@ -96,10 +97,10 @@ class Timed:
             shares.append(self.best / fastest)
         return mean(shares)
 
-    def trials_to(self, tried: Sequence[Schedule], seconds: float) -> tuple[int, float] | None:
+    def trials_to(self, tried: Sequence[Schedule], took: float) -> tuple[int, float] | None:
         """Trials, and seconds of measuring, until one is as fast; None if none is."""
         for number, schedule in enumerate(tried, 1):
-            if (self.times[schedule] or float("inf")) <= seconds:
+            if (self.times[schedule] or float("inf")) <= took:
                 return number, sum(self.spent[one] for one in tried[:number])
         return None
 
