@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from autotune.bounds import joint, pressures
 from autotune.machine_table import MachineTable
@@ -282,8 +283,10 @@ class TileCost:
         rows, columns = self.work.window.rows.kernel, self.work.window.columns.kernel
         run, size = self._run(block), block.pixels * block.vectors
         found: list[tuple[float, Mapping[str, float]]] = []
-        for narrow, counts in zip(self.narrows, parts):
-            limit = max(1, narrow.steps // each)
+        held = [len(narrow.types) for narrow in self.narrows] + [self.registers_each]
+        for narrow, counts, (own, wide) in zip(self.narrows, parts, pairwise(held)):
+            steps = max(1, narrow.steps // each)
+            limit = steps // block.unroll * block.unroll or steps
             if self.words * columns * rows <= limit:
                 times = 1.0
             elif self.words * columns <= limit:
@@ -292,8 +295,10 @@ class TileCost:
                 runs = self.rows_inside * (1 if run > self.words else block.columns)
                 times = runs * -(-run // limit)
             folds = times * passes * sums * size
-            # The sums around wait in memory while the narrow ones take the registers.
-            waiting = {"load": 1.0, "store": 1.0} if size > 4 and looped else {}
+            # Sums around that find no register wait in memory while the narrow ones take them.
+            spare = self._registers - TEMPORARIES - size * sums * own
+            out = wide * looped * min(1.0, max(0.0, 1 - spare / (size * sums * wide)))
+            waiting = {"load": out, "store": out}
             found += [(folds, counts), (folds, waiting)]
         return found
 
