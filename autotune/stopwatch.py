@@ -12,6 +12,9 @@ from autotune.machine import time_alone, time_repeated
 from autotune.outcome import Measured
 from lowering.aligned import BYTES, address_of, aligned_bytes, aligned_empty
 
+_FAR = 3.0
+"""How many times slower than the best a first look finds what one round is enough for."""
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -38,6 +41,16 @@ class Placed:
             for one in memory
         ]
         self.run = candidate.bound(list(map(address_of, self._kept)))
+        self.seconds = 0.0
+        """Of a call; 0 before it is rehearsed."""
+
+    def rehearse(self, sample: float) -> float:
+        """Warm up, and say how long a call takes: if it is longer than samples are, by the first alone."""
+        first = time_alone(self.run)
+        if not self.seconds:
+            looks = 2 if first < 4 * sample else 0
+            self.seconds = min([first, *(time_alone(self.run) for _ in range(looks))])
+        return self.seconds
 
 
 def measure(
@@ -49,7 +62,7 @@ def measure(
     """Time a call, placed anew for each allocation, in turn with the reference candidate's.
 
     `best` is the time of the fastest candidate so far as a part of the reference candidate's: what is
-    clearly slower is not measured to the end.
+    clearly slower is not measured to the end, and in one round what is slower by far.
     """
     medians: list[float] = []
     ratios: list[float] = []
@@ -57,7 +70,7 @@ def measure(
     for number in range(effort.allocations):
         kept.append(placed())
         time.sleep(effort.cool_down)
-        ours, theirs = _in_turn(kept[-1], beside[number % len(beside)], effort)
+        ours, theirs = _in_turn(kept[-1], beside[number % len(beside)], effort, best)
         medians.append(median(ours))
         ratios += [one / other for one, other in zip(ours, theirs)]
         if best is not None and min(ratios) > effort.give_up * best:
@@ -65,16 +78,14 @@ def measure(
     return Measured(median(medians), max(medians) - min(medians), median(ratios))
 
 
-def _in_turn(one: Placed, other: Placed, effort: Effort) -> tuple[list[float], list[float]]:
-    counts = [_repetitions(placed, effort.sample) for placed in (one, other)]
+def _in_turn(
+    one: Placed, other: Placed, effort: Effort, best: float | None
+) -> tuple[list[float], list[float]]:
+    expected = one.rehearse(effort.sample), other.rehearse(effort.sample)
+    counts = [max(1, round(effort.sample / max(1e-9, seconds))) for seconds in expected]
+    far = best is not None and expected[0] > _FAR * best * expected[1]
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(effort.rounds):
+    for _ in range(1 if far else effort.rounds):
         for placed, count, samples in zip((one, other), counts, times):
             samples.append(time_repeated(placed.run, count))
     return times
-
-
-def _repetitions(placed: Placed, seconds: float) -> int:
-    """Warm up, and say how many calls take a sample's time."""
-    placed.run()
-    return max(1, round(seconds / max(1e-9, min(time_alone(placed.run) for _ in range(2)))))

@@ -82,13 +82,16 @@ class Workbench:
     def check(self, candidate: Candidate) -> None:
         """Compare all results of a candidate with the reference, every buffer between guard pages.
 
+        Each kind of data lies against one guard and the first against both, as no address depends on data.
         Raises `Wrong`, `OutOfBounds` or `MemoryError`; what touches a guard page ends the process. Says on
         the standard error stream what it does, so that this is then the process's last word.
         """
         packed = self._packed.get(candidate.packing) or self._pack(candidate)
-        for side in SIDES:
+        for at, side in enumerate(SIDES):
             with _between_guards(candidate.main, side) as buffers:
-                for example, weights in zip(self._examples, packed):
+                for number, (example, weights) in enumerate(zip(self._examples, packed)):
+                    if number and number % len(SIDES) != at:
+                        continue
                     told = f"{example.kind} data, {side}-flush"
                     given = self._given(candidate.main, example, weights)
                     outs = _call(candidate.main, buffers, given, told, candidate.bound)
