@@ -43,6 +43,9 @@ MANY = 32
 
 SPILLED = {True: 0.55, False: 0.8}
 """The part of the accesses that a spilled register takes, the rest being hidden; by `MANY` or not."""
+PINNED = 6
+"""What a register too few counts as where a barrier pins loads: 4 x 3 and 7 x 2 by 4 words on AArch64 have 3
+to 9 accesses and copies a word more for each (counted for the Cortex-A53, 2026-11)."""
 TEMPORARIES = 3
 """Registers of a word of activations, a product and a constant."""
 SCALARS = 10
@@ -232,6 +235,8 @@ class TileCost:
 
     def _fused(self, block: Block, parts: Instructions) -> float:
         """Loads for a word that are operands of the only instruction that needs them."""
+        if not self.target.architecture.memory_operands:
+            return 0.0
         inputs = block.pixels * parts.input.get("load", 0) if block.vectors == 1 else 0
         weights = block.vectors * parts.weights.get("load", 0) if block.pixels == 1 else 0
         return inputs + weights
@@ -264,6 +269,10 @@ class TileCost:
             planes = self.w_planes if block.planes == "inner" else 1
             shared = block.vectors * planes - 1 if block.pixels > 1 else 0
             return max(0, kept + shared - registers)
+        if self.kernel.together > 1:
+            # A barrier keeps LLVM from loading more than a group ahead: its weights, words of three pixels.
+            held = self.kernel.together * (block.vectors + 3)
+            return PINNED * max(0, kept + held - registers)
         # Each of these is stored and loaded once in the words that stand in a row.
         ahead = self._ahead(block)
         early = ahead * (block.vectors + block.pixels) * EARLY

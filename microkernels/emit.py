@@ -137,6 +137,13 @@ class Emitter:
         """Call an intrinsic by its mangled name."""
         return self.op(llvm_ops.intrinsic(name, args, type))
 
+    def call_for(
+        self, name: str, args: Sequence[SSAValue], types: Sequence[Attribute]
+    ) -> list[SSAValue]:
+        """Call an intrinsic that returns several values."""
+        every = self.call(name, args, llvm_ops.struct(types))
+        return [self.op(llvm_ops.member(every, place, type)) for place, type in enumerate(types)]
+
     def _act(self, name: str, args: Sequence[SSAValue]) -> None:
         """Call an intrinsic that returns nothing."""
         self.run(llvm_ops.intrinsic(name, args, None))
@@ -148,6 +155,10 @@ class Emitter:
     def pinned(self, value: SSAValue) -> SSAValue:
         """The same value, computed here: LLVM neither sees what it comes from nor moves it."""
         return self.op(llvm.InlineAsmOp("", "=r,0", [value], [value.type], has_side_effects=True))
+
+    def barrier(self) -> None:
+        """Keep LLVM from moving accesses of memory past here; it is no instruction, on any target."""
+        self.run(llvm.InlineAsmOp("", "~{memory}", [], [], has_side_effects=True))
 
     # Vectors
 

@@ -61,6 +61,8 @@ class Microkernel(ABC):
 
     group: int = 1
     """Words that `accumulate` takes at once, at most."""
+    together: int = 1
+    """Words of activations that `load_inputs` loads at once, at most."""
     weighs: bool = False
     """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
 
@@ -103,6 +105,10 @@ class Microkernel(ABC):
     @abstractmethod
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         """One word of activations in the form that `product` wants."""
+
+    def load_inputs(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
+        """Up to `together` words of activations that follow each other."""
+        raise NotImplementedError
 
     @abstractmethod
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:

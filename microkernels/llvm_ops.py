@@ -240,6 +240,20 @@ def _shuffled(mask: tuple[int, ...]) -> Properties:
     return {"mask": DenseArrayBase.from_list(i32, mask)}
 
 
+def struct(types: Sequence[Attribute]) -> Attribute:
+    """A struct without a name, as intrinsics return it that have several results."""
+    return llvm.LLVMStructType.from_type_list(types)
+
+
+def member(value: SSAValue, place: int, type_: Attribute) -> Operation:
+    """Build one member, of this type, of a struct."""
+    return llvm.ExtractValueOp.create(
+        operands=[value],
+        result_types=[type_],
+        properties={"position": DenseArrayBase.from_list(i64, [place])},
+    )
+
+
 def insert_lane(vector: SSAValue, value: SSAValue, lane: SSAValue) -> Operation:
     """Build `vector` with one lane replaced."""
     return made(llvm.InsertElementOp, [vector, value, lane], [vector.type])

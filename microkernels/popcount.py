@@ -15,8 +15,10 @@ that one vector holds the same W inputs of neighbouring output channels and the 
   4 temporaries = 11 of 16.
 * `popcount_pairs_16xV` where one instruction adds neighbouring bytes to lanes of i16 (`and cnt uadalp`):
   three instructions for 16 channels of V outputs, and nothing to widen before 65,535 // 16 = 4,095 steps.
-  Words are halves of those of `popcount_32xV`. Registers, 4 x 4: 16 accumulators, 4 weights, 1 broadcast,
-  2 products = 23 of 32.
+  Words are halves of those of `popcount_32xV`, and `ld4r` loads four of a pixel. Registers, 4 x 2 by 4 words:
+  8 accumulators, 8 weights, 4 or 8 broadcasts, 4 products = 24 to 28 of 32. All loads at first, as LLVM
+  would have them, spill: C2 takes 1.59 times 3 instructions for 128 products, with the barrier 1.31, and
+  with neighbouring sums in turn too 1.22 (12 words unrolled, counted on Unicorn, 2026-11).
 * `popcount_nibbles_16xV`: operands stored with four channels a byte (`channels by 16, channels in 16 by
   4`, twice the bytes), so that `and vpshufb add` is all: three instructions for 16 channels a lane, 3.5
   slots as measured. A byte holds 255 // 4 = 63 steps. Registers, 4 x 2: 8 accumulators, 1 table, 2
@@ -174,6 +176,8 @@ class PairPopcount(BytePopcount):
         self.name = f"popcount_pairs_16x{lanes}"
         self.width, self.word_bytes, self.alignment = 16, 2, 2
         self.channels_per_word = 16
+        if "broadcast_words" in verbs.can:
+            self.group = self.together = 4
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)
@@ -181,7 +185,11 @@ class PairPopcount(BytePopcount):
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = total((1, {"integer": 1, "multiply": 1}), (1, self.verbs.popcount_bytes))
         folds = ({"widening": 2, "integer": 2},)
-        return Instructions(product, {"broadcast": 1}, {"load": 1}, "multiply", folds)
+        run = row or -(-work.inputs // 16)
+        loads = -(-run // self.together) / run
+        # An address for each, which takes no distance of its own.
+        loading = {"broadcast": loads, "scalar": loads}
+        return Instructions(product, loading, {"load": 1}, "multiply", folds)
 
     def input_layout(self, work: Contraction) -> Layout:
         # Words of 32 channels as other kernels read them, of which these are halves.
@@ -193,6 +201,10 @@ class PairPopcount(BytePopcount):
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         word = emit.splat(emit.load(pointer, i16, self.alignment), self.lanes)
         return emit.bitcast(word, vector(self.lanes * 2, i8))
+
+    def load_inputs(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
+        loaded = self.verbs.broadcast_words(emit, pointer, words)
+        return [emit.bitcast(word, vector(self.lanes * 2, i8)) for word in loaded]
 
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         return emit.load(pointer, vector(self.lanes * 2, i8), self.alignment)

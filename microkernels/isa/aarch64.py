@@ -96,5 +96,6 @@ AARCH64 = Architecture(
     vectors={128: ("neon",)},
     systems=("linux", "freebsd", "netbsd", "openbsd", "none"),
     abis=("gnu", "musl", "android", "elf"),
+    memory_operands=False,
     elf_machine=183,
 )

@@ -20,7 +20,15 @@ class AArch64Verbs(Verbs):
     fold_bytes = {"multiply": 2}
 
     def __init__(self, target: Target):
-        found = {"vectors", "popcount_bytes", "look_up_16", "add_pairs", "widen", "fma"}
+        found = {
+            "vectors",
+            "popcount_bytes",
+            "look_up_16",
+            "add_pairs",
+            "broadcast_words",
+            "widen",
+            "fma",
+        }
         if target.has("dotprod"):
             found |= {"dot_ss", "dot_uu"}
         if target.has("i8mm"):
@@ -40,6 +48,10 @@ class AArch64Verbs(Verbs):
         ]
         products = [emit.call(_named("smull.v4i32"), half, vector(4, i32)) for half in halves]
         return emit.call(_named("addp.v4i32"), products, vector(4, i32))
+
+    def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
+        types = [vector(8, i16)] * words
+        return emit.call_for(_named(f"ld{words}r.v8i16.p0"), [pointer], types)
 
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
         return emit.call(_named("tbl1.v16i8"), [table, places], table.type)

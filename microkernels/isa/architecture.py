@@ -24,5 +24,7 @@ class Architecture:
     """What the third part of a triple may be."""
     abis: tuple[str, ...]
     """What it may end in: pointers and `index` have 64 bits, objects are ELF."""
+    memory_operands: bool
+    """Whether an instruction may take an operand from memory."""
     elf_machine: int
     """The number of the architecture in the header of an object."""

@@ -27,6 +27,7 @@ CAPABILITIES = {
     "dot_uu": "`add_dots` of unsigned bytes",
     "add_pairs": "`sum_bytes`, added to lanes of i16, in one instruction",
     "dot_pairs": "two products of i16 added to a lane of i32 in one instruction, which LLVM selects",
+    "broadcast_words": "`broadcast_words`",
     "widen": "lanes of a vector as wider ones in one instruction",
     "fma": "a product of f32 added in one instruction",
 }
@@ -56,6 +57,10 @@ class Verbs(ABC):
     @abstractmethod
     def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
         """Products of i16, neighbours added in i32, which wraps for four times -2^15 alone."""
+
+    def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
+        """Two to four i16 that follow each other, each in all lanes."""
+        raise NotImplementedError
 
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
         """Bytes at some places of a table; one of 16 entries is repeated in every 128 bits."""

@@ -215,5 +215,6 @@ X86_64 = Architecture(
     vectors={64: (), 256: ("avx2",), 512: ("avx512bw", "avx512vl")},
     systems=("linux", "freebsd", "netbsd", "openbsd", "none"),
     abis=("gnu", "musl", "android", "elf"),
+    memory_operands=True,
     elf_machine=62,
 )
