@@ -77,7 +77,8 @@ HOSTILE: dict[str, tuple[Callable[[str], tuple[str, str]], set[str]]] = {
         ),
         {"memory"},
     ),
-    "memory while compiling": (_asm(f".space {1 << 33}"), {"memory"}),
+    # A second until memory is full, several on a busy core.
+    "memory while compiling": (_asm(f".space {1 << 33}"), {"memory", "timeout"}),
     "leaves": (_asm("movl $$231, %eax; xorl %edi, %edi; syscall", "~{rax},~{rdi}"), {"crash"}),
 }
 """What is added to the code, given the name of the pointer to the result, and what it may end as."""
