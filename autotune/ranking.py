@@ -15,7 +15,7 @@ from itertools import permutations, product
 from autotune.bounds import joint, pressures
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import Model, Prediction
+from autotune.model import Model, Prediction, operands_of
 from autotune.preparing import Stored, preparing
 from autotune.space import Space
 from autotune.tile_cost import Block, TileCost
@@ -183,11 +183,16 @@ class Ranking:
         assert way.algorithm and way.microkernel
         cost = self.model.cost(way.algorithm, way.microkernel)
         laying = self._laying(way)
-        blocks = [(self._cycles(cost, block), block) for block in self._register_blocks(way)]
+        sizes: dict[tuple[int, int, bool], tuple[float, Numbers]] = {}
+        for block in self._register_blocks(way):
+            vectors, planes, _, pixels = block
+            size, one = (vectors, pixels, planes == "inner"), (self._cycles(cost, block), block)
+            sizes[size] = min(sizes.get(size, one), one)
         served: list[tuple[float, float, Schedule]] = []
-        for _, (vectors, planes, borders, pixels) in nsmallest(LOOKED_AT, blocks):
-            one = replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)
-            served.append((*self._served(cost, one), one))
+        for _, (vectors, planes, _, pixels) in nsmallest(LOOKED_AT, sizes.values()):
+            for borders in self._domain("borders", replace(way, vectors=vectors)):
+                one = replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)  # pyright: ignore[reportArgumentType]
+                served.append((*self._served(cost, one), one))
         found: list[tuple[float, Schedule]] = []
         for reached, alone, block in nsmallest(BLOCKS, served, key=lambda one: one[0]):
             for taps in self._domain("taps", block):
@@ -233,10 +238,17 @@ class Ranking:
         return preparing(model.work, way, cost, 1.0, model.stored, model.machine)
 
     def _cycles(self, cost: TileCost, block: Numbers) -> float:
-        """Cycles of all tiles if all were of whole blocks: those that are cut take less."""
+        """Cycles of all tiles if all were of whole blocks: those that are cut take less.
+
+        Weights of a block that L1 does not hold come anew for each tile, in whatever loops it stands.
+        """
         size, planes, _, pixels = block
         tile = cost.of(Block(pixels, size, _few(cost), "none", planes, cost.columns_inside))
-        return self._outputs(cost) * tile.cycles / pixels / size
+        operands, moved = operands_of(cost, planes), 0.0
+        if (weights := size * operands.vector) > self.model.target.caches[0]:
+            moved = weights * operands.passes[1] / self.model.machine.read["L2"]
+        cycles = joint((tile.cycles, moved), self.model.machine.overlap)
+        return self._outputs(cost) * cycles / pixels / size
 
     def _looped(self, core: Schedule, *, tiled: bool) -> Iterator[Schedule]:
         """A register block in the loops that bring it what it reads soonest."""
