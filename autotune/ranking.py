@@ -30,7 +30,7 @@ from microkernels.table import find_kernel
 BLOCKS = 5
 """Register blocks of a kernel whose unrolling is looked into."""
 LOOKED_AT = 12
-"""Register blocks of a kernel for which it is looked into what their operands take to arrive."""
+"""Sizes of register blocks for which it is looked into what their operands take to arrive."""
 ORDERS = tuple(permutations(PLAIN))
 CORES = 6
 """Schedules whose loops are looked into."""
