@@ -48,7 +48,7 @@ def ready(network: lowbit.Program) -> Marked:
 
 def test_parts_are_the_layers_as_they_run(ready: Marked):
     named = {part.layer: part for part in ready.parts}
-    assert list(named)[-2:] == ["first", "second"]
+    assert list(named)[-1] == "second"  # what is prepared for it may stand between
     first, second = named["first"], named["second"]
     assert first.op == second.op == "conv2d"
     assert first.shape == "1x6x6x32 uint2 by 3x3x32x32 odd1 to 1x6x6x32 uint2"
@@ -135,7 +135,7 @@ def test_bench_prints_a_program_by_layers(file: str, capsys: pytest.CaptureFixtu
     assert main(["bench", file, "--processes", "0", "--report", "page.html"]) == 0
     lines = capsys.readouterr().out.splitlines()
     starts = [line.split()[0] for line in lines[2:]]
-    assert starts[0] == "layer" and starts[-4:] == ["first", "second", "sum", "whole"]
+    assert starts[0] == "layer" and starts[-3:] == ["second", "sum", "whole"] and "first" in starts
     assert "lowbit bench: net.mlir" in Path("page.html").read_text()
     assert main(["bench", file, "--processes", "0", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
