@@ -12,10 +12,11 @@ def pressures(counts: Mapping[str, float], machine: MachineTable) -> dict[str, f
     rate, mixed, get = machine.rates, machine.mixing, counts.get
     moved = get("look_up", 0) + get("widening", 0) + machine.spreading * get("spread", 0)
     loads = get("load", 0) + get("broadcast", 0) + get("spread", 0)
+    copies = machine.copying * get("copy", 0)
     # Products that no addition waits for keep their full rate: `vpdpbusd` runs at 1.96 of 2 a cycle (Zen 5).
     alone = get("multiply", 0) > get("integer", 0)
     return {
-        "vectors": sum(get(name, 0) for name in VECTOR) / machine.vector,
+        "vectors": (sum(get(name, 0) for name in VECTOR) + copies) / machine.vector,
         "popcounts": get("popcount", 0) / rate["popcount"],
         "look-ups": (moved / rate["look_up"] + get("permute", 0) / rate["permute"]) / mixed,
         "products": get("multiply", 0) / rate["multiply"] / (1 if alone else mixed),

@@ -44,16 +44,19 @@ def measured_table(target: Target) -> MachineTable:
             for n in names
             if n in known.latency
         }
-        mixed = cycle / seconds(mixed_probe(target)) / rates["multiply"]
+        pairs = cycle / seconds(mixed_probe(target))
         read, write = (_bandwidths(target, kind, cycle) for kind in ("read", "write"))
+    vector = max(rates["integer"], 1.0)
     return MachineTable(
         name=f"this machine as {target.name}",
         source="measured",
         clock=1 / cycle,
         issue=known.issue,
-        vector=max(rates["integer"], 1.0),
+        vector=vector,
         general=max(rates["scalar"], 1.0),
-        mixing=min(1.0, mixed),
+        # A pair is two instructions on vectors, whatever pipes they may take.
+        mixing=min(1.0, pairs / min(rates["multiply"], vector / 2)),
+        copying=known.copying,
         spreading=known.spreading,
         overlap=known.overlap,
         rates={**known.rates, **rates},

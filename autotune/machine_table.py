@@ -2,9 +2,9 @@
 
 A table is measured (`autotune/machine_measured.py`) or shipped here for a processor by name. Shipped rates of
 Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module), and those of Zen 4 at 256 bits (EPYC, VM,
-2.8 GHz, 2026-11); of Zen 3 the bandwidths are (`autotune/bandwidth.py`). The rest of it, Zen 4 at 512 bits
-and Ice Lake follow what is commonly published of them, and have not been checked on such a core. A level
-of x86-64 names no processor: it costs as on Zen 5, the newest that was measured. Write
+2.8 GHz, 2026-11) and Cascade Lake (Xeon, VM, 3.0 GHz, 2026-11); of Zen 3 the bandwidths are
+(`autotune/bandwidth.py`). The rest of it, Zen 4 at 512 bits and Ice Lake follow what is commonly published of
+them, and have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5, the newest that was measured. Write
 `x86-64-v3,cpu=znver3` for another. Those of AArch64 follow LLVM's scheduling models and what is
 published; no board was there.
 """
@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from microkernels.target import TARGETS, Target
 
 VECTOR = (
-    "copy",
     "integer",
     "ternary",
     "popcount",
@@ -27,7 +26,7 @@ VECTOR = (
     "multiply",
     "float",
 )
-"""The classes of instructions that share the vector pipes."""
+"""The classes of instructions that share the vector pipes; copies may too (`MachineTable.copying`)."""
 GENERAL = ("scalar", "scalar_popcount", "scalar_multiply", "branch")
 """The classes that share the pipes of general registers."""
 LEVELS = ("L1", "L2", "L3", "memory")
@@ -50,6 +49,8 @@ class MachineTable:
     """Instructions on general registers a cycle, of all classes together; fewer than of one alone."""
     mixing: float
     """The share of a rate that is left where results go on to instructions of another class."""
+    copying: float
+    """Pipes of vectors that a copy from register to register takes; 0 where renaming does it."""
     spreading: float
     """Pipes of look-ups that a load of 128 bits to all of a vector takes beside its load."""
     overlap: float
@@ -111,6 +112,7 @@ _ZEN5 = MachineTable(
     vector=4,
     general=4.5,
     mixing=0.8,
+    copying=1,
     spreading=1,
     overlap=2.5,
     rates=_rates(store=1),
@@ -178,6 +180,29 @@ _ICE_LAKE = replace(
     read=_bytes(110, 45, 14, 5),
     write=_bytes(60, 30, 10, 4),
 )
+_CASCADE_LAKE = replace(
+    _ICE_LAKE,
+    name="cascadelake",
+    clock=2.6e9,
+    issue=4,
+    mixing=1,
+    copying=0,
+    spreading=0,
+    rates={**_ICE_LAKE.rates, "multiply": 1.75, "float": 1.75},
+    read=_bytes(128, 42, 9, 4.5),
+    write=_bytes(64, 20, 8, 3),
+)
+# Vectors of 512 bits lower the clock, and take two of the three pipes of narrower ones.
+_CASCADE_LAKE_256 = replace(
+    _CASCADE_LAKE,
+    clock=3e9,
+    vector=3,
+    mixing=0.9,
+    rates={**_CASCADE_LAKE.rates, "integer": 3.0, "multiply": 2.0, "float": 2.0},
+    read=_bytes(64, 30, 8.5, 4),
+    write=_bytes(32, 20, 7, 2.7),
+    bits=256,
+)
 # In order: by llvm-mca a load is seldom issued beside arithmetic on vectors.
 _A53 = MachineTable(
     name="cortex-a53",
@@ -187,6 +212,7 @@ _A53 = MachineTable(
     vector=1,
     general=2,
     mixing=1,
+    copying=1,
     spreading=0,
     overlap=1,
     rates=dict.fromkeys(_rates(), 1.0) | {"scalar": 2, "scalar_popcount": 0.25},
@@ -237,7 +263,14 @@ _M1 = replace(
 )
 _NARROWER = {"znver4": 2.0, "icelake-server": 1.5}
 """How many more instructions on vectors of 256 bits such a core issues than on 512."""
-_SHIPPED = {table.name: table for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE, _A53, _A72, _A76, _M1)}
+_SHIPPED = {
+    table.name: table
+    for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE, _CASCADE_LAKE, _A53, _A72, _A76, _M1)
+}
+_SHIPPED |= dict.fromkeys(("skylake-avx512", "cooperlake"), _CASCADE_LAKE)
+_SHIPPED["skylake"] = _CASCADE_LAKE_256
+_NARROW = {"cascadelake": _CASCADE_LAKE_256}
+"""Tables of vectors of 256 bits and less that do not follow from those of 512."""
 _STANDS = {"x86_64": _ZEN5, "aarch64": _A76}
 """What a processor without a table of its own costs as, by architecture."""
 _MACHINES = {"rpi3": _A53, "rpi4": _A72, "apple-m1": _M1}
@@ -251,7 +284,9 @@ def table_of(target: Target) -> MachineTable:
         table = _MACHINES.get(target.name, table)
     else:
         table = _SHIPPED.get(target.cpu, table)
-    if target.simd_bits == table.bits:
+    if target.simd_bits < table.bits:
+        table = _NARROW.get(table.name, table)
+    if target.simd_bits == table.bits or table.name in _NARROW:
         return table
     faster = _NARROWER.get(table.name, 1.0)
     wider = {name: table.rates[name] * faster for name in VECTOR if name in table.rates}

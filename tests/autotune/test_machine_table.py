@@ -9,11 +9,20 @@ from microkernels.instructions import CLASSES
 from microkernels.target import TARGETS, Target
 from tests.support.tiers import TIERS
 
-PROCESSORS = ("znver3", "znver4", "znver5", "icelake-server", "haswell")
+PROCESSORS = (
+    "znver3",
+    "znver4",
+    "znver5",
+    "icelake-server",
+    "cascadelake",
+    "skylake-avx512",
+    "x86-64-v3,cpu=cascadelake",
+    "haswell",
+)
 
 
 def check_whole(table: MachineTable) -> None:
-    assert set(CLASSES) == {*VECTOR, *GENERAL, "load", "broadcast", "spread", "store"}
+    assert set(CLASSES) == {*VECTOR, *GENERAL, "copy", "load", "broadcast", "spread", "store"}
     assert set(table.rates) == set(CLASSES) - {"copy"}  # as any other on vectors
     assert set(table.read) == set(table.write) == set(LEVELS)
     prices = (*table.rates.values(), *table.latency.values(), *table.read.values())
@@ -30,6 +39,15 @@ def test_wide_vectors_cost_two_halves_on_zen_4() -> None:
     wide = table_of(Target.parse("znver4"))
     narrow = table_of(Target.parse("x86-64-v3,cpu=znver4"))
     assert narrow.rates["popcount"] == 2 * wide.rates["popcount"]
+
+
+def test_a_narrower_register_has_three_pipes_on_cascade_lake() -> None:
+    wide, narrow, narrowest = (
+        table_of(Target.parse(f"{level},cpu=cascadelake"))
+        for level in ("x86-64-v4", "x86-64-v3", "x86-64-v2")
+    )
+    assert (wide.vector, narrow.vector) == (2, 3)
+    assert narrow is narrowest  # of 128 bits as of 256
 
 
 @pytest.mark.parametrize("tier", TIERS)
