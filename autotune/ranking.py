@@ -139,7 +139,7 @@ class Ranking:
         found: dict[Schedule, Prediction] = {}
         legal: list[tuple[float, Schedule]] = []
         for place, (_, core) in enumerate(sorted(cores, key=lambda one: one[0])):
-            if place >= max(CORES, count) and legal:
+            if place >= max(CORES, count) and len(legal) >= count:
                 break
             for schedule in self._looped(core, tiled=place < TILED_CORES):
                 one = self.space.canonical(schedule)
