@@ -13,7 +13,7 @@ import numpy as np
 
 from autotune.bandwidth import MEMORY, bandwidth_sampler, memory_levels
 from autotune.machine import pin_core
-from autotune.machine_table import MachineTable, table_of
+from autotune.machine_table import VECTOR, MachineTable, table_of
 from lowering.backend.instruction_probe import BODY, HELD, instruction_probe, mixed_probe, probed
 from microkernels.target import Target
 
@@ -46,7 +46,9 @@ def measured_table(target: Target) -> MachineTable:
         }
         pairs = cycle / seconds(mixed_probe(target))
         read, write = (_bandwidths(target, kind, cycle) for kind in ("read", "write"))
-    vector = max(rates["integer"], 1.0)
+    vector = max(1.0, *(rates[name] for name in VECTOR if name in rates))
+    # Classes that the target has no instruction for keep their rate, as far as there are pipes.
+    others = {name: min(rate, vector) for name, rate in known.rates.items() if name in VECTOR}
     return MachineTable(
         name=f"this machine as {target.name}",
         source="measured",
@@ -59,7 +61,7 @@ def measured_table(target: Target) -> MachineTable:
         copying=known.copying,
         spreading=known.spreading,
         overlap=known.overlap,
-        rates={**known.rates, **rates},
+        rates={**known.rates, **others, **rates},
         latency={**known.latency, **latency},
         forward=known.forward,
         read={**known.read, **read},
