@@ -4,9 +4,9 @@ A table is measured (`autotune/machine_measured.py`) or shipped here for a proce
 Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module), and those of Zen 4 at 256 bits (EPYC, VM,
 2.8 GHz, 2026-11) and Cascade Lake (Xeon, VM, 3.0 GHz, 2026-11); of Zen 3 the bandwidths are
 (`autotune/bandwidth.py`). The rest of it, Zen 4 at 512 bits and Ice Lake follow what is commonly published of
-them, and have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5, the newest that was measured. Write
-`x86-64-v3,cpu=znver3` for another. Those of AArch64 follow LLVM's scheduling models and what is
-published; no board was there.
+them, and have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5, the
+newest that was measured. Write `x86-64-v3,cpu=znver3` for another. Those of AArch64 follow LLVM's scheduling
+models and what is published; no board was there.
 """
 
 from __future__ import annotations
@@ -264,11 +264,14 @@ _M1 = replace(
 _NARROWER = {"znver4": 2.0, "icelake-server": 1.5}
 """How many more instructions on vectors of 256 bits such a core issues than on 512."""
 _SHIPPED = {
-    table.name: table
-    for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE, _CASCADE_LAKE, _A53, _A72, _A76, _M1)
+    **{
+        table.name: table
+        for table in (_ZEN3, _ZEN4, _ZEN5, _ICE_LAKE, _CASCADE_LAKE, _A53, _A72, _A76, _M1)
+    },
+    "skylake-avx512": _CASCADE_LAKE,
+    "cooperlake": _CASCADE_LAKE,
+    "skylake": _CASCADE_LAKE_256,
 }
-_SHIPPED |= dict.fromkeys(("skylake-avx512", "cooperlake"), _CASCADE_LAKE)
-_SHIPPED["skylake"] = _CASCADE_LAKE_256
 _NARROW = {"cascadelake": _CASCADE_LAKE_256}
 """Tables of vectors of 256 bits and less that do not follow from those of 512."""
 _STANDS = {"x86_64": _ZEN5, "aarch64": _A76}
