@@ -4,9 +4,9 @@ A table is measured (`autotune/machine_measured.py`) or shipped here for a proce
 Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module), and those of Zen 4 at 256 bits (EPYC, VM,
 2.8 GHz, 2026-11) and Cascade Lake (Xeon, VM, 3.0 GHz, 2026-11); of Zen 3 the bandwidths are
 (`autotune/bandwidth.py`). The rest of it, Zen 4 at 512 bits and Ice Lake follow what is commonly published of
-them, and have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5, the
-newest that was measured. Write `x86-64-v3,cpu=znver3` for another. Those of AArch64 follow LLVM's scheduling
-models and what is published; no board was there.
+them, and have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5,
+the newest that was measured. Write `x86-64-v3,cpu=znver3` for another. Those of AArch64 follow LLVM's
+scheduling models and what is published; no board was there.
 """
 
 from __future__ import annotations
