@@ -248,7 +248,7 @@ class LowbitTilePass(ModulePass):
         for number, inner in enumerate(tiled):
             task = outline(inner, func, module, number, self.threads, self.least)
             extent = _tile(task.op, target, task.share)
-            call(task, inner, extent, func, module)
+            call(task, inner, extent, func, module, target.architecture.pointer_bits // 8)
         erase_unused_addresses(func)
 
 

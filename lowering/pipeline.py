@@ -40,6 +40,7 @@ def passes(stage: Stage, target: str = "host", threads: int = 1) -> tuple[Module
 
             return (LowbitExpandMicrokernelsPass(target=target),)
         case "llvm":
-            from lowering.llvm.pipeline import LLVM
+            from lowering.llvm.pipeline import to_llvm
+            from lowering.preconditions import target_of
 
-            return LLVM
+            return to_llvm(target_of(target).architecture.pointer_bits)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import cast
 
 from typing_extensions import TypeIs
 from xdsl.dialects import llvm
@@ -216,12 +217,14 @@ def _float_attribute(value: float, scalar: AnyFloat, shape: tuple[int, ...] | No
     return DenseIntOrFPElementsAttr.from_list(VectorType(scalar, shape), [value])
 
 
-def without_index(attribute: DenseIntOrFPElementsAttr) -> DenseIntOrFPElementsAttr:
-    """Return `attribute` with elements of i64 where it has `index`; both take 8 bytes."""
+def without_index(
+    attribute: DenseIntOrFPElementsAttr, index: IntegerType
+) -> DenseIntOrFPElementsAttr:
+    """Return `attribute` with elements of the type `index` where it has those of `index`."""
     if not isinstance(attribute.get_element_type(), IndexType):
         return attribute
-    type_ = VectorType(i64, attribute.get_shape())
-    return DenseIntOrFPElementsAttr(type_, attribute.data)
+    values = cast("tuple[int, ...]", attribute.get_values())
+    return DenseIntOrFPElementsAttr.from_list(VectorType(index, attribute.get_shape()), values)
 
 
 def constant_attribute(attribute: Attribute, type_: Attribute) -> Operation:

@@ -19,7 +19,6 @@ from xdsl.dialects.builtin import (
     UnitAttr,
     i8,
     i32,
-    i64,
 )
 from xdsl.dialects.llvm import GEP_USE_SSA_VAL, GEPOp, LLVMArrayType
 from xdsl.ir import Attribute, Operation, SSAValue
@@ -75,7 +74,9 @@ def _get_element(
         if isinstance(index, int) and -_I32_LIMIT < index < _I32_LIMIT:
             raw.append(index)
             continue
-        value = conversion.emit(constant(index, i64)) if isinstance(index, int) else index
+        value = (
+            conversion.emit(constant(index, conversion.index)) if isinstance(index, int) else index
+        )
         raw.append(GEP_USE_SSA_VAL)
         values.append(conversion.operand(value))
     properties: dict[str, Attribute] = {

@@ -10,20 +10,22 @@ its other side.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
+from xdsl.context import Context
 from xdsl.dialects.arith import ConstantOp as ArithConstantOp
 from xdsl.dialects.builtin import (
     IndexType,
     IntegerAttr,
+    IntegerType,
     MemRefType,
     ModuleOp,
     UnrealizedConversionCastOp,
     VectorType,
-    i64,
 )
 from xdsl.dialects.llvm import ConstantOp
 from xdsl.ir import Attribute, Block, Dialect, Operation, OpResult, SSAValue, SSAValues
+from xdsl.passes import ModulePass
 
 from lowering.llvm.type_conversion import llvm_type, refusal
 
@@ -78,7 +80,8 @@ class Base:
 class Conversion:
     """The state of one walk: the op being converted, and the casts made so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, index_bitwidth: int) -> None:
+        self.index = IntegerType(index_bitwidth)
         self._casts: dict[SSAValue, SSAValue] = {}
         self._renewed: dict[SSAValue, SSAValue] = {}
         self._folded: dict[SSAValue, SSAValue] = {}
@@ -107,7 +110,7 @@ class Conversion:
         known = self._types.get(id(type_))
         if known is None:
             assert self._op is not None
-            known = self._types[id(type_)] = (type_, llvm_type(type_, self._op))
+            known = self._types[id(type_)] = (type_, llvm_type(type_, self._op, self.index))
         return known[1]
 
     def operand(self, value: SSAValue) -> SSAValue:
@@ -115,7 +118,7 @@ class Conversion:
         kind = type(value.type)
         if kind not in _CONVERTED:
             return value
-        new_type = i64 if kind is IndexType else self.llvm_type(value.type)
+        new_type = self.index if kind is IndexType else self.llvm_type(value.type)
         if new_type is value.type:
             return value
         if value in self._renewed:
@@ -199,7 +202,7 @@ class Conversion:
         for argument in block.args:
             if not isinstance(argument.type, kinds):
                 continue
-            new_type = llvm_type(argument.type, op)
+            new_type = llvm_type(argument.type, op, self.index)
             if new_type == argument.type:
                 continue
             new = block.insert_arg(new_type, argument.index)
@@ -233,17 +236,25 @@ Rule: TypeAlias = Callable[[Any, Conversion], None]
 """Replace the op, which the conversion stands at, by llvm ops."""
 
 
-def convert_dialect(
-    module: ModuleOp, dialect: Dialect, rules: Mapping[type[Operation], Rule]
-) -> None:
-    """Apply to every op of `dialect`, in one walk, its rule; refuse an op that has none."""
-    operations = frozenset(dialect.operations)
-    conversion = Conversion()
-    for op in ops_below(module):
-        if type(op) not in operations:
-            continue
-        if (rule := rules.get(type(op))) is None:
-            raise refusal(op, "has no lowering to the llvm dialect")
-        conversion.at(op)
-        rule(op, conversion)
-    conversion.finish()
+@dataclass(frozen=True)
+class ConversionPass(ModulePass):
+    """Convert every op of one dialect, in one walk, by its rule; refuse an op that has none."""
+
+    index_bitwidth: int = 64
+    """Bits of `index`, which are those of a pointer."""
+
+    dialect: ClassVar[Dialect]
+    rules: ClassVar[Mapping[type[Operation], Rule]]
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Convert what stands in `op`."""
+        operations = frozenset(self.dialect.operations)
+        conversion = Conversion(self.index_bitwidth)
+        for below in ops_below(op):
+            if type(below) not in operations:
+                continue
+            if (rule := self.rules.get(type(below))) is None:
+                raise refusal(below, "has no lowering to the llvm dialect")
+            conversion.at(below)
+            rule(below, conversion)
+        conversion.finish()

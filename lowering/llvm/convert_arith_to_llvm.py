@@ -1,4 +1,4 @@
-"""Convert arith to llvm, `index` becoming `i64`.
+"""Convert arith to llvm, `index` becoming an integer as wide as a pointer.
 
 Needs scalars or 1-D vectors; leaves llvm ops, and casts where an `index` meets another dialect.
 Signedness is the op's, as in arith. Conversions of floats to integers saturate, and send NaN to 0.
@@ -17,7 +17,6 @@ Both come out of instruction selection as the plain instruction, on x86-64, AArc
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xdsl.context import Context
 from xdsl.dialects import arith, llvm
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
@@ -25,16 +24,14 @@ from xdsl.dialects.builtin import (
     IndexType,
     IntegerAttr,
     IntegerType,
-    ModuleOp,
     VectorType,
     i1,
     i32,
     i64,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.passes import ModulePass
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect
+from lowering.llvm.conversion import Conversion, ConversionPass, Rule
 from lowering.llvm.expand_division import (
     Expansion,
     ceil_signed,
@@ -63,9 +60,11 @@ def _fast_math(op: Operation) -> Mapping[str, Attribute]:
 def _constant(op: arith.ConstantOp, conversion: Conversion) -> None:
     value = op.value
     if isinstance(value, IntegerAttr):
-        new = IntegerAttr(value.value, i64) if isinstance(value.type, IndexType) else value
+        new = value
+        if isinstance(value.type, IndexType):
+            new = IntegerAttr(value.value, conversion.index)
     elif isinstance(value, DenseIntOrFPElementsAttr):
-        new = emit.without_index(value)
+        new = emit.without_index(value, conversion.index)
     elif isinstance(value, FloatAttr):
         new = value
     else:
@@ -283,11 +282,8 @@ _RULES: dict[type[Operation], Rule] = {
 
 
 @dataclass(frozen=True)
-class ConvertArithToLLVMPass(ModulePass):
-    """Convert arith to llvm, `index` becoming `i64`."""
+class ConvertArithToLLVMPass(ConversionPass):
+    """Convert arith to llvm, `index` becoming an integer as wide as a pointer."""
 
     name = "convert-arith-to-llvm"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Convert every arith op of `op`."""
-        convert_dialect(op, arith.Arith, _RULES)
+    dialect, rules = arith.Arith, _RULES

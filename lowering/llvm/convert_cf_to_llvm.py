@@ -13,21 +13,18 @@ cf.cond_br %0, ^bb1(%1 : index), ^bb2   -->   llvm.cond_br %0, ^bb1(%1 : i64), ^
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xdsl.context import Context
 from xdsl.dialects import cf, llvm
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     IndexType,
     MemRefType,
-    ModuleOp,
     VectorType,
     i32,
 )
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import BlockInsertPoint, Rewriter
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect
+from lowering.llvm.conversion import Conversion, ConversionPass, Rule
 from lowering.llvm.type_conversion import refusal
 from microkernels.llvm_ops import compare, constant, select
 
@@ -130,11 +127,8 @@ _RULES: dict[type[Operation], Rule] = {
 
 
 @dataclass(frozen=True)
-class ConvertCfToLLVMPass(ModulePass):
+class ConvertCfToLLVMPass(ConversionPass):
     """Convert cf to llvm."""
 
     name = "convert-cf-to-llvm"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Convert every cf op of `op`."""
-        convert_dialect(op, cf.Cf, _RULES)
+    dialect, rules = cf.Cf, _RULES

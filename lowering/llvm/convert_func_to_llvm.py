@@ -14,7 +14,6 @@ llvm.func @f(%x : !llvm.ptr {llvm.align = 64 : i64, llvm.noalias, llvm.nonnull},
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
 from xdsl.dialects import func, llvm
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -22,15 +21,13 @@ from xdsl.dialects.builtin import (
     IndexType,
     IntegerAttr,
     MemRefType,
-    ModuleOp,
     UnitAttr,
     VectorType,
 )
 from xdsl.ir import Attribute, Operation
-from xdsl.passes import ModulePass
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect
-from lowering.llvm.type_conversion import llvm_type, refusal
+from lowering.llvm.conversion import Conversion, ConversionPass, Rule
+from lowering.llvm.type_conversion import refusal
 
 _EXTERNAL = llvm.LinkageAttr("external")
 _NAMED = IntegerAttr(0, 64)
@@ -38,12 +35,14 @@ _NAMED = IntegerAttr(0, 64)
 _BUFFER: dict[str, Attribute] = {"llvm.noalias": UnitAttr(), "llvm.nonnull": UnitAttr()}
 
 
-def _output(op: Operation, types: tuple[Attribute, ...]) -> Attribute | None:
+def _output(
+    op: Operation, types: tuple[Attribute, ...], conversion: Conversion
+) -> Attribute | None:
     if len(types) > 1:
         raise refusal(op, "LLVM returns at most one value; write the others through memrefs")
     if any(isinstance(type_, MemRefType) for type_ in types):
         raise refusal(op, "a memref cannot be returned; take it as an argument and write to it")
-    return llvm_type(types[0], op) if types else None
+    return conversion.llvm_type(types[0]) if types else None
 
 
 def _argument_attributes(op: func.FuncOp) -> ArrayAttr[DictionaryAttr] | None:
@@ -56,8 +55,8 @@ def _argument_attributes(op: func.FuncOp) -> ArrayAttr[DictionaryAttr] | None:
 
 
 def _func(op: func.FuncOp, conversion: Conversion) -> None:
-    inputs = [llvm_type(type_, op) for type_ in op.function_type.inputs]
-    output = _output(op, op.function_type.outputs.data)
+    inputs = [conversion.llvm_type(type_) for type_ in op.function_type.inputs]
+    output = _output(op, op.function_type.outputs.data, conversion)
     if (entry := op.body.blocks.first) is not None:
         conversion.retype_arguments(entry, op, (IndexType, MemRefType, VectorType))
     new = llvm.FuncOp(
@@ -74,12 +73,12 @@ def _func(op: func.FuncOp, conversion: Conversion) -> None:
 
 
 def _return(op: func.ReturnOp, conversion: Conversion) -> None:
-    _output(op, tuple(operand.type for operand in op.operands))
+    _output(op, tuple(operand.type for operand in op.operands), conversion)
     conversion.become(op, llvm.ReturnOp, conversion.operands(op), {})
 
 
 def _call(op: func.CallOp, conversion: Conversion) -> None:
-    output = _output(op, tuple(op.result_types))
+    output = _output(op, tuple(op.result_types), conversion)
     arguments = [conversion.operand(argument) for argument in op.operands]
     new = llvm.CallOp(op.callee, *arguments, return_type=output)
     conversion.insert(new)
@@ -94,11 +93,8 @@ _RULES: dict[type[Operation], Rule] = {
 
 
 @dataclass(frozen=True)
-class ConvertFuncToLLVMPass(ModulePass):
+class ConvertFuncToLLVMPass(ConversionPass):
     """Convert func to llvm, memrefs being bare pointers."""
 
     name = "convert-func-to-llvm"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Convert every func op of `op`."""
-        convert_dialect(op, func.Func, _RULES)
+    dialect, rules = func.Func, _RULES

@@ -1,4 +1,4 @@
-"""Convert the `index` arguments of blocks to `i64`.
+"""Convert the `index` arguments of blocks to integers as wide as a pointer.
 
 The ops on `index` are arith's; what is left of the type are the arguments of the blocks that
 `convert-scf-to-cf` makes. Needs branches, not `scf`; leaves casts where a value of the old type is
@@ -23,13 +23,16 @@ from lowering.llvm.conversion import Conversion, ops_below
 
 @dataclass(frozen=True)
 class ConvertIndexToLLVMPass(ModulePass):
-    """Convert the `index` arguments of blocks to `i64`."""
+    """Convert the `index` arguments of blocks to integers as wide as a pointer."""
 
     name = "convert-index-to-llvm"
 
+    index_bitwidth: int = 64
+    """Bits of `index`, which are those of a pointer."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Convert the arguments of all blocks that a branch leads to."""
-        conversion = Conversion()
+        conversion = Conversion(self.index_bitwidth)
         for branch in [below for below in ops_below(op) if below.successors]:
             conversion.at(branch)
             for block in branch.successors:

@@ -13,13 +13,11 @@ Needs scalars or 1-D vectors; leaves llvm ops, and no `math` op. What LLVM has n
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
 from xdsl.dialects import llvm, math
-from xdsl.dialects.builtin import ModuleOp, i1
+from xdsl.dialects.builtin import i1
 from xdsl.ir import Operation
-from xdsl.passes import ModulePass
 
-from lowering.llvm.conversion import Conversion, Rule, convert_dialect
+from lowering.llvm.conversion import Conversion, ConversionPass, Rule
 from lowering.llvm.type_conversion import refusal
 from microkernels.llvm_ops import FAST_MATH_OFF, call, constant, intrinsic, is_vector, mangled
 
@@ -103,11 +101,8 @@ _RULES: dict[type[Operation], Rule] = {
 
 
 @dataclass(frozen=True)
-class ConvertMathToLLVMPass(ModulePass):
+class ConvertMathToLLVMPass(ConversionPass):
     """Convert math to calls of LLVM's intrinsics."""
 
     name = "convert-math-to-llvm"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Convert every math op of `op`."""
-        convert_dialect(op, math.Math, _RULES)
+    dialect, rules = math.Math, _RULES

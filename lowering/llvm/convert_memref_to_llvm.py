@@ -20,15 +20,11 @@ Generated code owns no memory: `alloc` and `dealloc` are refused, and `copy` is,
 from dataclasses import dataclass
 from math import prod
 
-from xdsl.context import Context
 from xdsl.dialects import llvm, memref
 from xdsl.dialects.builtin import (
-    ModuleOp,
     UnitAttr,
-    i64,
 )
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from lowering.llvm.addressing import (
     alignment,
@@ -39,7 +35,7 @@ from lowering.llvm.addressing import (
     mixed,
     offset_address,
 )
-from lowering.llvm.conversion import Conversion, Rule, constant_value, convert_dialect
+from lowering.llvm.conversion import Conversion, ConversionPass, Rule, constant_value
 from lowering.llvm.type_conversion import refusal
 from microkernels.llvm_ops import PTR, access, constant, without_index
 
@@ -70,7 +66,7 @@ def _global(op: memref.GlobalOp, conversion: Conversion) -> None:
         op.sym_name,
         _linkage(op),
         constant=op.constant is not None,
-        value=None if isinstance(value, UnitAttr) else without_index(value),
+        value=None if isinstance(value, UnitAttr) else without_index(value, conversion.index),
         alignment=_GLOBAL_ALIGNMENT if stated is None else stated.value.data,
     )
     new.attributes |= op.attributes
@@ -95,7 +91,7 @@ def _alloca(op: memref.AllocaOp, conversion: Conversion) -> None:
     if op.operands or not type_.has_static_shape():
         raise refusal(op, f"{type_} has no static size; give it one")
     element = conversion.llvm_type(type_.element_type)
-    size = conversion.emit(constant(prod(type_.get_shape()), i64))
+    size = conversion.emit(constant(prod(type_.get_shape()), conversion.index))
     address = conversion.emit(llvm.AllocaOp(size, element, alignment(op, element)))
     _become_opaque(op, address, conversion)
 
@@ -149,12 +145,12 @@ def _dim(op: memref.DimOp, conversion: Conversion) -> None:
     shape = memref_type(op.source).get_shape()
     if axis is None or not 0 <= axis < len(shape) or shape[axis] < 0:
         raise refusal(op, "a bare pointer has no size; use a constant axis of a static shape")
-    conversion.replace(op, conversion.emit(constant(shape[axis], i64)))
+    conversion.replace(op, conversion.emit(constant(shape[axis], conversion.index)))
 
 
 def _rank(op: memref.RankOp, conversion: Conversion) -> None:
     rank = len(memref_type(op.source).get_shape())
-    conversion.replace(op, conversion.emit(constant(rank, i64)))
+    conversion.replace(op, conversion.emit(constant(rank, conversion.index)))
 
 
 def _refuse(reason: str) -> Rule:
@@ -189,11 +185,8 @@ _RULES: dict[type[Operation], Rule] = {
 
 
 @dataclass(frozen=True)
-class ConvertMemRefToLLVMPass(ModulePass):
+class ConvertMemRefToLLVMPass(ConversionPass):
     """Convert memref to llvm by bare pointers."""
 
     name = "convert-memref-to-llvm"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Convert every memref op of `op`."""
-        convert_dialect(op, memref.MemRef, _RULES)
+    dialect, rules = memref.MemRef, _RULES

@@ -18,20 +18,17 @@ Reductions of floats go lane by lane, in order, as vector says for ops without f
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xdsl.context import Context
 from xdsl.dialects import llvm, vector
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
-    ModuleOp,
     VectorType,
     i32,
     i64,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from lowering.llvm.addressing import alignment, base_of, element_address
-from lowering.llvm.conversion import Conversion, Rule, constant_value, convert_dialect
+from lowering.llvm.conversion import Conversion, ConversionPass, Rule, constant_value
 from lowering.llvm.type_conversion import refusal
 from microkernels import llvm_ops as emit
 
@@ -178,7 +175,7 @@ def _widen(value: SSAValue, width: int, conversion: Conversion) -> SSAValue:
 
 def _create_mask(op: vector.CreateMaskOp, conversion: Conversion) -> None:
     type_ = conversion.llvm_type(op.results[0].type)
-    wide = VectorType(i64, [emit.lanes_of(type_)])
+    wide = VectorType(conversion.index, [emit.lanes_of(type_)])
     (bound,) = op.operands
     numbers = DenseIntOrFPElementsAttr.from_list(wide, range(emit.lanes_of(type_)))
     lanes = conversion.emit(emit.constant_attribute(numbers, wide))
@@ -242,11 +239,8 @@ _RULES: dict[type[Operation], Rule] = {
 
 
 @dataclass(frozen=True)
-class ConvertVectorToLLVMPass(ModulePass):
+class ConvertVectorToLLVMPass(ConversionPass):
     """Convert vector to llvm, for 1-D vectors."""
 
     name = "convert-vector-to-llvm"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Convert every vector op of `op`."""
-        convert_dialect(op, vector.Vector, _RULES)
+    dialect, rules = vector.Vector, _RULES

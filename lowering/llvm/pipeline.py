@@ -11,15 +11,20 @@ from lowering.llvm.convert_memref_to_llvm import ConvertMemRefToLLVMPass
 from lowering.llvm.convert_vector_to_llvm import ConvertVectorToLLVMPass
 from lowering.llvm.stock_passes import ConvertScfToCfOncePass, ReconcileUnrealizedCastsOncePass
 
-LLVM: tuple[ModulePass, ...] = (
-    ConvertScfToCfOncePass(),
-    ConvertFuncToLLVMPass(),
-    ConvertIndexToLLVMPass(),
-    ConvertCfToLLVMPass(),
-    ConvertMemRefToLLVMPass(),
-    ConvertVectorToLLVMPass(),
-    ConvertMathToLLVMPass(),
-    ConvertArithToLLVMPass(),
-    ReconcileUnrealizedCastsOncePass(),
-)
-"""Addresses come before arith, so that an index only used as a constant in one is never cast."""
+
+def to_llvm(index_bitwidth: int = 64) -> tuple[ModulePass, ...]:
+    """The passes down to the llvm dialect, in which `index` has so many bits.
+
+    Addresses come before arith, so that an index only used as a constant in one is never cast.
+    """
+    converted = (
+        ConvertFuncToLLVMPass,
+        ConvertIndexToLLVMPass,
+        ConvertCfToLLVMPass,
+        ConvertMemRefToLLVMPass,
+        ConvertVectorToLLVMPass,
+        ConvertMathToLLVMPass,
+        ConvertArithToLLVMPass,
+    )
+    ours = (one(index_bitwidth=index_bitwidth) for one in converted)
+    return ConvertScfToCfOncePass(), *ours, ReconcileUnrealizedCastsOncePass()

@@ -7,7 +7,6 @@ from xdsl.dialects.builtin import (
     NoneAttr,
     StringAttr,
     VectorType,
-    i64,
 )
 from xdsl.dialects.llvm import is_compatible_type
 from xdsl.ir import Attribute, Operation
@@ -26,15 +25,15 @@ def refusal(op: Operation, reason: str) -> PassFailedException:
     return PassFailedException(f"{op.name}{where}: {reason}")
 
 
-def llvm_type(type_: Attribute, op: Operation) -> Attribute:
+def llvm_type(type_: Attribute, op: Operation, index: IntegerType) -> Attribute:
     """Return the llvm type of `type_`; refuse, in the name of `op`, a type that has none."""
     match type_:
         case IndexType():
-            return i64
+            return index
         case MemRefType() if isinstance(type_.memory_space, NoneAttr):
             return PTR
         case VectorType() if isinstance(type_.element_type, IndexType):
-            type_ = VectorType(i64, type_.shape, type_.scalable_dims)
+            type_ = VectorType(index, type_.shape, type_.scalable_dims)
         case VectorType(element_type=IntegerType(width=width)) if width.data > 64:
             raise refusal(op, f"{type_} has lanes of more than 64 bits, as no constant has")
         case _:

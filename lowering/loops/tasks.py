@@ -39,7 +39,6 @@ from microkernels.emit import Emitter
 from microkernels.llvm_ops import PTR
 
 _TASK = FunctionType.from_lists([PTR, IndexType(), IndexType()], [])
-_POINTER_BYTES = 8
 _ADDRESSES = (SliceOp, ReshapeOp, GetGlobalOp)
 
 
@@ -149,7 +148,9 @@ def outline(
     return Task(number, last, share, body, tuple(arguments))
 
 
-def call(task: Task, op: Operation, extent: int, func: FuncOp, module: ModuleOp) -> None:
+def call(
+    task: Task, op: Operation, extent: int, func: FuncOp, module: ModuleOp, pointer_bytes: int
+) -> None:
     """Replace `op` by a call of all its units, and give its task a function that all tasks look like."""
     emit, body, name = Emitter(op), task.body.sym_name.data, func.sym_name.data
     bounds = emit.index(0), emit.index(extent)
@@ -163,8 +164,8 @@ def call(task: Task, op: Operation, extent: int, func: FuncOp, module: ModuleOp)
     emit = Emitter(block.last_op)
     values: list[SSAValue] = []
     for argument in task.arguments:
-        place = emit.offset(block.args[0], argument.index * _POINTER_BYTES)
-        pointer = emit.load(place, PTR, _POINTER_BYTES)
+        place = emit.offset(block.args[0], argument.index * pointer_bytes)
+        pointer = emit.load(place, PTR, pointer_bytes)
         pointer.name_hint = argument.name_hint
         values.append(emit.op(UnrealizedConversionCastOp.get([pointer], [argument.type])))
     emit.run(CallOp(body, [*values, *block.args[1:]], []))

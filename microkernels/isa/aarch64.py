@@ -97,5 +97,6 @@ AARCH64 = Architecture(
     systems=("linux", "freebsd", "netbsd", "openbsd", "none"),
     abis=("gnu", "musl", "android", "elf"),
     memory_operands=False,
+    pointer_bits=64,
     elf_machine=183,
 )

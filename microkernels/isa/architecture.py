@@ -23,8 +23,10 @@ class Architecture:
     systems: tuple[str, ...]
     """What the third part of a triple may be."""
     abis: tuple[str, ...]
-    """What it may end in: pointers and `index` have 64 bits, objects are ELF."""
+    """What it may end in; objects are ELF."""
     memory_operands: bool
     """Whether an instruction may take an operand from memory."""
+    pointer_bits: int
+    """Bits of a pointer and of `index`: 32 or 64."""
     elf_machine: int
     """The number of the architecture in the header of an object."""

@@ -216,5 +216,6 @@ X86_64 = Architecture(
     systems=("linux", "freebsd", "netbsd", "openbsd", "none"),
     abis=("gnu", "musl", "android", "elf"),
     memory_operands=True,
+    pointer_bits=64,
     elf_machine=62,
 )

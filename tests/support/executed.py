@@ -25,13 +25,13 @@ from lowering.aligned import ALIGNMENT
 from lowering.backend.host import resolve_target
 from lowering.backend.isolate import IsolationError, Limits, Worker
 from lowering.backend.translate import Translated, translate
-from lowering.llvm.pipeline import LLVM
 from lowering.loops.tasks import tasks_of
 from lowering.lowbit_bufferize import LowbitBufferizePass
 from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
 from lowering.lowbit_fuse import LowbitFusePass
 from lowering.lowbit_pack import LowbitPackPass
 from lowering.lowbit_tile import LowbitTilePass
+from lowering.pipeline import passes
 
 Array = npt.NDArray[Any]
 COVERAGE = Coverage()
@@ -69,8 +69,8 @@ def lower(
     """
     work = module.clone()
 
-    def apply(passes: Sequence[ModulePass]) -> None:
-        for one in passes:
+    def apply(some: Sequence[ModulePass]) -> None:
+        for one in some:
             one.apply(Context(), work)
             if verify_each:
                 work.verify()
@@ -84,7 +84,7 @@ def lower(
     functions = [_signature(f) for f in _functions(work)]
     apply([LowbitTilePass(target, threads, least=0)])
     functions = [replace(f, tasks=tuple(tasks_of(work, f.symbol))) for f in functions]
-    apply([LowbitExpandMicrokernelsPass(target), *LLVM])
+    apply([LowbitExpandMicrokernelsPass(target), *passes("llvm", target)])
     check_alignment(work, functions)
     return Lowered(packed, translate(work, resolve_target(target)), functions, types)
 

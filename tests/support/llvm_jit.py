@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 from xdsl.passes import ModulePass
 
-from lowering.llvm.pipeline import LLVM
+from lowering.llvm.pipeline import to_llvm
 
 COUNT = 64
 """Elements of an array that a converted function takes."""
@@ -43,7 +43,7 @@ def parse(text: str, *, verify: bool = True) -> ModuleOp:
     return module
 
 
-def convert(module: ModuleOp, passes: Sequence[ModulePass] = LLVM) -> ModuleOp:
+def convert(module: ModuleOp, passes: Sequence[ModulePass] = to_llvm()) -> ModuleOp:
     """Apply the passes, verifying after each."""
     for conversion in passes:
         conversion.apply(Context(), module)

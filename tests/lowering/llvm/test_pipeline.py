@@ -3,8 +3,9 @@ import random
 import numpy as np
 import pytest
 from llvm_jit import Jit, body, convert, parse
+from xdsl.dialects.builtin import i32, i64
 
-from lowering.llvm.pipeline import LLVM
+from lowering.llvm.pipeline import to_llvm
 
 KERNEL = """
 func.func @f(%a: memref<4x16xi8>, %b: memref<4x16xi8>, %o: memref<4xi32>) {
@@ -42,12 +43,18 @@ def test_a_kernel_runs():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_passes_commute(seed: int):
-    first, *ours, last = LLVM
+    first, *ours, last = to_llvm()
     random.Random(seed).shuffle(ours)
     module = convert(parse(KERNEL), [first, *ours, last])
     names = {op.name.split(".")[0] for op in module.walk()} - {"builtin"}
     assert names == {"llvm"}
     assert "unrealized" not in body(module)
+
+
+def test_indices_have_the_bits_of_a_pointer():
+    module = convert(parse(KERNEL), to_llvm(index_bitwidth=32))
+    types = {value.type for op in module.walk() for value in (*op.operands, *op.results)}
+    assert i32 in types and i64 not in types
 
 
 def test_each_pass_is_idempotent():

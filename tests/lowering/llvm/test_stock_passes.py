@@ -14,7 +14,7 @@ from autotune.plan import LowbitPlanPass
 from lowbit.registry import context
 from lowbit.source import parse_source
 from lowbit_dialect.ops.pool import MaxPoolOp
-from lowering.llvm.pipeline import LLVM
+from lowering.llvm.pipeline import to_llvm
 from lowering.lowbit_bufferize import LowbitBufferizePass
 from lowering.lowbit_expand_microkernels import LowbitExpandMicrokernelsPass
 from lowering.lowbit_pack import LowbitPackPass
@@ -69,7 +69,7 @@ def test_the_text_is_that_of_the_stock_passes(make: Callable[[], ModuleOp]) -> N
         LowbitTilePass(TARGET),
         LowbitExpandMicrokernelsPass(TARGET),
     )
-    for one in (*(before if make is network else ()), *LLVM):
+    for one in (*(before if make is network else ()), *to_llvm()):
         one.apply(Context(), ours)
         STOCK.get(one.name, one).apply(Context(), stock)
         assert str(ours) == str(stock), one.name
