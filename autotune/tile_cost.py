@@ -48,8 +48,6 @@ SPILLED = {True: 0.55, False: 0.8}
 PINNED = 6
 """What a register too few counts as where a barrier pins loads: 4 x 3 and 7 x 2 by 4 words on AArch64 have 3
 to 9 accesses and copies a word more for each (counted for the Cortex-A53, 2026-11)."""
-TEMPORARIES = 3
-"""Registers of a word of activations, a product and a constant."""
 SCALARS = 10
 """General registers that hold sums and words: the others hold addresses, bounds and masks."""
 MASKS = 4
@@ -269,7 +267,8 @@ class TileCost:
     def _spilled(self, block: Block, sums: int) -> float:
         """Registers' worth of accumulators, and of words loaded ahead, that registers do not hold."""
         each = len(self.narrows[0].types) if self.narrows else self.registers_each
-        ahead, kept = self._ahead(block), block.pixels * block.vectors * sums * each + TEMPORARIES
+        size = block.pixels * block.vectors
+        kept = size * sums * each + self._parts(1).held
         if self.kernel.together > 1:
             # A barrier keeps LLVM from loading more than a group ahead: its weights, words of three pixels.
             held = self.kernel.together * (block.vectors + 3)
@@ -280,7 +279,8 @@ class TileCost:
         if not self._reordered or block.vectors == 1:
             return max(0, over)
         # Each of these is stored and loaded once in the words that stand in a row.
-        early = EARLY * max(0, ahead - 2) * block.pixels * block.vectors
+        ahead = self._ahead(block)
+        early = EARLY * max(0, ahead - 2) * size
         return max(0, over) + max(0, early + min(0, over)) / ahead
 
     def _folding(
@@ -310,7 +310,7 @@ class TileCost:
                 times = runs * -(-run // limit)
             folds = times * passes * sums * size
             # Sums around that find no register wait in memory while the narrow ones take them.
-            spare = self._registers - TEMPORARIES - size * sums * own
+            spare = self._registers - self._parts(1).held - size * sums * own
             out = wide * looped * min(1.0, max(0.0, 1 - spare / (size * sums * wide)))
             waiting = {"load": out, "store": out}
             found += [(folds, counts), (folds, waiting)]

@@ -49,6 +49,8 @@ class Instructions:
     """The class of what adds a product to its accumulator: each waits for the one before."""
     folds: tuple[Counts, ...] = ()
     """To fold each accumulator of `Microkernel.narrows`, narrowest first."""
+    held: int = 3
+    """Registers of a word of activations, a product and constants: those that a block finds taken."""
 
 
 def total(*parts: tuple[float, Counts]) -> dict[str, float]:
