@@ -37,9 +37,9 @@ CARRIED = 1.6
 """How many of them a word of a carry-save adder waits for: its own digit, and the higher ones of a group."""
 
 EARLY = 0.5
-"""Registers, for each sum of a block, that a third and further words in a row hold where LLVM reorders sums of
-i32: it does with several vectors (`popcount_32x16`, 132 blocks: 8 x 2 by 2, 4 and 8 words spill 0, 3 and 19,
-14 x 2 0, 39 and 93, 14 x 1 none). Sums that are taken from zero stay in order, as in all look-ups."""
+"""Registers, for each sum of a block, that a third and further words in a row hold where LLVM reorders sums
+of i32: it does with several vectors (132 blocks of `popcount_32x16`: 8 x 2 by 2, 4 and 8 words spill 0, 3
+and 19, 14 x 2 0, 39 and 93, 14 x 1 none). Sums that are taken from zero stay in order, as in all look-ups."""
 MANY = 32
 """Registers from which on it does; with fewer it makes words operands in memory."""
 
