@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -122,10 +122,23 @@ class TileCost:
         self._instructions: dict[int, Instructions] = {}
 
     def _parts(self, row: int) -> Instructions:
-        """The instructions of the kernel where so many words stand in a row."""
+        """The instructions of the kernel where so many words are unrolled."""
         if row not in self._instructions:
             self._instructions[row] = self.kernel.instructions(self.work, row)
         return self._instructions[row]
+
+    def _entering(self, block: Block) -> Instructions:
+        """The instructions of the kernel: of the words that are unrolled, and of those that are left."""
+        run = self._run(block)
+        row = min(block.unroll, run)
+        whole, rest = self._parts(row), run % row
+        if self.kernel.group == 1 or not rest:
+            return whole
+        left, part = self._parts(rest), rest / run
+        product = total((1 - part, whole.product), (part, left.product))
+        return replace(
+            whole, product=product, input=total((1 - part, whole.input), (part, left.input))
+        )
 
     @cached_property
     def columns_inside(self) -> float:
@@ -179,7 +192,7 @@ class TileCost:
         passes = 1 if inner else pairs
         steps = self.rows_inside * block.columns * self.words
         size, ahead, turns = block.pixels * block.vectors, self._ahead(block), self._turns(block)
-        parts = self._parts(ahead)
+        parts = self._entering(block)
         counts = total(
             (size * pairs * steps, parts.product),
             (block.pixels * (self.x_planes if inner else pairs) * steps, parts.input),

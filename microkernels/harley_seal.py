@@ -28,14 +28,13 @@ from collections.abc import Iterator, Sequence
 from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import Attribute, SSAValue
 
-from lowbit_dialect.codes import CodeType
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Narrow, Values, Word
 from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import lanes_of, vector
-from microkernels.popcount import Popcount, word_channels
+from microkernels.popcount import Popcount
 
 # Functions of `vpternlogd`: written with and, or and xor they become more instructions.
 XOR3, MAJORITY = 0x96, 0xE8
@@ -58,14 +57,9 @@ class HarleySeal(Popcount):
         self.name = f"popcount_harley_seal_32x{lanes}"
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        columns, words = work.window.columns, -(-work.inputs // word_channels(work, 32))
-        assert isinstance(work.activation, CodeType)
-        # Words of taps in a row follow each other where no plane lies between them.
-        joined = work.activation.planes == columns.dilation == work.groups == 1
-        run = words * columns.kernel if joined else words
-        run = min(run, row) or run
-        whole, rest = divmod(run, GROUP)
-        product = total((whole / run, entering(GROUP)), (1 / run, entering(rest)))
+        row = row or GROUP
+        whole, rest = divmod(row, GROUP)
+        product = total((whole / row, entering(GROUP)), (1 / row, entering(rest)))
         folding = {"integer": 16, "look_up": 6, "multiply": 3}
         return Instructions(product, {"broadcast": 1}, {"load": 1}, "ternary", (folding,))
 

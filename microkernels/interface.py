@@ -72,9 +72,9 @@ class Microkernel(ABC):
 
     @abstractmethod
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        """What it issues for each word of each pixel and vector, where `row` words stand in a row.
+        """What it issues for each word of each pixel and vector, where `row` words are unrolled.
 
-        0 is as many as its default has; only kernels that take groups of words look at it.
+        0 is a group; only kernels that take groups of words look at it.
         """
 
     @abstractmethod

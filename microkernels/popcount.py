@@ -188,8 +188,8 @@ class PairPopcount(BytePopcount):
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = total((1, {"integer": 1, "multiply": 1}), (1, self.verbs.popcount_bytes))
         folds = ({"widening": 2, "integer": 2},)
-        run = row or -(-work.inputs // 16)
-        loads = -(-run // self.together) / run
+        row = row or self.together
+        loads = -(-row // self.together) / row
         # An address for each, which takes no distance of its own.
         loading = {"broadcast": loads, "scalar": loads}
         return Instructions(product, loading, {"load": 1}, "multiply", folds)

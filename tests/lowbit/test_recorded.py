@@ -101,7 +101,7 @@ def test_what_ships_for_another_processor_is_not_used(shipped: Path):
     core, _, rest = machine_identity().partition(";")
     vendor, model, *code = core.split()
     others = (
-        f"GenuineIntel {model} {' '.join(code)};{rest}",
+        f"another {model} {' '.join(code)};{rest}",
         f"{vendor} 1/1 {' '.join(code)};{rest}",
         f"{vendor} {model} x86-64;{rest}",
         "",
