@@ -306,4 +306,4 @@ class Ranking:
 
 def _few(cost: TileCost) -> int:
     """Words that a block is looked at with, before it is decided how many are unrolled."""
-    return max(2, cost.kernel.group)
+    return max(2, cost.kernel.group, cost.kernel.together)

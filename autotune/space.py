@@ -264,12 +264,14 @@ def reads_alone(op: LinearOp) -> bool:
 def _unrolls(decided: Schedule, way: Way) -> tuple[int, ...]:
     """The unrollings that differ, and leave a nest with few enough products."""
     assert decided.vectors and decided.taps and decided.pixels
-    found = [reduced(decided.taps, size, decided.planes, way) for size in UNROLLS]
+    least = min(way.kernel.together, way.words)
+    sized = [size for size in UNROLLS if size >= least]
+    found = [reduced(decided.taps, size, decided.planes, way) for size in sized]
     sizes = {unroll for taps, unroll in found if taps == decided.taps}
     columns = window_of(way.work)[0].columns
     runs = runs_of(columns, decided.pixels, peeled=decided.borders == "peeled")
-    taps = way.taps if decided.taps == "columns" else 1
+    taps = way.taps if decided.taps == "columns" or way.kernel.together > 1 else 1
     copies = 1 if decided.planes == "looped" else way.pairs
     each = sum(run.pixels for run in runs) * decided.vectors * taps * copies
     fitting = (size for size in sorted(sizes) if each * min(size, way.words) <= SEARCHED_PRODUCTS)
-    return tuple(fitting) or (1,)
+    return tuple(fitting) or (least,)

@@ -45,9 +45,12 @@ MANY = 32
 
 SPILLED = {True: 0.55, False: 0.8}
 """The part of the accesses that a spilled register takes, the rest being hidden; by `MANY` or not."""
-PINNED = 6
-"""What a register too few counts as where a barrier pins loads: 4 x 3 and 7 x 2 by 4 words on AArch64 have 3
-to 9 accesses and copies a word more for each (counted for the Cortex-A53, 2026-11)."""
+PINNED = 3
+"""What a register too few counts as where words are taken in turns: LLVM may not load later what it needs. On
+AArch64 3 x 3, 4 x 3, 8 x 2 and 3 x 4 by 4 words have 3, 9, 10 and 16 accesses and copies a word more than
+there should be (counted for the Cortex-A53, 2026-11)."""
+SPARE = 2
+"""Registers that cannot be had there, as four that are loaded at once follow each other."""
 SCALARS = 10
 """General registers that hold sums and words: the others hold addresses, bounds and masks."""
 MASKS = 4
@@ -132,7 +135,7 @@ class TileCost:
         run = self._run(block)
         row = min(block.unroll, run)
         whole, rest = self._parts(row), run % row
-        if self.kernel.group == 1 or not rest:
+        if max(self.kernel.group, self.kernel.together) == 1 or not rest:
             return whole
         left, part = self._parts(rest), rest / run
         product = total((1 - part, whole.product), (part, left.product))
@@ -265,14 +268,21 @@ class TileCost:
         work = self.work
         return work.window.columns.dilation == work.groups == self.x_planes == 1
 
+    @property
+    def _in_turns(self) -> bool:
+        """Whether the words of all taps of a row stand in the body of one loop."""
+        return self.kernel.together > 1
+
     def _run(self, block: Block) -> int:
         """Words that one loop goes over: of a tap, or of a row of taps."""
-        joined = block.taps == "none" and self._contiguous
+        joined = block.taps == "none" and self._contiguous and not self._in_turns
         return self.words * (self.work.window.columns.kernel if joined else 1)
 
     def _ahead(self, block: Block) -> int:
         """Words whose products stand in a row, without a loop between."""
         columns, run = self.work.window.columns.kernel, self._run(block)
+        if self._in_turns:
+            return min(block.unroll, run) * columns
         if run // block.unroll > 1:
             return block.unroll
         return run * (columns if block.taps == "columns" else 1)
@@ -282,10 +292,10 @@ class TileCost:
         each = len(self.narrows[0].types) if self.narrows else self.registers_each
         size = block.pixels * block.vectors
         kept = size * sums * each + self._parts(1).held
-        if self.kernel.together > 1:
-            # A barrier keeps LLVM from loading more than a group ahead: its weights, words of three pixels.
-            held = self.kernel.together * (block.vectors + 3)
-            return PINNED * max(0, kept + held - self._registers)
+        if self._in_turns:
+            # Weights of all words that are loaded at once, these, and two products a vector.
+            held = self.kernel.together * (block.vectors + 1) + 2 * block.vectors + SPARE
+            return PINNED * max(0, size + held - self._registers)
         # Several pixels share vectors of weights; one has them as operands in memory.
         planes = self.w_planes if block.planes == "inner" else 1
         over = kept + (block.vectors * planes - 1 if block.pixels > 1 else 0) - self._registers
@@ -335,6 +345,8 @@ class TileCost:
         run = self._run(block)
         pieces = run // block.unroll
         turns = pieces if pieces > 1 else 0
+        if self._in_turns:
+            return rows * turns + (rows if rows > 1 else 0)
         if run == self.words and columns > 1:
             turns = columns * (turns + (block.taps == "none"))
         return rows * turns + (rows if rows > 1 else 0)

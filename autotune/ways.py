@@ -13,7 +13,7 @@ from microkernels.interface import Microkernel
 from microkernels.legality import border_outputs, has_strips, sums_of
 from microkernels.nest import window_of
 from microkernels.reduction.planes import UNROLLED_PAIRS
-from microkernels.reduction.words import pieces_of
+from microkernels.reduction.words import pieces_across, pieces_of
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ def _contiguous(work: Contraction, kernel: Microkernel) -> bool:
 
 def reduced(taps: str, unroll: int, planes: str | None, way: Way) -> tuple[str, int]:
     """The least unrolling with the same loops over words, and the taps that these come to."""
+    if way.kernel.together > 1:
+        return "none", _least_across(way.words, way.taps, way.narrow, unroll)
     along = way.taps if taps == "none" and way.contiguous else 1
     row = way.words * way.taps
     if along > 1 and not way.narrow and way.kernel.group == 1 and unroll >= row:
@@ -99,6 +101,13 @@ def reduced(taps: str, unroll: int, planes: str | None, way: Way) -> tuple[str, 
     together = way.together if planes == "inner" else 1
     steps = tuple(one // together for one in way.narrow)
     return taps, _least(way.words, way.taps, along, steps, unroll)
+
+
+@cache
+def _least_across(words: int, taps: int, steps: tuple[int, ...], unroll: int) -> int:
+    """The same of words that are taken across taps."""
+    loops = [pieces_across(words, taps, size, steps) for size in range(1, unroll + 1)]
+    return loops.index(loops[-1]) + 1
 
 
 @cache

@@ -156,9 +156,21 @@ class Emitter:
         """The same value, computed here: LLVM neither sees what it comes from nor moves it."""
         return self.op(llvm.InlineAsmOp("", "=r,0", [value], [value.type], has_side_effects=True))
 
-    def barrier(self) -> None:
-        """Keep LLVM from moving accesses of memory past here; it is no instruction, on any target."""
-        self.run(llvm.InlineAsmOp("", "~{memory}", [], [], has_side_effects=True))
+    def barrier(self, *values: SSAValue) -> list[SSAValue]:
+        """Keep LLVM from moving accesses of memory past here; it is no instruction, on any target.
+
+        Pointers and vectors (of AArch64) that are given stay what they are, but are computed here.
+        """
+        taken = ["=r" if value.type == PTR else "=w" for value in values]
+        constraints = ",".join([*taken, *map(str, range(len(values))), "~{memory}"])
+        types = [value.type for value in values]
+        result = types if len(types) < 2 else [llvm_ops.struct(types)]
+        op = llvm.InlineAsmOp("", constraints, values, result, has_side_effects=True)
+        self.run(op)
+        if len(types) < 2:
+            return list(op.results)
+        every = op.results[0]
+        return [self.op(llvm_ops.member(every, place, type)) for place, type in enumerate(types)]
 
     # Vectors
 

@@ -62,7 +62,8 @@ class Microkernel(ABC):
     group: int = 1
     """Words that `accumulate` takes at once, at most."""
     together: int = 1
-    """Words of activations that `load_inputs` loads at once, at most."""
+    """Words of activations that `load_inputs` loads at once, at most; the words of one in a row of taps are
+    taken in turns if it is more than one (`reduction/turns.py`)."""
     weighs: bool = False
     """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
 
@@ -108,6 +109,18 @@ class Microkernel(ABC):
 
     def load_inputs(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         """Up to `together` words of activations that follow each other."""
+        raise NotImplementedError
+
+    def meet(self, emit: Emitter, x: SSAValue, w: SSAValue, *, xor: bool) -> SSAValue:
+        """The first of three steps of a product in turns: two words together; then `count`, then `add`."""
+        raise NotImplementedError
+
+    def count(self, emit: Emitter, met: SSAValue) -> SSAValue:
+        """What two words that have met add to a sum."""
+        raise NotImplementedError
+
+    def add(self, emit: Emitter, total: SSAValue, count: SSAValue) -> SSAValue:
+        """The narrowest accumulator with that."""
         raise NotImplementedError
 
     @abstractmethod

@@ -139,6 +139,10 @@ def sums_of(work: Contraction, kernel: Microkernel) -> tuple[Sum, ...]:
 def overfull(sums: tuple[Sum, ...], work: Contraction, kernel: Microkernel) -> str | None:
     """Why narrow accumulators cannot take all pairs of planes in one pass."""
     together = max(len(one.pairs) for one in sums)
+    if len(sums) > 1 and kernel.together > 1:
+        return (
+            f"planes = inner adds to {len(sums)} sums: {kernel.name} takes words in turns for one"
+        )
     narrows = kernel.narrows(work.activation, work.weight)
     steps = min((narrow.steps for narrow in narrows), default=INNER_STEPS * together)
     if len(sums) > 1 and steps < INNER_STEPS * together:

@@ -15,10 +15,9 @@ that one vector holds the same W inputs of neighbouring output channels and the 
   4 temporaries = 11 of 16.
 * `popcount_pairs_16xV` where one instruction adds neighbouring bytes to lanes of i16 (`and cnt uadalp`):
   three instructions for 16 channels of V outputs, and nothing to widen before 65,535 // 16 = 4,095 steps.
-  Words are halves of those of `popcount_32xV`, and `ld4r` loads four of a pixel. Registers, 4 x 2 by 4 words:
-  8 accumulators, 8 weights, 4 or 8 broadcasts, 4 products = 24 to 28 of 32. All loads at first, as LLVM
-  would have them, spill: C2 takes 1.59 times 3 instructions for 128 products, with the barrier 1.31, and
-  with neighbouring sums in turn too 1.22 (12 words unrolled, counted on Unicorn, 2026-11).
+  Words are halves of those of `popcount_32xV`; `ld4r` loads four of a pixel, which are taken in turns
+  (`reduction/turns.py`). Registers, 7 x 2 by 4 words: 14 accumulators, 8 weights, 8 words and products = 30
+  of 32.
 * `popcount_nibbles_16xV`: operands stored with four channels a byte (`channels by 16, channels in 16 by
   4`, twice the bytes), so that `and vpshufb add` is all: three instructions for 16 channels a lane, 3.5
   slots as measured. A byte holds 255 // 4 = 63 steps. Registers, 4 x 2: 8 accumulators, 1 table, 2
@@ -180,7 +179,7 @@ class PairPopcount(BytePopcount):
         self.width, self.word_bytes, self.alignment = 16, 2, 2
         self.channels_per_word = 16
         if "broadcast_words" in verbs.can:
-            self.group = self.together = 4
+            self.together = 4
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)
@@ -190,8 +189,10 @@ class PairPopcount(BytePopcount):
         folds = ({"widening": 2, "integer": 2},)
         row = row or self.together
         loads = -(-row // self.together) / row
-        # An address for each, which takes no distance of its own.
-        loading = {"broadcast": loads, "scalar": loads}
+        # An address for each, which takes no distance of its own; neighbouring pixels share them.
+        columns = work.window.columns
+        shared = min(1.0, columns.stride / columns.kernel)
+        loading = {"broadcast": loads, "scalar": loads * shared}
         return Instructions(product, loading, {"load": 1}, "multiply", folds)
 
     def input_layout(self, work: Contraction) -> Layout:
@@ -212,11 +213,19 @@ class PairPopcount(BytePopcount):
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         return emit.load(pointer, vector(self.lanes * 2, i8), self.alignment)
 
+    def meet(self, emit: Emitter, x: SSAValue, w: SSAValue, *, xor: bool) -> SSAValue:
+        return emit.binary("xor" if xor else "and", x, w)
+
+    def count(self, emit: Emitter, met: SSAValue) -> SSAValue:
+        return emit.intrinsic("ctpop", met)
+
+    def add(self, emit: Emitter, total: SSAValue, count: SSAValue) -> SSAValue:
+        return emit.binary("add", total, self.verbs.sum_bytes(emit, count))
+
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        counts = emit.intrinsic("ctpop", emit.binary("xor" if xor else "and", x, w))
-        return emit.binary("add", total, self.verbs.sum_bytes(emit, counts))
+        return self.add(emit, total, self.count(emit, self.meet(emit, x, w, xor=xor)))
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
         lanes = emit.widen(narrow[0], i32, signed=False)

@@ -25,7 +25,8 @@ def feature_string(target: Target) -> str:
 
     Removals come first: LLVM takes away what needs a removed feature, and adds what an added one needs.
     """
-    return ",".join([*(f"-{f}" for f in target.disabled()), *(f"+{f}" for f in target.features)])
+    has, lacks = (f"+{f}" for f in target.features), (f"-{f}" for f in target.disabled())
+    return ",".join([*lacks, *has, *target.architecture.tuning.split()])
 
 
 def data_layout(target: Target) -> str:

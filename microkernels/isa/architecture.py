@@ -30,3 +30,5 @@ class Architecture:
     """Bits of a pointer and of `index`: 32 or 64."""
     elf_machine: int
     """The number of the architecture in the header of an object."""
+    tuning: str = ""
+    """Features, on or off as LLVM takes them, that decide how it orders code and not what is in it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from xdsl.ir import SSAValue
 
@@ -88,15 +87,11 @@ class Products:
         """Load the weights of a group of words, then each pixel's words, and multiply."""
         kernel, totals = self.kernel, list(totals)
         size = len(totals) // self.count
-        if kernel.together > 1:
-            self.emit.barrier()  # LLVM would load what the next groups need, and spill it
         x_planes, w_planes = (set(p) for p in zip(*(pair for s in self.sums for pair in s.pairs)))
         weights = self._weights(at.w, numbers, w_planes)
-        # Neighbouring sums in turn: LLVM keeps this order, in which none waits for itself.
-        turns = [[one] for one in numbers] if kernel.together > 1 else [numbers]
         for r in inside:
             inputs = self._inputs(at.x, r, numbers, x_planes)
-            for turn, v in product(turns, range(self.vectors)):
+            for v in range(self.vectors):
                 if kernel.lanewise and v:
                     lanes = at.x.plus(v * kernel.lanes * self.operands.words.x)
                     inputs = self._inputs(lanes, r, numbers, x_planes)
@@ -104,7 +99,7 @@ class Products:
                     own = _slots((n * self.pixels + r) * self.vectors + v, size)
                     words = [
                         ((i, j), (inputs[number, i], weights[number, j][v]))
-                        for number in turn
+                        for number in numbers
                         for i, j in one.pairs
                     ]
                     totals[own] = self._accumulate(tuple(totals[own]), words, factor)
@@ -126,14 +121,6 @@ class Products:
         """Words of pixel `r` by number and plane."""
         emit, strides = self.emit, self.operands
         pixel = x.bytes + r * strides.pixel
-        if 1 < len(numbers) <= self.kernel.together and strides.words.x == self.kernel.word_bytes:
-            first = pixel + numbers.start * strides.words.x
-            starts = {i: emit.offset(x.pointer, first + i * strides.planes.x) for i in planes}
-            return {
-                (n, i): word
-                for i, start in starts.items()
-                for n, word in zip(numbers, self.kernel.load_inputs(emit, start, len(numbers)))
-            }
         return {
             (n, i): self.kernel.load_input(
                 emit, emit.offset(x.pointer, pixel + n * strides.words.x + i * strides.planes.x)
@@ -148,12 +135,12 @@ class Products:
         """The vectors of words of weights by number and plane."""
         strides = self.operands
         return {
-            (n, j): self._vectors(w.plus(n * strides.words.w + j * strides.planes.w))
+            (n, j): self.vectors_at(w.plus(n * strides.words.w + j * strides.planes.w))
             for n in numbers
             for j in planes
         }
 
-    def _vectors(self, w: Address) -> list[SSAValue]:
+    def vectors_at(self, w: Address) -> list[SSAValue]:
         """The vectors of one word of weights, after those are asked for that come some words later."""
         emit, size = self.emit, self.kernel.weight_bytes
         if self.prefetch:

@@ -13,7 +13,8 @@ from microkernels.address import is_constant
 from microkernels.reduction.narrows import Level
 from microkernels.reduction.operands import Operands
 from microkernels.reduction.products import Inside
-from microkernels.reduction.walk import Cursor, Step, Totals
+from microkernels.reduction.turns import Tap
+from microkernels.reduction.walk import Cursor, Step, Strides, Totals
 from microkernels.reduction.words import Words
 
 
@@ -44,6 +45,13 @@ class Taps:
             everything = range(self.tile.pixels.value.data)
             return self._loop((low, high), everything, factor)
         strides = self._operands.columns
+        if self.words.in_turns:
+            taps = [
+                Tap(strides.times(tap), inside)
+                for taps, inside in self._runs_of_taps()
+                for tap in taps
+            ]
+            return self.words.across(taps, factor)
         runs = [
             (strides.times(taps.start), self._run(len(taps), inside, factor))
             for taps, inside in self._runs_of_taps()
@@ -90,6 +98,8 @@ class Taps:
         return self.words.walk.over(bounds, 1, self._operands.columns, step)
 
     def _column(self, inside: Inside, factor: int) -> Step:
+        if self.words.in_turns:
+            return self.words.across([Tap(Strides(0, 0), inside)], factor)
         words = self.words.run(self._operands.count, inside, factor)
         return self.words.narrows.around(Level.COLUMN, factor, words)
 

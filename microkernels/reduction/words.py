@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from microkernels.interface import Narrow
 from microkernels.reduction.narrows import Level, Narrows
 from microkernels.reduction.products import Inside, Products
+from microkernels.reduction.turns import Tap, Turns
 from microkernels.reduction.walk import Cursor, Step, Totals, Walk
 
 SHORT_STEPS = 2
@@ -28,6 +29,27 @@ class Words:
         several = count > self.products.operands.count
         levels = (Level.CHUNK, Level.COLUMN) if several else (Level.CHUNK,)
         return self._chunks(self.narrows.at(*levels), count, inside, factor)
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether words are to be taken `across` taps."""
+        return self.products.kernel.together > 1
+
+    def across(self, taps: Sequence[Tap], factor: int) -> Step:
+        """The words of all `taps` in turns; it opens what does not span a row of them."""
+        turns, narrows = Turns(self.products), self.narrows.at(Level.CHUNK, Level.COLUMN)
+
+        def pieces(words: int) -> Step:
+            return self._pieces(words, self.unroll, lambda few: turns.step(few, taps))
+
+        count = self.products.operands.count
+        if not narrows:
+            return pieces(count)
+        (narrow,) = narrows
+        size = _even(count, self.unroll, narrow.steps // len(taps))
+        return self._pieces(
+            count, size, lambda words: self.narrows.within(narrow, factor, pieces(words))
+        )
 
     def _chunks(self, narrows: list[Narrow], count: int, inside: Inside, factor: int) -> Step:
         """A step over `count` words, cut in pieces that `narrows` can hold."""
@@ -50,10 +72,7 @@ class Words:
         def piece(words: int) -> Step:
             return self.narrows.within(narrow, factor, self._chunks(rest, words, inside, factor))
 
-        limit = narrow.steps // self.unroll * self.unroll or narrow.steps
-        pieces = -(-count // limit)
-        even = -(-count // (pieces * self.unroll)) * self.unroll
-        return self._pieces(count, min(even, limit), piece)
+        return self._pieces(count, _even(count, self.unroll, narrow.steps), piece)
 
     def _pieces(self, count: int, size: int, piece: Callable[[int], Step]) -> Step:
         """A step over `count` words in pieces of `size`: a loop over the whole ones, then the rest."""
@@ -81,15 +100,26 @@ def pieces_of(count: int, words: int, row: int, unroll: int, steps: tuple[int, .
     return _pieces_of(count, unroll, opened)
 
 
+def pieces_across(words: int, taps: int, unroll: int, steps: tuple[int, ...]) -> object:
+    """The same of `Words.across`, where a row has so many `taps` of so many `words`."""
+    return _pieces_of(words, unroll, [one // taps for one in steps if one < words * taps])
+
+
 def _pieces_of(count: int, unroll: int, narrows: list[int]) -> object:
     if not narrows:
         return _cut(count, unroll, lambda words: words)
     limit, *rest = narrows
     if not rest and limit <= SHORT_STEPS:
         return _cut(count, max(1, unroll // limit) * limit, lambda words: words)
-    size = limit // unroll * unroll or limit
-    even = -(-count // (-(-count // size) * unroll)) * unroll
-    return _cut(count, min(even, size), lambda words: (_pieces_of(words, unroll, rest),))
+    size = _even(count, unroll, limit)
+    return _cut(count, size, lambda words: (_pieces_of(words, unroll, rest),))
+
+
+def _even(count: int, unroll: int, steps: int) -> int:
+    """Words of pieces of `count`, none much shorter, that an accumulator of so many steps holds."""
+    limit = steps // unroll * unroll or steps
+    even = -(-count // (-(-count // limit) * unroll)) * unroll
+    return min(even, limit)
 
 
 def _cut(count: int, size: int, piece: Callable[[int], object]) -> object:
