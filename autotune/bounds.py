@@ -6,20 +6,25 @@ from collections.abc import Collection, Mapping
 
 from autotune.machine_table import GENERAL, VECTOR, MachineTable
 
+_ALONE = "products that no sum waits for"
+
 
 def pressures(counts: Mapping[str, float], machine: MachineTable) -> dict[str, float]:
     """Cycles that each kind of pipe is taken by so many instructions of each class."""
+    return settled(shares(counts, machine), machine)
+
+
+def shares(counts: Mapping[str, float], machine: MachineTable) -> dict[str, float]:
+    """What `settled` makes pressures of: what parts of a code have of these adds up."""
     rate, mixed, get = machine.rates, machine.mixing, counts.get
     moved = get("look_up", 0) + get("widening", 0) + machine.spreading * get("spread", 0)
     loads = get("load", 0) + get("broadcast", 0) + get("spread", 0)
     copies = machine.copying * get("copy", 0)
-    # Products that no addition waits for keep their full rate: `vpdpbusd` runs at 1.96 of 2 a cycle (Zen 5).
-    alone = get("multiply", 0) > get("integer", 0)
     return {
         "vectors": (sum(get(name, 0) for name in VECTOR) + copies) / machine.vector,
         "popcounts": get("popcount", 0) / rate["popcount"],
         "look-ups": (moved / rate["look_up"] + get("permute", 0) / rate["permute"]) / mixed,
-        "products": get("multiply", 0) / rate["multiply"] / (1 if alone else mixed),
+        "products": get("multiply", 0) / rate["multiply"],
         "float": get("float", 0) / rate["float"],
         "ternary": get("ternary", 0) / rate["ternary"] / mixed,
         "loads": loads / rate["load"],
@@ -27,7 +32,18 @@ def pressures(counts: Mapping[str, float], machine: MachineTable) -> dict[str, f
         "scalars": sum(get(name, 0) for name in GENERAL) / machine.general,
         "scalar products": get("scalar_multiply", 0) / rate["scalar_multiply"],
         "issue": sum(counts.values()) / machine.issue,
+        _ALONE: get("multiply", 0) - get("integer", 0),
     }
+
+
+def settled(added: dict[str, float], machine: MachineTable) -> dict[str, float]:
+    """Cycles that each kind of pipe is taken by code of which all `shares` are `added`.
+
+    Products that no addition waits for keep their full rate: `vpdpbusd` runs at 1.96 of 2 a cycle (Zen 5).
+    """
+    if added.pop(_ALONE, 0) <= 0 and "products" in added:
+        added["products"] /= machine.mixing
+    return added
 
 
 def joint(bounds: Collection[float], sharpness: float) -> float:

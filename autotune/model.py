@@ -14,14 +14,14 @@ from types import MappingProxyType
 from autotune.bounds import joint
 from autotune.machine_table import LEVELS, MachineTable
 from autotune.preparing import Stored, again, preparing
-from autotune.reuse import Operands, Reuse, reuses_of, unheld
+from autotune.reuse import Operands, Reuse, Traffic
 from autotune.tile_cost import Block, TileCost
 from lowbit_dialect.layout import Layout
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.schedule import Schedule
 from microkernels.interface import Microkernel
 from microkernels.legality import executed
-from microkernels.nest import Nest, Run, nest_of
+from microkernels.nest import Nest, nest_of
 from microkernels.table import find_kernel
 from microkernels.target import Target
 
@@ -30,6 +30,10 @@ STRIPS = 0.5
 
 HAND_OVER = 4e-7
 """Seconds to hand a task to another thread and to know that it is done (`autotune.machine` measures it)."""
+
+
+Body = tuple[int, str, str]
+"""What the code of a register block depends on beside its size: words unrolled, taps, planes."""
 
 
 @dataclass(frozen=True)
@@ -76,29 +80,30 @@ class Model:
         key = cost, schedule.pixels, schedule.vectors, schedule.borders
         if key not in self._nests:
             self._nests[key] = nest_of(cost.work, schedule, cost.kernel)
-        return replace(self._nests[key], loops=schedule.loops or ())
+        nest = self._nests[key]
+        return nest if nest.loops == schedule.loops else replace(nest, loops=schedule.loops or ())
 
-    def moving(self, cost: TileCost, nest: Nest, planes: str = "outer") -> dict[str, float]:
-        """Cycles of bringing bytes from each level."""
-        return moves(reuses_of(nest, operands_of(cost, planes), self.target.caches), self.machine)
+    def traffic(self, cost: TileCost, nest: Nest, planes: str) -> Traffic:
+        """What tiles read and write."""
+        return Traffic(nest, operands_of(cost, planes), self.target.caches)
 
-    def most_moving(self, cost: TileCost, nest: Nest) -> float:
-        """Cycles that moving takes at most, if no cache held anything from one tile to the next."""
-        return max(
-            moves(
-                unheld(nest, operands_of(cost, "outer"), self.target.caches), self.machine
-            ).values(),
-            default=0.0,
-        )
+    def moving(self, reuses: tuple[Reuse, ...]) -> dict[str, float]:
+        """Cycles of bringing into each cache what is read there, and taking results away, by their level."""
+        found: dict[str, float] = {}
+        for reuse in reuses:
+            source = LEVELS[LEVELS.index(reuse.level) + 1]
+            read = (reuse.inputs + reuse.weights) / self.machine.read[source]
+            found[source] = read + reuse.results / self.machine.write[source]
+        return found
 
     def predict(self, schedule: Schedule) -> Prediction:
         """The time of a complete schedule."""
         assert schedule.algorithm and schedule.microkernel
         cost = self.cost(schedule.algorithm, schedule.microkernel)
         nest = self.nest(schedule)
-        cycles, binds = self.tiles(cost, nest, schedule)
-        reuses = reuses_of(nest, operands_of(cost, schedule.planes or ""), self.target.caches)
-        moving = {f"from {level}": c for level, c in moves(reuses, self.machine).items()}
+        cycles, binds = self.tiles(cost, nest, body_of(schedule), schedule.prefetch or 0)
+        reuses = self.traffic(cost, nest, schedule.planes or "").reuses(nest.loops)
+        moving = {f"from {level}": c for level, c in self.moving(reuses).items()}
         if schedule.tables == "strips" and "from L3" in moving:
             moving["from L3"] *= STRIPS
         spread = fair(nest.units(schedule.parallel or "none"), self.threads)
@@ -119,40 +124,24 @@ class Model:
         }
         return Prediction(seconds, MappingProxyType(told), binds, reuses)
 
-    def tiles(self, cost: TileCost, nest: Nest, schedule: Schedule) -> tuple[float, str]:
+    def tiles(self, cost: TileCost, nest: Nest, body: Body, prefetch: int = 0) -> tuple[float, str]:
         """Cycles of all tiles, and what binds most of them."""
-        assert schedule.unroll and schedule.taps and schedule.planes
         vectors = -(-nest.channels // nest.lanes)
         whole, rest = divmod(vectors, nest.vectors)
         rows = nest.window.rows.out * nest.batch * nest.groups
-        body = schedule.unroll, schedule.taps, schedule.planes
         by: dict[str, float] = {}
-        for run in nest.runs:
-            more = inside(run, nest), schedule.prefetch or 0
+        for run, taps in zip(nest.runs, nest.taps_inside):
             for size, count in ((nest.vectors, whole), (rest, 1)):
                 if size and count:
-                    one, times = cost.of(Block(run.pixels, size, *body, *more)), count * run.count
-                    by[one.binds] = by.get(one.binds, 0) + one.cycles * times * rows
+                    one = cost.of(Block(run.pixels, size, *body, taps, prefetch))
+                    by[one.binds] = by.get(one.binds, 0) + one.cycles * count * run.count * rows
         return sum(by.values()), max(by, key=lambda name: by[name])
 
 
-def inside(run: Run, nest: Nest) -> float:
-    """Kernel columns inside the image, on average over the pixels of a run."""
-    axis = nest.window.columns
-    if run.taps is not None:
-        return sum(high - low for low, high in run.taps) / run.pixels
-    outputs = range(run.first, run.first + run.count)
-    return sum(axis.high(o) - axis.low(o) for o in outputs) / run.count
-
-
-def moves(reuses: tuple[Reuse, ...], machine: MachineTable) -> dict[str, float]:
-    """Cycles that it takes to bring into each cache what is read there, and to take results away."""
-    found: dict[str, float] = {}
-    for reuse in reuses:
-        source = LEVELS[LEVELS.index(reuse.level) + 1]
-        read = (reuse.inputs + reuse.weights) / machine.read[source]
-        found[source] = read + reuse.results / machine.write[source]
-    return found
+def body_of(schedule: Schedule) -> Body:
+    """The body of a complete schedule's register blocks."""
+    assert schedule.unroll and schedule.taps and schedule.planes
+    return schedule.unroll, schedule.taps, schedule.planes
 
 
 @cache

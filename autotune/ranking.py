@@ -15,8 +15,9 @@ from itertools import permutations, product
 from autotune.bounds import joint, pressures
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import Model, Prediction, operands_of
+from autotune.model import Model, Prediction, body_of, operands_of
 from autotune.preparing import Stored, preparing
+from autotune.reuse import Traffic
 from autotune.space import Space
 from autotune.tile_cost import Block, TileCost
 from lowbit_dialect.layout import layout_of
@@ -119,6 +120,8 @@ def _impossible(space: Space, pinned: Schedule) -> str | None:
 
 Numbers = tuple[int, str, str, int]
 """Vectors, planes, borders and pixels of a register block."""
+Core = tuple[float, Schedule, tuple[str, int]]
+"""Cycles of a register block, with its taps and unrolling: of hundreds, a few become whole schedules."""
 
 
 class Ranking:
@@ -131,16 +134,17 @@ class Ranking:
 
     def best(self, count: int) -> list[tuple[Schedule, Prediction]]:
         """The fastest `count`, best first."""
-        cores: list[tuple[float, Schedule]] = []
+        cores: list[Core] = []
         for bound, way in sorted(self._ways(), key=lambda one: one[0]):
             if cores and bound > SLACK * min(cores, key=lambda one: one[0])[0]:
                 break
             cores += self._blocks(way)
         found: dict[Schedule, Prediction] = {}
         legal: list[tuple[float, Schedule]] = []
-        for place, (_, core) in enumerate(sorted(cores, key=lambda one: one[0])):
+        for place, (_, block, body) in enumerate(sorted(cores, key=lambda one: one[0])):
             if place >= max(CORES, count) and len(legal) >= count:
                 break
+            core = replace(block, taps=body[0], unroll=body[1])
             for schedule in self._looped(core, tiled=place < TILED_CORES):
                 one = self.space.canonical(schedule)
                 if one in found:
@@ -160,7 +164,7 @@ class Ranking:
     def _ways(self) -> Iterator[tuple[float, Schedule]]:
         """Algorithms and kernels, with the least cycles that their products take."""
         for algorithm in self._domain("algorithm", Schedule()):
-            first = Schedule(algorithm=str(algorithm))
+            first = Schedule(algorithm=str(algorithm), loops=PLAIN)
             kernels = self.space.domain("microkernel", first)
             for kernel in (one for one in kernels if self.pinned.microkernel in (None, one)):
                 way = replace(first, microkernel=str(kernel))
@@ -178,7 +182,7 @@ class Ranking:
         groups, channels = cost.kernel.channels(cost.work)
         return cost.work.pixels * groups * -(-channels // cost.kernel.lanes)
 
-    def _blocks(self, way: Schedule) -> list[tuple[float, Schedule]]:
+    def _blocks(self, way: Schedule) -> list[Core]:
         """The best register blocks of a kernel, each with the best unrolling, and their cycles."""
         assert way.algorithm and way.microkernel
         cost = self.model.cost(way.algorithm, way.microkernel)
@@ -188,21 +192,19 @@ class Ranking:
             vectors, planes, _, pixels = block
             size, one = (vectors, pixels, planes == "inner"), (self._cycles(cost, block), block)
             sizes[size] = min(sizes.get(size, one), one)
-        served: list[tuple[float, float, Schedule]] = []
+        looked_at: list[Schedule] = []
         for _, (vectors, planes, _, pixels) in nsmallest(LOOKED_AT, sizes.values()):
             for borders in self._domain("borders", replace(way, vectors=vectors)):
                 one = replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)  # pyright: ignore[reportArgumentType]
-                served.append((*self._served(cost, one), one))
-        found: list[tuple[float, Schedule]] = []
-        for reached, alone, block in nsmallest(BLOCKS, served, key=lambda one: one[0]):
-            for taps in self._domain("taps", block):
-                one = replace(block, taps=taps)  # pyright: ignore[reportArgumentType]
-                for unroll in self._domain("unroll", one):
-                    whole = replace(one, unroll=unroll)  # pyright: ignore[reportArgumentType]
-                    cycles, _ = self.model.tiles(
-                        cost, self.model.nest(replace(whole, loops=PLAIN)), whole
-                    )
-                    found.append((cycles + reached - alone + laying, whole))
+                looked_at.append(one)
+        found: list[Core] = []
+        for reached, alone, block in self._soonest(cost, looked_at):
+            nest, planes = self.model.nest(block), str(block.planes)
+            for taps in map(str, self._domain("taps", block)):
+                unrolls: tuple[int, ...] = self._domain("unroll", replace(block, taps=taps))  # pyright: ignore
+                for unroll in unrolls:
+                    cycles, _ = self.model.tiles(cost, nest, (unroll, taps, planes))
+                    found.append((cycles + reached - alone + laying, block, (taps, unroll)))
         return found
 
     def _register_blocks(self, way: Schedule) -> Iterator[Numbers]:
@@ -216,19 +218,35 @@ class Ranking:
                 for pixels in self._domain("pixels", two):
                     yield vectors, planes, borders, pixels  # pyright: ignore[reportReturnType]
 
-    def _served(self, cost: TileCost, block: Schedule) -> tuple[float, float]:
-        """Cycles of the tiles with what they read brought in the best order of the loops, and without."""
-        plain = replace(block, loops=PLAIN, unroll=_few(cost), taps="none")
-        nest = self.model.nest(plain)
-        cycles, _ = self.model.tiles(cost, nest, plain)
-        if self.model.most_moving(cost, nest) <= cycles / 4:
-            return cycles, cycles
-        orders = (replace(nest, loops=loops) for loops in ORDERS)
-        return min(self._beside(cost, one, plain, cycles) for one in orders), cycles
+    def _soonest(
+        self, cost: TileCost, blocks: list[Schedule]
+    ) -> list[tuple[float, float, Schedule]]:
+        """The best register blocks by cycles of the tiles with what they read brought, and those without."""
+        alone = [
+            self.model.tiles(cost, self.model.nest(one), (_few(cost), "none", str(one.planes)))[0]
+            for one in blocks
+        ]
+        found: list[tuple[float, int]] = []
+        for number in sorted(range(len(blocks)), key=alone.__getitem__):
+            # Bringing takes nothing away: those that are left are slower still.
+            if len(found) == BLOCKS and alone[number] > found[-1][0]:
+                break
+            served = self._served(cost, blocks[number], alone[number])
+            found = nsmallest(BLOCKS, [*found, (served, number)])
+        return [(served, alone[number], blocks[number]) for served, number in found]
 
-    def _beside(self, cost: TileCost, nest: Nest, block: Schedule, cycles: float) -> float:
-        """Cycles of tiles, and of bringing what they read beside that."""
-        moving = self.model.moving(cost, nest, block.planes or "outer")
+    def _served(self, cost: TileCost, block: Schedule, cycles: float) -> float:
+        """Cycles of the tiles with what they read brought in the best order of the loops."""
+        nest, planes = self.model.nest(block), str(block.planes)
+        most = self.model.moving(self.model.traffic(cost, nest, "outer").unheld())
+        if max(most.values(), default=0.0) <= cycles / 4:
+            return cycles
+        traffic = self.model.traffic(cost, nest, planes)
+        return min(self._beside(traffic, loops, cycles) for loops in ORDERS)
+
+    def _beside(self, traffic: Traffic, loops: tuple[Loop, ...], cycles: float) -> float:
+        """Cycles of tiles, and of bringing what they read in some loops beside that."""
+        moving = self.model.moving(traffic.reuses(loops))
         return joint((cycles, *moving.values()), self.model.machine.overlap)
 
     def _laying(self, way: Schedule) -> float:
@@ -266,13 +284,14 @@ class Ranking:
             self.model.cost(core.algorithm or "", core.microkernel or ""),
             self.model.nest(plain),
         )
-        tiles, _ = self.model.tiles(cost, nest, plain)
+        tiles, _ = self.model.tiles(cost, nest, body_of(plain), plain.prefetch or 0)
         if self.pinned.tables in (None, "whole"):
-            moved = [(self._moved(cost, nest, plain, loops), loops) for loops in ORDERS]
+            traffic = self.model.traffic(cost, nest, plain.planes or "outer")
+            moved = [(self._beside(traffic, loops, 0.0), loops) for loops in ORDERS]
             if tiled and min(moved, key=lambda one: one[0])[0] > tiles * BOUND:
                 domain: tuple[tuple[Loop, ...], ...] = self.space.domain("loops", core)  # pyright: ignore
                 more = (one for one in domain if len(one) == TILED)
-                moved += [(self._moved(cost, nest, plain, one), one) for one in more]
+                moved += [(self._beside(traffic, one, 0.0), one) for one in more]
             for _, loops in nsmallest(LOOPS, moved, key=lambda one: one[0]):
                 yield replace(plain, loops=loops)
         if self.pinned.tables != "whole":
@@ -298,10 +317,6 @@ class Ranking:
             for size in sizes
         ]
         return strips or [plain] * (self.pinned.tables == "strips")
-
-    def _moved(self, cost: TileCost, nest: Nest, block: Schedule, loops: tuple[Loop, ...]) -> float:
-        """Cycles of bringing what is read, in some loops."""
-        return self._beside(cost, replace(nest, loops=loops), block, 0.0)
 
 
 def _few(cost: TileCost) -> int:

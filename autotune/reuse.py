@@ -7,9 +7,7 @@ touches in all its turns, each byte once, times the turns of the loops around th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 
 from autotune.machine_table import LEVELS
@@ -19,6 +17,10 @@ from microkernels.nest import Nest
 
 SCATTERED = 1.3
 """By what bringing results there is multiplied where neighbouring channels are not stored in a row."""
+
+
+Bytes = tuple[float, float, float]
+"""Of inputs, weights and results."""
 
 
 @dataclass(frozen=True)
@@ -56,54 +58,83 @@ class Reuse:
         return self.inputs + self.weights + self.results
 
 
-def reuses_of(nest: Nest, operands: Operands, caches: tuple[int, ...]) -> tuple[Reuse, ...]:
-    """For each cache, from the innermost on, what comes into it; caches of no bytes are left out."""
-    extents = _extents(nest)
-    touched = [_touched(nest, operands, one) for one in extents]
-    turns = [prod(before[a] / after[a] for a in before) for before, after in pairwise(extents)]
-    outer = nest.batch * nest.groups
-    found: list[Reuse] = []
-    for level, capacity in zip(LEVELS, caches):
-        if not capacity:
-            continue
-        depth = next((d for d, one in enumerate(touched) if sum(one) <= capacity), len(touched))
-        if depth == 0:  # the call before left everything there
-            found.append(Reuse(level, nest.loops, sum(touched[0]), 0.0, 0.0, 0.0))
-            break
-        # The loop just around the body touches each byte once; those around that, again each turn.
-        around = depth - 1 if depth < len(touched) else len(touched) - 1
-        times = outer * prod(turns[: max(0, around)])
-        into = touched[max(0, around)]
-        if depth == len(touched):
-            into = _tile(nest, operands, into, capacity)
-        inputs, weights, results = (times * one for one in into)
-        if nest.blocks > 1 and nest.loops[-1].axis != "channels":
-            results *= SCATTERED
-        held = touched[min(depth, len(touched) - 1)]
-        found.append(Reuse(level, nest.loops[depth:], sum(held), inputs, weights, results))
-    return tuple(found)
+class Traffic:
+    """What comes into caches for the tiles of a nest, in whatever loops."""
+
+    def __init__(self, nest: Nest, operands: Operands, caches: tuple[int, ...]):
+        """Caches of no bytes are left out."""
+        self._nest, self._operands = nest, operands
+        self._caches = [(level, size) for level, size in zip(LEVELS, caches) if size]
+        self._outer = nest.batch * nest.groups
+        self._steps = {axis: float(nest.steps(axis)) for axis in ("rows", "pixels")}
+        self._steps["channels"] = max(1.0, nest.channels / nest.block)
+        self._whole = self._touched(tuple(self._steps.values()))
+        self._known: dict[tuple[float, ...], Bytes] = {}
+
+    def reuses(self, loops: tuple[Loop, ...]) -> tuple[Reuse, ...]:
+        """For each cache, from the innermost on, what comes into it."""
+        touched, turns = self._inside(loops)
+        found: list[Reuse] = []
+        for level, capacity in self._caches:
+            depth = next((d for d, one in enumerate(touched) if sum(one) <= capacity), len(touched))
+            if depth == 0:  # the call before left everything there
+                found.append(Reuse(level, loops, sum(touched[0]), 0.0, 0.0, 0.0))
+                break
+            # The loop just around the body touches each byte once; those around that, again each turn.
+            around = depth - 1 if depth < len(touched) else len(touched) - 1
+            times = self._outer * prod(turns[:around])
+            into = touched[around]
+            if depth == len(touched):
+                into = _tile(self._nest, self._operands, into, capacity)
+            inputs, weights, results = (times * one for one in into)
+            if self._nest.blocks > 1 and loops[-1].axis != "channels":
+                results *= SCATTERED
+            held = touched[min(depth, len(touched) - 1)]
+            found.append(Reuse(level, loops[depth:], sum(held), inputs, weights, results))
+        return tuple(found)
+
+    def unheld(self) -> tuple[Reuse, ...]:
+        """The same if caches that cannot hold all of it held nothing from one tile to the next: a bound."""
+        nest, one = self._nest, self._touched((1.0, 1.0, 1.0))
+        tiles = self._outer * nest.window.rows.out * nest.tiles * nest.blocks
+        found: list[Reuse] = []
+        for level, capacity in self._caches:
+            if sum(self._whole) <= capacity:
+                break
+            inputs, weights, results = (
+                tiles * part for part in _tile(nest, self._operands, one, 0)
+            )
+            found.append(Reuse(level, (), sum(one), inputs, weights, results * SCATTERED))
+        return tuple(found)
+
+    def _inside(self, loops: tuple[Loop, ...]) -> tuple[list[Bytes], list[float]]:
+        """What is touched inside the first loops, none, one, ... all of them; and the turns of each.
+
+        The last tile of an axis may have less, so these are averages where loops end early.
+        """
+        steps, turns, touched = dict(self._steps), list[float](), [self._whole]
+        for loop in loops:
+            inside = min(steps[loop.axis], loop.by or 1)
+            turns.append(steps[loop.axis] / inside)
+            steps[loop.axis] = inside
+            key = tuple(steps.values())
+            if key not in self._known:
+                self._known[key] = self._touched(key)
+            touched.append(self._known[key])
+        return touched, turns
+
+    def _touched(self, steps: tuple[float, ...]) -> Bytes:
+        """Bytes that so many steps of rows, tiles and blocks of channels touch."""
+        nest, operands, (lines, tiles, blocks) = self._nest, self._operands, steps
+        rows, columns = nest.window.rows, nest.window.columns
+        pixels = min(columns.out, tiles * columns.out / nest.tiles)
+        vectors = min(blocks * nest.vectors, -(-nest.channels // nest.lanes))
+        seen = _span(rows, lines) * _span(columns, pixels)
+        outputs = lines * pixels * vectors
+        return seen * operands.pixel, vectors * operands.vector, outputs * operands.result
 
 
-def unheld(nest: Nest, operands: Operands, caches: tuple[int, ...]) -> tuple[Reuse, ...]:
-    """The same if caches that cannot hold all of it held nothing from one tile to the next: a bound."""
-    steps = {"rows": 1.0, "pixels": 1.0, "channels": 1.0}
-    whole = _touched(nest, operands, _extents(nest)[0])
-    one = _touched(nest, operands, steps)
-    tiles = nest.batch * nest.groups * nest.window.rows.out * nest.tiles * nest.blocks
-    found: list[Reuse] = []
-    for level, capacity in zip(LEVELS, caches):
-        if not capacity:
-            continue
-        if sum(whole) <= capacity:
-            break
-        inputs, weights, results = (tiles * part for part in _tile(nest, operands, one, 0))
-        found.append(Reuse(level, (), sum(one), inputs, weights, results * SCATTERED))
-    return tuple(found)
-
-
-def _tile(
-    nest: Nest, operands: Operands, touched: tuple[float, float, float], capacity: float
-) -> tuple[float, float, float]:
+def _tile(nest: Nest, operands: Operands, touched: Bytes, capacity: float) -> Bytes:
     """What comes in for a tile that does not fit: all of it again in each pass, and activations for each
     kernel column where not even those of a kernel row fit."""
     rows, columns = nest.window.rows, nest.window.columns
@@ -115,32 +146,6 @@ def _tile(
         pixels = columns.out / nest.tiles
         inputs *= pixels * columns.kernel / _span(columns, pixels)
     return inputs, weights, results
-
-
-def _extents(nest: Nest) -> list[Mapping[str, float]]:
-    """Steps of each axis inside the first loops: inside none, one, ... all of them.
-
-    The last tile of an axis may have less, so these are averages where loops end early.
-    """
-    inside: dict[str, float] = {axis: nest.steps(axis) for axis in ("rows", "pixels")}
-    inside["channels"] = max(1.0, nest.channels / nest.block)
-    found: list[Mapping[str, float]] = [dict(inside)]
-    for loop in nest.loops:
-        inside[loop.axis] = min(inside[loop.axis], loop.by or 1)
-        found.append(dict(inside))
-    return found
-
-
-def _touched(
-    nest: Nest, operands: Operands, steps: Mapping[str, float]
-) -> tuple[float, float, float]:
-    """Bytes of inputs, weights and results that so many steps of each axis touch."""
-    rows, columns = nest.window.rows, nest.window.columns
-    pixels = min(columns.out, steps["pixels"] * columns.out / nest.tiles)
-    vectors = min(steps["channels"] * nest.vectors, -(-nest.channels // nest.lanes))
-    seen = _span(rows, steps["rows"]) * _span(columns, pixels)
-    outputs = steps["rows"] * pixels * vectors
-    return seen * operands.pixel, vectors * operands.vector, outputs * operands.result
 
 
 def _span(axis: WindowAxis, outputs: float) -> float:

@@ -24,7 +24,7 @@ from microkernels.legality import (
     Demand,
     algorithm_refusal,
     executed,
-    kernel_refusal,
+    multiplies,
     overfull,
     refusal,
     sums_of,
@@ -74,7 +74,7 @@ class Space:
         for algorithm in self._algorithms():
             work = executed(self.demand.work, algorithm)
             for kernel in kernels(target):
-                if kernel_refusal(self.demand, algorithm, kernel) is None:
+                if multiplies(self.demand, work, kernel):
                     ways = self._ways.setdefault(algorithm, {})
                     ways[kernel.name] = Way.of(work, kernel)
 
@@ -111,24 +111,26 @@ class Space:
         """
         way = self.way(schedule)
         assert schedule.pixels and schedule.vectors and schedule.loops
+        assert schedule.taps and schedule.unroll
+        planes = way.planes(schedule.planes)
+        taps, unroll = schedule.taps if way.taps > 1 else "none", schedule.unroll
+        taps, unroll = reduced(taps, unroll, planes, way)
+        borders = schedule.borders if way.borders else "peeled"
+        strips = schedule.tables == "strips" and way.strips and not self._whole
         one = replace(
             schedule,
             algorithm=schedule.algorithm if way.work != self.demand.work else "direct",
             vectors=min(schedule.vectors, way.vectors),
-            taps=schedule.taps if way.taps > 1 else "none",
-            planes=way.planes(schedule.planes),
-            borders=schedule.borders if way.borders else "peeled",
+            pixels=even(way.row(borders), schedule.pixels),
+            taps=taps,
+            unroll=unroll,
+            planes=planes,
+            borders=borders,
+            tables="strips" if strips else "whole",
         )
-        one = replace(one, pixels=even(way.row(one.borders), schedule.pixels))
-        assert one.taps and one.unroll
-        taps, unroll = reduced(one.taps, one.unroll, one.planes, way)
-        strips = one.tables == "strips" and way.strips and not self._whole
         nest = nest_of(way.work, one, way.kernel)
         return replace(
             one,
-            taps=taps,
-            unroll=unroll,
-            tables="strips" if strips else "whole",
             parallel=self._parallel(one.parallel, nest),
             loops=effective(schedule.loops, steps_of(nest), strips=strips),
         )

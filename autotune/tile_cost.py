@@ -11,17 +11,18 @@ The constants here say what LLVM makes of a block. They are fitted to 5,500 sche
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from operator import mul
+from typing import NamedTuple
 
-from autotune.bounds import joint, pressures
+from autotune.bounds import joint, settled, shares
 from autotune.machine_table import MachineTable
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES
 from lowbit_dialect.ops.contraction import Contraction
-from microkernels.instructions import Counts, Instructions, total
+from microkernels.instructions import Instructions, total
 from microkernels.interface import Microkernel
 from microkernels.legality import sums_of
 from microkernels.target import Target
@@ -82,11 +83,12 @@ PLACING = {True: {"scalar": 28.0, "branch": 4.0}, False: {"scalar": 5.0, "branch
 
 SHIFTED = {"integer": 2.0}
 """Of one register of sums for each pair of planes in a loop: shifted by what the pair counts, and added."""
+WAITING = {"load": 1.0, "store": 1.0}
+"""Of one register of sums that waits in memory."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """A register block and its loops."""
+class Block(NamedTuple):
+    """A register block and its loops; a tuple, as hundreds an op are made and looked up."""
 
     pixels: int
     vectors: int
@@ -98,12 +100,15 @@ class Block:
     prefetch: int = 0
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """Cycles of one tile, and what bounds them."""
 
     cycles: float
     binds: str
+
+
+Priced = tuple[Instructions, list[tuple[str, tuple[float, ...]]]]
+"""Instructions, and by name what the parts of a tile have of each of what adds up."""
 
 
 class TileCost:
@@ -118,11 +123,13 @@ class TileCost:
         self.words = -(-work.inputs // kernel.channels_per_word)
         self.narrows = kernel.narrows(work.activation, work.weight)
         self.scalar = kernel.lanes == 1
+        self._memory_operands = target.architecture.memory_operands
         wide = 64 if self.scalar else target.simd_bits
         self.registers_each = max(1, kernel.lanes * 32 // wide)
         """Registers of an accumulator that the epilogue receives."""
         self._known: dict[Block, Cost] = {}
         self._instructions: dict[int, Instructions] = {}
+        self._prices: dict[tuple[int, int, int], Priced] = {}
 
     def _parts(self, row: int) -> Instructions:
         """The instructions of the kernel where so many words are unrolled."""
@@ -130,10 +137,8 @@ class TileCost:
             self._instructions[row] = self.kernel.instructions(self.work, row)
         return self._instructions[row]
 
-    def _entering(self, block: Block) -> Instructions:
+    def _entering(self, row: int, run: int) -> Instructions:
         """The instructions of the kernel: of the words that are unrolled, and of those that are left."""
-        run = self._run(block)
-        row = min(block.unroll, run)
         whole, rest = self._parts(row), run % row
         if max(self.kernel.group, self.kernel.together) == 1 or not rest:
             return whole
@@ -174,7 +179,7 @@ class TileCost:
         masks = "scalar_multiply" in self._parts(1).product
         return SCALARS - MASKS * masks
 
-    @property
+    @cached_property
     def _many(self) -> bool:
         return not self.scalar and self.target.vector_registers >= MANY
 
@@ -195,36 +200,58 @@ class TileCost:
         passes = 1 if inner else pairs
         steps = self.rows_inside * block.columns * self.words
         size, ahead, turns = block.pixels * block.vectors, self._ahead(block), self._turns(block)
-        parts = self._entering(block)
-        counts = total(
-            (size * pairs * steps, parts.product),
-            (block.pixels * (self.x_planes if inner else pairs) * steps, parts.input),
-            (block.vectors * (self.w_planes if inner else pairs) * steps, parts.weights),
-            (self._copies(block, parts) * pairs * steps, {"copy": 1.0}),
-            *self._folding(block, sums, each, passes, parts.folds, looped=turns > 0),
-            (size * self.registers_each, self._finishing(sums)),
-            (self._prefetched(block) * passes * steps, {"load": 1.0}),
-            (turns * passes, LOOP),
-            (-self._first(size * sums, turns + looped), {parts.chain: 1.0}),
-            (looped * passes * size * self.registers_each, SHIFTED),
-            (looped * passes, LOOP),
-            (looped * passes, PLACING[False]),
-            (1, PLACING[self.taps_inside > 1]),
+        run = self._run(block)
+        parts, shared = self._priced(min(block.unroll, run), run, sums)
+        folds, waiting = self._folding(block, sums, each, passes, looped=turns > 0)
+        times = (
+            self._copies(block, parts) * pairs * steps,
+            self._prefetched(block) * passes * steps,
+            waiting,
+            turns * passes + looped * passes,
+            looped * passes * size * self.registers_each,
+            looped * passes,
+            1,
+            size * pairs * steps,
+            block.pixels * (self.x_planes if inner else pairs) * steps,
+            block.vectors * (self.w_planes if inner else pairs) * steps,
+            size * self.registers_each,
+            -self._first(size * sums, turns + looped),
+            *folds,
         )
+        added = {name: sum(map(mul, times, one)) for name, one in shared}
         waits = self.machine.latency.get(parts.chain, 1.0)
         if parts.chain == "integer":
             waits *= WAITS[ahead > 1]
         elif parts.chain == "ternary":
             waits *= CARRIED
-        bounds = {**pressures(counts, self.machine), "chain": passes * steps * each * waits}
+        bounds = {**settled(added, self.machine), "chain": passes * steps * each * waits}
         bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
-        binds = max(bounds, key=lambda name: bounds[name])
+        binds = max(bounds, key=bounds.__getitem__)
         spilling = SPILLED[self._many] * self._spilled(block, sums) * passes * steps
         spilling /= self.machine.rates["store"]
         body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
         cycles = joint(bounds.values(), SHARPNESS) + spilling
         binds = "spills" if spilling > bounds[binds] else binds
         return Cost(cycles * DISORDER[self._many].factor(body), binds)
+
+    @cached_property
+    def _always(self) -> list[dict[str, float]]:
+        """Shares of the parts of a tile that no kernel decides."""
+        placing = PLACING[self.taps_inside > 1]
+        counts = ({"copy": 1.0}, {"load": 1.0}, WAITING, LOOP, SHIFTED, PLACING[False], placing)
+        return [shares(one, self.machine) for one in counts]
+
+    def _priced(self, row: int, run: int, sums: int) -> Priced:
+        """The instructions of `row` words of a `run`, with the shares of all that `_cost` adds up, once."""
+        key = row, run, sums
+        if key not in self._prices:
+            parts = self._entering(row, run)
+            counts = (parts.product, parts.input, parts.weights, self._finishing(sums))
+            counts = (*counts, {parts.chain: 1.0}, *parts.folds)
+            each = [*self._always, *(shares(one, self.machine) for one in counts)]
+            added = ((name, tuple(one[name] for one in each)) for name in each[0])
+            self._prices[key] = parts, [(name, one) for name, one in added if any(one)]
+        return self._prices[key]
 
     def _copies(self, block: Block, parts: Instructions) -> float:
         """Copies of words of activations: below AVX an instruction overwrites an operand.
@@ -236,7 +263,7 @@ class TileCost:
         spared = 0 if parts.input.get("look_up") else block.pixels
         return block.pixels * block.vectors - spared
 
-    def _finishing(self, sums: int) -> Mapping[str, float]:
+    def _finishing(self, sums: int) -> dict[str, float]:
         """Of one register of results: doubling between classes of planes, correcting, storing.
 
         Sums that stand apart are doubled and added, one that is carried only doubled.
@@ -256,7 +283,7 @@ class TileCost:
 
     def _fused(self, block: Block, parts: Instructions) -> float:
         """Loads for a word that are operands of the only instruction that needs them."""
-        if not self.target.architecture.memory_operands:
+        if not self._memory_operands:
             return 0.0
         inputs = block.pixels * parts.input.get("load", 0) if block.vectors == 1 else 0
         weights = block.vectors * parts.weights.get("load", 0) if block.pixels == 1 else 0
@@ -307,21 +334,14 @@ class TileCost:
         return max(0, over) + max(0, early + min(0, over)) / ahead
 
     def _folding(
-        self,
-        block: Block,
-        sums: int,
-        each: int,
-        passes: int,
-        parts: tuple[Counts, ...],
-        *,
-        looped: bool,
-    ) -> list[tuple[float, Mapping[str, float]]]:
-        """How often narrow accumulators are folded, and what that takes."""
+        self, block: Block, sums: int, each: int, passes: int, *, looped: bool
+    ) -> tuple[list[float], float]:
+        """How often each of the narrow accumulators is folded, and how many registers wait for that."""
         rows, columns = self.work.window.rows.kernel, self.work.window.columns.kernel
         run, size = self._run(block), block.pixels * block.vectors
-        found: list[tuple[float, Mapping[str, float]]] = []
+        found, waiting = list[float](), 0.0
         held = [len(narrow.types) for narrow in self.narrows] + [self.registers_each]
-        for narrow, counts, (own, wide) in zip(self.narrows, parts, pairwise(held)):
+        for narrow, (own, wide) in zip(self.narrows, pairwise(held)):
             steps = max(1, narrow.steps // each)
             limit = steps // block.unroll * block.unroll or steps
             if self.words * columns * rows <= limit:
@@ -331,13 +351,12 @@ class TileCost:
             else:
                 runs = self.rows_inside * (1 if run > self.words else block.columns)
                 times = runs * -(-run // limit)
-            folds = times * passes * sums * size
+            found.append(times * passes * sums * size)
             # Sums around that find no register wait in memory while the narrow ones take them.
             spare = self._registers - self._parts(1).held - size * sums * own
             out = wide * looped * min(1.0, max(0.0, 1 - spare / (size * sums * wide)))
-            waiting = {"load": out, "store": out}
-            found += [(folds, counts), (folds, waiting)]
-        return found
+            waiting += found[-1] * out
+        return found, waiting
 
     def _turns(self, block: Block) -> float:
         """Turns of the loops of one pass; none where a tile is straight code."""

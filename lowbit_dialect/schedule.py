@@ -47,6 +47,9 @@ AXES = ("channels", "rows", "pixels")
 MOST_LOOPS = 6
 
 
+_NAME = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
+
+
 @dataclass(frozen=True, order=True)
 class Loop:
     """A loop over an axis, step by step, or over cache tiles of `by` steps."""
@@ -99,12 +102,10 @@ class Schedule:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if (value := getattr(self, name)) not in (None, *choices):
+            if (value := getattr(self, name)) is not None and value not in choices:
                 raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r:.60}")
         kernel = self.microkernel
-        if kernel is not None and (
-            type(kernel) is not str or not re.fullmatch(r"[A-Za-z_][\w$.]*", kernel, re.ASCII)
-        ):
+        if kernel is not None and (type(kernel) is not str or not _NAME.fullmatch(kernel)):
             raise ValueError(f"microkernel is a name, not {kernel!r:.60}")
         for name, least in SMALLEST.items():
             value = getattr(self, name)

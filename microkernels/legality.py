@@ -96,11 +96,17 @@ def algorithm_refusal(demand: Demand, algorithm: str) -> str | None:
 def kernel_refusal(demand: Demand, algorithm: str, kernel: Microkernel) -> str | None:
     """Why a kernel cannot form the products of an op."""
     work, products = executed(demand.work, algorithm), demand.products
-    if kernel.accepts(work, demand.accumulator) and products in ("", kernel.sums(work)):
+    if multiplies(demand, work, kernel):
         return None
     what = f"{work.activation} by {work.weight}"
     what += f", and sums that corrections of products = '{products}' are for," * bool(products)
     return f"microkernel {kernel.name} cannot multiply {what} in {demand.accumulator}"
+
+
+def multiplies(demand: Demand, work: Contraction, kernel: Microkernel) -> bool:
+    """Whether a kernel can form the products of an op, of which it has to do `work`."""
+    accepted = kernel.accepts(work, demand.accumulator)
+    return accepted and demand.products in ("", kernel.sums(work))
 
 
 def block_refusal(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -35,6 +35,13 @@ class Run:
     def outputs(self) -> int:
         """Outputs of all tiles."""
         return self.count * self.pixels
+
+    def taps_inside(self, columns: WindowAxis) -> float:
+        """Kernel columns inside the image, on average over its pixels."""
+        if self.taps is not None:
+            return sum(high - low for low, high in self.taps) / self.pixels
+        outputs = range(self.first, self.first + self.count)
+        return sum(columns.high(o) - columns.low(o) for o in outputs) / self.count
 
 
 @dataclass(frozen=True)
@@ -68,10 +75,15 @@ class Nest:
         columns = self.window.columns
         return self.batch * self.window.rows.out == 1 and columns.head == columns.tail == 0
 
-    @property
+    @cached_property
     def tiles(self) -> int:
         """Tiles of a row."""
         return sum(run.count for run in self.runs)
+
+    @cached_property
+    def taps_inside(self) -> tuple[float, ...]:
+        """Kernel columns inside the image, on average over the pixels of each run."""
+        return tuple(run.taps_inside(self.window.columns) for run in self.runs)
 
     def steps(self, axis: str) -> int:
         """Steps of an axis in one image and group."""

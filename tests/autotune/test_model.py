@@ -10,7 +10,7 @@ from autotune import plan
 from autotune.machine_table import table_of
 from autotune.model import Model
 from autotune.plan import planned
-from autotune.ranking import ranked
+from autotune.ranking import ORDERS, ranked
 from autotune.space import Space
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
@@ -71,6 +71,33 @@ def test_a_smaller_cache_makes_more_come_from_further_away() -> None:
         first, second = (model.predict(schedule).reuses for model in models)
         assert first[0].bytes <= second[0].bytes
         assert first[0].level == "L1"
+
+
+def test_bytes_do_not_depend_on_the_loops_asked_for_before() -> None:
+    space, seeds = space_of("x86-64-v3", 28, 128), random.Random(3)
+    model = Model(space.demand.work, space.target, table_of(space.target))
+    for _ in range(20):
+        schedule = space.sample(seeds)
+        assert schedule.algorithm and schedule.microkernel and schedule.planes
+        cost = model.cost(schedule.algorithm, schedule.microkernel)
+        nest = model.nest(schedule)
+        one = model.traffic(cost, nest, schedule.planes)
+        for loops in (*ORDERS, nest.loops, *reversed(ORDERS)):
+            assert one.reuses(loops) == model.traffic(cost, nest, schedule.planes).reuses(loops)
+
+
+def test_nothing_held_is_the_most_that_comes() -> None:
+    space, seeds = space_of("x86-64-v3", 28, 128), random.Random(4)
+    model = Model(space.demand.work, space.target, table_of(space.target))
+    for _ in range(20):
+        schedule = space.sample(seeds)
+        assert schedule.algorithm and schedule.microkernel
+        cost = model.cost(schedule.algorithm, schedule.microkernel)
+        traffic = model.traffic(cost, model.nest(schedule), "outer")
+        most = {one.level: one for one in traffic.unheld()}
+        for loops in ORDERS:
+            for one in traffic.reuses(loops):
+                assert one.level not in most or one.bytes <= most[one.level].bytes * (1 + 1e-9)
 
 
 def test_the_study_finds_that_the_model_agrees_with_itself() -> None:
