@@ -183,7 +183,7 @@ class TileCost:
     def _many(self) -> bool:
         return not self.scalar and self.target.vector_registers >= MANY
 
-    @property
+    @cached_property
     def _reordered(self) -> bool:
         """Whether LLVM reorders the sums of products: those of i32 that are added."""
         return self._many and self._parts(1).chain == "integer" and not self.narrows
