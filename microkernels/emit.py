@@ -78,9 +78,10 @@ class Emitter:
             # xDSL prints a dense infinity as its bits, and reads them back as a number.
             (bits,) = unpack("<i", pack("<f", value))
             return self.bitcast(self.constant(bits, vector(lanes_of(type), i32)), type)
-        if key not in self._constants:
-            self._constants[key] = self._at_home(_constant(value, type))
-        return self._constants[key]
+        found = self._constants.get(key)  # hashing a type takes longer than looking up
+        if found is None:
+            found = self._constants[key] = self._at_home(_constant(value, type))
+        return found
 
     def constants(self, values: Sequence[int], element: Attribute) -> SSAValue:
         """A vector of integer constants."""

@@ -47,6 +47,9 @@ class Bodies:
         self._types: dict[int, Any] = {}
         self._alike: dict[Hashable, _Form] = {}
         """By equality, for attributes that were built more than once."""
+        self._first: dict[int, int] = {}
+        self._equal: dict[Attribute, int] = {}
+        """The identity of the first of equal attributes, by identity and by equality."""
 
     def write(self, op: llvm.FuncOp) -> None:
         """Give a function the body of `op`; raises what xDSL's translation does."""
@@ -109,11 +112,18 @@ class Bodies:
         if type(op) is llvm.GEPOp and len(op.operands) == 1:
             return self._offset(op).format
         names = 1 + len(op.properties)
-        key = (*key[:names], *attributes, *key[names + len(attributes) :])
+        key = (*key[:names], *map(self._same, attributes), *key[names + len(attributes) :])
         form = self._alike.get(key)
         if form is None and (text := learn()) is not None:
             form = self._alike[key] = text.format
         return form
+
+    def _same(self, attribute: Attribute) -> int:
+        """The identity of the first attribute that is equal: each is hashed once, not for each kind of op."""
+        found = self._first.get(id(attribute))
+        if found is None:
+            found = self._first[id(attribute)] = self._equal.setdefault(attribute, id(attribute))
+        return found
 
     def _offset(self, op: llvm.GEPOp) -> str:
         """The text of an address at a constant distance: there are as many kinds of these as distances."""

@@ -105,12 +105,13 @@ class Conversion:
         assert self._op is not None and self._op.parent is not None
         self._op.parent.insert_op_before(op, self._op)
 
-    def llvm_type(self, type_: Attribute) -> Attribute:
-        """Return the llvm type of `type_`; refuse, in the name of the op, a type that has none."""
+    def llvm_type(self, type_: Attribute, op: Operation | None = None) -> Attribute:
+        """Return the llvm type of `type_`; refuse, in the name of an op, a type that has none."""
         known = self._types.get(id(type_))
         if known is None:
-            assert self._op is not None
-            known = self._types[id(type_)] = (type_, llvm_type(type_, self._op, self.index))
+            op = op or self._op
+            assert op is not None
+            known = self._types[id(type_)] = (type_, llvm_type(type_, op, self.index))
         return known[1]
 
     def operand(self, value: SSAValue) -> SSAValue:
@@ -202,7 +203,7 @@ class Conversion:
         for argument in block.args:
             if not isinstance(argument.type, kinds):
                 continue
-            new_type = llvm_type(argument.type, op, self.index)
+            new_type = self.llvm_type(argument.type, op)
             if new_type == argument.type:
                 continue
             new = block.insert_arg(new_type, argument.index)

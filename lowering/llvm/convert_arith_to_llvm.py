@@ -43,6 +43,9 @@ from microkernels import llvm_ops as emit
 
 _ALWAYS_FALSE, _ALWAYS_TRUE = 0, 15
 
+# Written where it is 0 too: the parser of these ops gives it to all of them.
+_OVERFLOW = [{"overflowFlags": IntegerAttr(code, i32)} for code in range(4)]
+
 
 def _width(type_: Attribute) -> int:
     scalar = emit.element_type(type_)
@@ -84,9 +87,7 @@ def _binary_with_overflow(kind: type[Operation]) -> Rule:
         flags = op.properties.get("overflowFlags")
         given = flags.data if isinstance(flags, arith.IntegerOverflowAttr) else ()
         code = sum({"nsw": 1, "nuw": 2}[flag] for flag in given)
-        # Written where it is 0 too: the parser of these ops gives it to all of them.
-        properties: dict[str, Attribute] = {"overflowFlags": IntegerAttr(code, i32)}
-        conversion.become(op, kind, conversion.operands(op), properties)
+        conversion.become(op, kind, conversion.operands(op), _OVERFLOW[code])
 
     return rule
 
