@@ -1,16 +1,18 @@
 """Loops between elements, channels innermost, and their planes in rows of words.
 
 A compare gives the bits of one plane of a vector of elements; they are stored as they come, whatever the
-width of a word: `vptestmb` and `kmovq` with AVX-512, `vpsllw` and `vpmovmskb` with AVX2. Back, bits become
-masks that select the plane's weight. Pixels of one plane whose words are full follow each other as one run.
+width of a word: `vptestmb` and `kmovq` with AVX-512, `vpsllw` and `vpmovmskb` with AVX2; elsewhere bits are
+inserted (`inserted_planes.py`). Back, bits become masks that select the plane's weight. Pixels of one plane
+whose words are full follow each other as one run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from math import prod
 
-from xdsl.dialects.builtin import IntegerType, i1
+from xdsl.dialects.builtin import IntegerType, i1, i64
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -19,9 +21,11 @@ from lowering.loops.index_nest import nest
 from lowering.loops.tasks import Units, in_steps
 from lowering.moving.copying import powers
 from lowering.moving.element_access import Element
+from lowering.moving.inserted_planes import ELEMENTS, InsertedPlanes
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector
+from microkernels.table import verbs_of
 from microkernels.target import Target
 
 STEPS = 8
@@ -69,6 +73,10 @@ class Rows:
         self.channels = elements.type.get_shape()[word.axis]
         self._item = elements.dtype.itemsize
         self._lanes = min(MASK_BITS, machine.simd_bits // 8 // self._item)
+        self._inserted: InsertedPlanes | None = None
+        verbs = verbs_of(machine)
+        if not self._unpacks and self._item == 1 and "insert_bits" in verbs.can:
+            self._inserted, self._lanes = InsertedPlanes(emit, verbs, code), ELEMENTS
         self._plane_bytes = planes.plane_bytes
         sizes = self.channels * self._item, code.planes * self._plane_bytes
         self.sizes = sizes[::-1] if self._unpacks else sizes
@@ -92,9 +100,31 @@ class Rows:
         if self._runs_on and apart == self.sizes[0]:
             self._run(x, y, count * self.channels)
             return
-        for pixel in range(count):
+        done = 0
+        if self._pairs and apart == self.sizes[0]:
+            done = count // 2 * 2
+            for pixel in range(0, done, 2):
+                self._pair(*(emit.offset(p, pixel * size) for p, size in zip((x, y), self.sizes)))
+        for pixel in range(done, count):
             out = emit.offset(y, pixel * self.sizes[1])
             self._run(emit.offset(x, pixel * apart), out, self.channels)
+
+    @property
+    def _pairs(self) -> bool:
+        """Whether planes of two pixels are formed at once, of which each fills half of a vector."""
+        return (
+            bool(self._inserted) and self.channels == ELEMENTS // 2 and self._code.planes % 2 == 0
+        )
+
+    def _pair(self, x: SSAValue, y: SSAValue) -> None:
+        """Pack two pixels: a half of the vectors of two planes is stored at once."""
+        emit, inserted = self.emit, self._inserted
+        assert inserted
+        halves = [emit.bitcast(one, vector(2, i64)) for one in inserted.of(x, ELEMENTS)]
+        for pixel, plane in product((0, 1), range(0, len(halves), 2)):
+            both = emit.shuffle(halves[plane], [pixel, 2 + pixel], halves[plane + 1])
+            place = emit.offset(y, pixel * self.sizes[1] + plane * self._plane_bytes)
+            emit.store(both, place, self._alignment(self.channels))
 
     def _run(self, x: SSAValue, y: SSAValue, length: int) -> None:
         """Convert elements that follow each other."""
@@ -130,6 +160,11 @@ class Rows:
 
     def _pack(self, x: SSAValue, y: SSAValue, lanes: int, held: int) -> None:
         emit, code = self.emit, self._code
+        if self._inserted and held == lanes:
+            for plane, bits in enumerate(self._inserted.of(x, lanes)):
+                here = emit.offset(y, plane * self._plane_bytes)
+                self._inserted.store(bits, lanes, here, self._alignment(lanes))
+            return
         values = emit.load_some(x, vector(lanes, self._element), self._item, held)
         # Planes of an odd code are those of (value - offset) / 2; what is not there has none.
         if code.is_odd:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import i16, i32
+from xdsl.dialects.builtin import i8, i16, i32
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import vector
+from microkernels.llvm_ops import mangled, vector
 from microkernels.target import Target
 
 _DOTS = {"us": "usdot", "ss": "sdot", "uu": "udot"}
@@ -26,6 +26,7 @@ class AArch64Verbs(Verbs):
             "look_up_16",
             "add_pairs",
             "broadcast_words",
+            "insert_bits",
             "widen",
             "fma",
         }
@@ -52,6 +53,24 @@ class AArch64Verbs(Verbs):
     def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         types = [vector(8, i16)] * words
         return emit.call_for(_named(f"ld{words}r.v8i16.p0"), [pointer], types)
+
+    def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
+        return emit.call_for(_named(f"ld4.v{lanes}i8.p0"), [pointer], [vector(lanes, i8)] * 4)
+
+    def insert_above(self, emit: Emitter, low: SSAValue, high: SSAValue, shift: int) -> SSAValue:
+        return self._insert("vsli", emit, low, high, shift)
+
+    def insert_below(self, emit: Emitter, high: SSAValue, low: SSAValue, shift: int) -> SSAValue:
+        return self._insert("vsri", emit, high, low, shift)
+
+    def _insert(
+        self, name: str, emit: Emitter, kept: SSAValue, moved: SSAValue, shift: int
+    ) -> SSAValue:
+        args = [kept, moved, emit.constant(shift, i32)]
+        return emit.call(f"{_named(name)}.{mangled(kept.type)}", args, kept.type)
+
+    def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
+        return emit.call(f"{_named('shsub')}.{mangled(a.type)}", [a, b], a.type)
 
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
         return emit.call(_named("tbl1.v16i8"), [table, places], table.type)

@@ -28,6 +28,7 @@ CAPABILITIES = {
     "add_pairs": "`sum_bytes`, added to lanes of i16, in one instruction",
     "dot_pairs": "two products of i16 added to a lane of i32 in one instruction, which LLVM selects",
     "broadcast_words": "`broadcast_words`",
+    "insert_bits": "`load_fours`, `insert_above`, `insert_below` and `half_difference`",
     "widen": "lanes of a vector as wider ones in one instruction",
     "fma": "a product of f32 added in one instruction",
 }
@@ -60,6 +61,22 @@ class Verbs(ABC):
 
     def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         """Two to four i16 that follow each other, each in all lanes."""
+        raise NotImplementedError
+
+    def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
+        """Four vectors of 8 or 16 bytes that elements are dealt out to: the first has 0, 4, 8 and so on."""
+        raise NotImplementedError
+
+    def insert_above(self, emit: Emitter, low: SSAValue, high: SSAValue, shift: int) -> SSAValue:
+        """Bytes of the lowest `shift` bits of `low`, and above them the lowest of `high`."""
+        raise NotImplementedError
+
+    def insert_below(self, emit: Emitter, high: SSAValue, low: SSAValue, shift: int) -> SSAValue:
+        """Bytes of the highest `shift` bits of `high`, and below them the highest of `low`."""
+        raise NotImplementedError
+
+    def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
+        """Half the difference of signed bytes, which does not wrap before it is halved."""
         raise NotImplementedError
 
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:

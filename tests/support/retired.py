@@ -1,6 +1,6 @@
 """Count the instructions that a program retires on AArch64: all of them, and by block of code.
 
-    PYTHONPATH=. python tests/support/retired.py --target rpi3 --layers C2,C12 --pairs uint1/uint1
+    PYTHONPATH=.:tests python tests/support/retired.py --target rpi3 --layers C2,C12 --pairs uint1/uint1
 
 prints ResNet18's 3x3 layers over their bound: three instructions on vectors for 128 products of bits inside
 the image and pair of planes; everything is counted, weights are packed ahead. Where there is `llvm-mca` of

@@ -1,0 +1,41 @@
+"""Planes by shift and insert, on AArch64: every code, vectors of all sizes, pixels one by one and in pairs."""
+
+import pytest
+from emulated import Emulation
+from programs import Net
+from retired import retired
+from strategies import element, fill
+from xdsl.dialects.builtin import ModuleOp, TensorType
+
+from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
+from lowbit_dialect.layout import Layout, with_layout
+from lowbit_dialect.ops.conversions import BitpackOp
+
+pytestmark = pytest.mark.emulated
+CHANNELS = (64, 33, 256, 96, 64, 160, 32)
+
+
+def packing(spelling: str, shape: tuple[int, int]) -> ModuleOp:
+    """Codes packed as planes of words of 32 channels."""
+    net, code = Net(), parse_code(spelling)
+    packed = with_layout(TensorType(code, shape), Layout.of("d0, planes, d1 by 32"))
+    return net.module(net.add(BitpackOp(net.input(shape, code), packed)))
+
+
+def test_every_code():
+    emulation = Emulation("rpi3")
+    for number, spelling in enumerate(CODE_SPELLINGS):
+        shape = 3 + number % 2, CHANNELS[number % len(CHANNELS)]
+        data = [[fill(kind, shape, element(spelling), number)] for kind in ("random", "min")]
+        emulation.add(packing(spelling, shape), data)
+    emulation.run()
+
+
+@pytest.mark.parametrize("channels", [64, 128])
+@pytest.mark.parametrize(("spelling", "most"), [("uint1", 1.9), ("odd1", 2.0), ("uint2", 2.8)])
+def test_instructions_for_16_elements(spelling: str, most: float, channels: int):
+    shape = 64 * 16, channels
+    data = [fill("random", shape, element(spelling), 1)]
+    counted = retired(packing(spelling, shape), "rpi3", data)
+    assert counted.instructions * 16 < most * shape[0] * shape[1]
+    assert counted.spilling == 0
