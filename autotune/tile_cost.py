@@ -19,12 +19,14 @@ from typing import NamedTuple
 
 from autotune.bounds import joint, settled, shares
 from autotune.machine_table import MachineTable
+from lowbit_dialect.algebra import PairAlgebra
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.instructions import Instructions, total
 from microkernels.interface import Microkernel
 from microkernels.legality import sums_of
+from microkernels.reduction.planes import weight_of_pairs
 from microkernels.target import Target
 
 SHARPNESS = 13.0
@@ -166,6 +168,14 @@ class TileCost:
         return self.rows_inside * self.columns_inside
 
     @cached_property
+    def _weight(self) -> int | None:
+        """What one product counts in all pairs of planes, if a narrow accumulator may span these."""
+        codes = self.work.activation, self.work.weight
+        if not isinstance(codes[0], CodeType) or not isinstance(codes[1], CodeType):
+            return None
+        return weight_of_pairs(PairAlgebra(codes[0], codes[1]))
+
+    @cached_property
     def _inner(self) -> tuple[int, int]:
         """Sums of an output where pairs of planes are innermost, and how many pairs one takes at most."""
         sums = sums_of(self.work, self.kernel)
@@ -232,7 +242,8 @@ class TileCost:
         body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
         cycles = joint(bounds.values(), SHARPNESS) + spilling
         binds = "spills" if spilling > bounds[binds] else binds
-        return Cost(cycles * DISORDER[self._many].factor(body), binds)
+        disorder = 1.0 if self._in_turns else DISORDER[self._many].factor(body)
+        return Cost(cycles * disorder, binds)
 
     @cached_property
     def _always(self) -> list[dict[str, float]]:
@@ -344,7 +355,10 @@ class TileCost:
         for narrow, (own, wide) in zip(self.narrows, pairwise(held)):
             steps = max(1, narrow.steps // each)
             limit = steps // block.unroll * block.unroll or steps
-            if self.words * columns * rows <= limit:
+            pairs = self._weight if narrow.doubles and block.planes == "outer" else None
+            if pairs and pairs * self.words * columns * rows <= limit:
+                times = 1 / passes
+            elif self.words * columns * rows <= limit:
                 times = 1.0
             elif self.words * columns <= limit:
                 times = rows

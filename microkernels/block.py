@@ -18,7 +18,7 @@ from microkernels.interface import Microkernel
 from microkernels.llvm_ops import vector
 from microkernels.reduction.narrows import Narrows
 from microkernels.reduction.operands import Operands
-from microkernels.reduction.planes import Planes
+from microkernels.reduction.planes import Planes, weight_of_pairs
 from microkernels.reduction.products import Products
 from microkernels.reduction.taps import Taps
 from microkernels.reduction.walk import Totals, Walk
@@ -30,7 +30,8 @@ def accumulators(emit: Emitter, tile: TileOp, kernel: Microkernel) -> Totals:
     operands = Operands.of(emit, tile, lanewise=kernel.lanewise)
     algebra = _algebra(tile) if operands.planes.w else None
     products = _products(emit, tile, kernel, operands, algebra)
-    taps = Taps(tile, _words(emit, tile, products))
+    weight = weight_of_pairs(algebra) if algebra and tile.planes.data == "outer" else None
+    taps = Taps(tile, _words(emit, tile, products, weight))
     zero = emit.constant(0, vector(kernel.lanes, kernel.accumulator))
     zeros = [zero] * (products.pixels * products.vectors)
     if algebra is None:
@@ -75,8 +76,8 @@ def _products(
     )
 
 
-def _words(emit: Emitter, tile: TileOp, products: Products) -> Words:
-    """The loops over words of a tile, and the accumulators that open in them."""
+def _words(emit: Emitter, tile: TileOp, products: Products, weight: int | None) -> Words:
+    """The loops over words of a tile, and the accumulators that open in them or around them."""
     assert tile.weights is not None
     kernel, codes = products.kernel, (element_of(tile.input.type), element_of(tile.weights.type))
     together = max(len(one.pairs) for one in products.sums)
@@ -84,7 +85,7 @@ def _words(emit: Emitter, tile: TileOp, products: Products) -> Words:
     taps, words = array(tile.kernel, ()), products.operands.count
     return Words(
         Walk(emit, early=kernel.early_addresses),
-        Narrows.of(emit, products.count, narrows, taps, words),
+        Narrows.of(emit, products.count, narrows, taps, words, weight),
         products,
         unroll=tile.unroll.value.data,
     )

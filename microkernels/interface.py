@@ -36,6 +36,8 @@ class Narrow:
     """What it consists of, each zero at first."""
     fold: Callable[[Emitter, Values, Values, bool], Values]
     """`(emit, wide, narrow, negative)`: the wide accumulator with the narrow sum added or subtracted."""
+    doubles: bool = False
+    """Whether it may be doubled between pairs of planes, so that it can span all of them."""
 
 
 class Microkernel(ABC):

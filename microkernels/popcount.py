@@ -200,7 +200,7 @@ class PairPopcount(BytePopcount):
         return Popcount(self.verbs, self.lanes).input_layout(work)
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
-        return (Narrow(65535 // 16, (vector(self.lanes, i16),), self._widen),)
+        return (Narrow(65535 // 16, (vector(self.lanes, i16),), self._widen, doubles=True),)
 
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         word = emit.splat(emit.load(pointer, i16, self.alignment), self.lanes)

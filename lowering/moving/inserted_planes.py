@@ -85,17 +85,17 @@ class InsertedPlanes:
 
     def _two(self, quads: list[list[SSAValue]]) -> list[SSAValue]:
         emit = self.emit
-        even, odd = (
-            self._insert(*self._lanes([self._insert(*quad[first::2], 2) for quad in quads]), 4)
-            for first in (0, 1)
-        )
+        even, odd = (self._eighths(quads, first) for first in (0, 1))
         one = emit.constant(1, even.type)
-        low = emit.constant(EVEN_BITS, even.type), emit.constant(~EVEN_BITS, even.type)
+        masks = emit.constant(EVEN_BITS, even.type), emit.constant(~EVEN_BITS, even.type)
         pairs = (even, emit.binary("shl", odd, one)), (emit.binary("lshr", even, one), odd)
-        return [
-            emit.binary("or", *(emit.binary("and", *both) for both in zip(pair, low)))
-            for pair in pairs
-        ]
+        kept = [[emit.binary("and", *both) for both in zip(pair, masks)] for pair in pairs]
+        return [emit.binary("or", low, high) for low, high in kept]
+
+    def _eighths(self, quads: list[list[SSAValue]], first: int) -> SSAValue:
+        """Two bits of every other element from the `first` on, four elements a byte."""
+        nibbles = [self._insert(quad[first], quad[first + 2], 2) for quad in quads]
+        return self._insert(*self._lanes(nibbles), 4)
 
     def _signs(self, quads: list[list[SSAValue]]) -> SSAValue:
         """The complements of signs: the same from above, as signs are the highest bits."""

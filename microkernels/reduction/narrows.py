@@ -14,10 +14,11 @@ from microkernels.reduction.walk import Cursor, Step, Totals
 class Level(IntEnum):
     """Loops of the reduction that a narrow accumulator may span."""
 
-    PAIR = 0
-    ROW = 1
-    COLUMN = 2
-    CHUNK = 3
+    PLANES = 0
+    PAIR = 1
+    ROW = 2
+    COLUMN = 3
+    CHUNK = 4
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,25 @@ class Narrows:
 
     @classmethod
     def of(
-        cls, emit: Emitter, sums: int, narrows: Sequence[Narrow], taps: Sequence[int], words: int
+        cls,
+        emit: Emitter,
+        sums: int,
+        narrows: Sequence[Narrow],
+        taps: Sequence[int],
+        words: int,
+        weight: int | None,
     ) -> Narrows:
         """Open each of `narrows`, narrowest first, as far out as its steps last.
 
-        `taps` are the rows and columns of the kernel, of `words` each.
+        `taps` are the rows and columns of the kernel, of `words` each, which count `weight` in all pairs of
+        planes; None where one cannot span these.
         """
         row = words * taps[1]
         spans = {Level.PAIR: row * taps[0], Level.ROW: row, Level.COLUMN: words}
 
         def level(narrow: Narrow) -> Level:
+            if narrow.doubles and weight and weight * spans[Level.PAIR] <= narrow.steps:
+                return Level.PLANES
             fit = (level for level, span in spans.items() if span <= narrow.steps)
             return min(fit, default=Level.CHUNK)
 

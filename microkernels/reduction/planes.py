@@ -18,12 +18,19 @@ from lowbit_dialect.algebra import PairAlgebra, ShiftClasses
 from microkernels.address import Address, move
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel
+from microkernels.reduction.narrows import Level
 from microkernels.reduction.operands import Operands
 from microkernels.reduction.taps import Taps
-from microkernels.reduction.walk import Cursor, Strides, Totals
+from microkernels.reduction.walk import Cursor, Step, Strides, Totals
 
 UNROLLED_PAIRS = 6
 """Plane pairs up to which each has its own code; C2 at 2x2 bits runs the same either way above that."""
+
+
+def weight_of_pairs(algebra: PairAlgebra) -> int | None:
+    """What one product counts in all pairs, if each has its own code and none is subtracted."""
+    weights = [weight for _, _, weight in algebra.pairs]
+    return sum(weights) if len(weights) <= UNROLLED_PAIRS and min(weights) > 0 else None
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Planes:
         tables = not self._operands.planes.x
         classes = self.algebra.weight_classes if tables else self.algebra.shift_classes
         if not looped and sum(map(len, classes)) <= UNROLLED_PAIRS:
-            return self._horner(classes, zeros)
+            step = self.taps.words.narrows.around(Level.PLANES, 1, self._horner(classes))
+            return step(self._operands.start, zeros)
         return self._looped(zeros)
 
     def together(self, zeros: Totals) -> Totals:
@@ -62,13 +70,18 @@ class Planes:
             totals = [emit.binary(name, *both) for both in zip(totals, added)]
         return totals
 
-    def _horner(self, classes: ShiftClasses, totals: Totals) -> Totals:
-        for place, pairs in enumerate(classes):
-            if place:
-                totals = [self.emit.binary("add", total, total) for total in totals]
-            for i, j, sign in pairs:
-                totals = self.taps.step(sign)(self._start(i, j), totals)
-        return totals
+    def _horner(self, classes: ShiftClasses) -> Step:
+        """A pass for each pair, the sums doubled between classes."""
+
+        def steps(_: Cursor, totals: Totals) -> Totals:
+            for place, pairs in enumerate(classes):
+                if place:
+                    totals = [self.emit.binary("add", total, total) for total in totals]
+                for i, j, sign in pairs:
+                    totals = self.taps.step(sign)(self._start(i, j), totals)
+            return totals
+
+        return steps
 
     def _weighed(self, totals: Totals) -> Totals:
         """All pairs in the same sums, for a kernel that multiplies by their weights."""

@@ -138,11 +138,13 @@ class _Pipeline:
 
     def _pointers(self, visits: Sequence[Visit]) -> dict[int, SSAValue]:
         """The addresses of the words of visits, formed side by side: each form alone delays what follows."""
+        at = self.at.x
         distances = sorted({visit.x for visit in visits})
-        every = [self._emit.offset(self.at.x.pointer, self.at.x.bytes + one) for one in distances]
-        if len(every) <= POINTERS:
-            every = self._emit.barrier(*every)
-        return dict(zip(distances, every))
+        formed = [self._emit.offset(at.pointer, at.bytes + one) for one in distances]
+        if len(formed) <= POINTERS:
+            first = 1 if formed[0] is at.pointer else 0  # to name it anew takes a copy
+            formed[first:] = self._emit.barrier(*formed[first:])
+        return dict(zip(distances, formed))
 
     def _load(self, pointers: dict[int, SSAValue], visit: Visit) -> list[SSAValue]:
         pointer, words = pointers[visit.x], len(visit.w)

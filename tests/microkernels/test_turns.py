@@ -55,8 +55,9 @@ def test_every_row_of_taps_is_summed():
             borders=("peeled", "looped")[number // 2 % 2],
         )
         emulation.add(pinned(case, schedule), [data_of(case, ("random", "random"))])
-    deep = LinearCase("dense", "uint1", "uint1", channels=65552, outputs=3)
-    emulation.add(pinned(deep, PAIRS), [data_of(deep, ("max", "max"))])
+    for activation, depth in (("uint1", 65552), ("uint4", 4368), ("uint4", 4370)):
+        deep = LinearCase("dense", activation, "odd1", channels=depth)
+        emulation.add(pinned(deep, PAIRS), [data_of(deep, ("max", "min"))])
     emulation.run()
 
 

@@ -1,4 +1,4 @@
-"""Planes by shift and insert, on AArch64: every code, vectors of all sizes, pixels one by one and in pairs."""
+"""Planes by shift and insert, on AArch64: every code, vectors of all sizes, pixels alone and in pairs."""
 
 import pytest
 from emulated import Emulation
