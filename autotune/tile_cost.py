@@ -36,8 +36,9 @@ WAITS = {True: 0.5, False: 0.67}
 """The part of the latency of an addition that a word takes, by whether others stand beside it: LLVM adds the
 products of two first, and it unrolls short loops."""
 
-CARRIED = 1.6
-"""How many of them a word of a carry-save adder waits for: its own digit, and the higher ones of a group."""
+CARRIED, QUEUED = 1.2, 2.5
+"""How many of them a word of a carry-save adder waits for, and how nearly the longer of that and the rest is
+all: 1, 2, 3 and 4 accumulators take 1.19, 1.05, 1.03 and 1 of the cycles a word (C9, Cascade Lake, 2026-11)."""
 
 EARLY = 0.5
 """Registers, for each sum of a block, that a third and further words in a row hold where LLVM reorders sums
@@ -234,13 +235,17 @@ class TileCost:
             waits *= WAITS[ahead > 1]
         elif parts.chain == "ternary":
             waits *= CARRIED
-        bounds = {**settled(added, self.machine), "chain": passes * steps * each * waits}
+        chain = passes * steps * each * waits
+        bounds = {**settled(added, self.machine), "chain": chain}
         bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=bounds.__getitem__)
         spilling = SPILLED[self._many] * self._spilled(block, sums) * passes * steps
         spilling /= self.machine.rates["store"]
         body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
-        cycles = joint(bounds.values(), SHARPNESS) + spilling
+        cycles = joint(bounds.values(), SHARPNESS)
+        if parts.chain == "ternary":
+            cycles = joint((cycles, chain), QUEUED)
+        cycles += spilling
         binds = "spills" if spilling > bounds[binds] else binds
         disorder = 1.0 if self._in_turns else DISORDER[self._many].factor(body)
         return Cost(cycles * disorder, binds)
@@ -337,6 +342,9 @@ class TileCost:
         # Several pixels share vectors of weights; one has them as operands in memory.
         planes = self.w_planes if block.planes == "inner" else 1
         over = kept + (block.vectors * planes - 1 if block.pixels > 1 else 0) - self._registers
+        if (group := self.kernel.group) > 1:
+            several = block.pixels > 1 and block.vectors > 1
+            return max(0, over + several * (group - 1) * block.vectors) / group
         if not self._reordered or block.vectors == 1:
             return max(0, over)
         # Each of these is stored and loaded once in the words that stand in a row.

@@ -61,7 +61,9 @@ class HarleySeal(Popcount):
         whole, rest = divmod(row, GROUP)
         product = total((whole / row, entering(GROUP)), (1 / row, entering(rest)))
         folding = {"integer": 16, "look_up": 6, "multiply": 3}
-        return Instructions(product, {"broadcast": 1}, {"load": 1}, "ternary", (folding,))
+        # Constants, carries, words: 5 x 1 and 1 x 6 lack a register (counted on AVX-512).
+        loading = {"broadcast": 1}, {"load": 1}
+        return Instructions(product, *loading, "ternary", (folding,), held=12)
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         digit, bytes = vector(self.lanes, i32), vector(4 * self.lanes, i8)
