@@ -374,8 +374,10 @@ class TileCost:
                 runs = self.rows_inside * (1 if run > self.words else block.columns)
                 times = runs * -(-run // limit)
             found.append(times * passes * sums * size)
-            # Sums around that find no register wait in memory while the narrow ones take them.
-            spare = self._registers - self._parts(1).held - size * sums * own
+            # Sums around that find no register wait in memory while the narrow ones take them, and twice as
+            # many where LLVM sees all of a narrow sum and reorders it.
+            taken = size * sums * own * (2 if limit <= block.unroll else 1)
+            spare = self._registers - self._parts(1).held - taken
             out = wide * looped * min(1.0, max(0.0, 1 - spare / (size * sums * wide)))
             waiting += found[-1] * out
         return found, waiting

@@ -24,6 +24,13 @@ def test_functions_say_what_they_may_use():
     assert 'target datalayout = "e-m:e' in ir
 
 
+def test_wider_registers_than_the_abi_aligns_the_stack_for_are_spilled_to_their_alignment():
+    realigned = {
+        name for name, one in TARGETS.items() if "stackrealign" in translate(parse(ADD), one).ir
+    }
+    assert realigned == {name for name, one in TARGETS.items() if one.simd_bits > 128}
+
+
 def test_constants_go_beside_the_text_and_the_module_stays():
     module = parse(READ)
     values = np.arange(1000, dtype=np.int32)
