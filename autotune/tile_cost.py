@@ -37,8 +37,8 @@ WAITS = {True: 0.5, False: 0.67}
 products of two first, and it unrolls short loops."""
 
 CARRIED, QUEUED = 1.2, 2.5
-"""How many of them a word of a carry-save adder waits for, and how nearly the longer of that and the rest is
-all: 1, 2, 3 and 4 accumulators take 1.19, 1.05, 1.03 and 1 of the cycles a word (C9, Cascade Lake, 2026-11)."""
+"""How many of them a word of a carry-save adder waits for, and how nearly the longer of that and the rest
+is all: 1, 2, 3 and 4 accumulators take 1.19, 1.05, 1.03 and 1 cycles a word (C9, Cascade Lake, 2026-11)."""
 
 EARLY = 0.5
 """Registers, for each sum of a block, that a third and further words in a row hold where LLVM reorders sums
