@@ -272,7 +272,7 @@ def _unrolls(decided: Schedule, way: Way) -> tuple[int, ...]:
     sizes = {unroll for taps, unroll in found if taps == decided.taps}
     columns = window_of(way.work)[0].columns
     runs = runs_of(columns, decided.pixels, peeled=decided.borders == "peeled")
-    taps = way.taps if decided.taps == "columns" or way.kernel.together > 1 else 1
+    taps = way.taps if decided.taps == "columns" or way.kernel.in_turns else 1
     copies = 1 if decided.planes == "looped" else way.pairs
     each = sum(run.pixels for run in runs) * decided.vectors * taps * copies
     fitting = (size for size in sorted(sizes) if each * min(size, way.words) <= SEARCHED_PRODUCTS)

@@ -50,8 +50,8 @@ MANY = 32
 SPILLED = {True: 0.55, False: 0.8}
 """The part of the accesses that a spilled register takes, the rest being hidden; by `MANY` or not."""
 PINNED = 3
-"""What a register too few counts as where words are taken in turns: LLVM may not load later what it needs. On
-AArch64 3 x 3, 4 x 3, 8 x 2 and 3 x 4 by 4 words have 3, 9, 10 and 16 accesses and copies a word more than
+"""What a register too few counts as where barriers keep LLVM from loading later what it needs. In turns, on
+AArch64, 3 x 3, 4 x 3, 8 x 2 and 3 x 4 by 4 words have 3, 9, 10 and 16 accesses and copies a word more than
 there should be (counted for the Cortex-A53, 2026-11)."""
 SPARE = 2
 """Registers that cannot be had there, as four that are loaded at once follow each other."""
@@ -247,7 +247,7 @@ class TileCost:
             cycles = joint((cycles, chain), QUEUED)
         cycles += spilling
         binds = "spills" if spilling > bounds[binds] else binds
-        disorder = 1.0 if self._in_turns else DISORDER[self._many].factor(body)
+        disorder = 1.0 if self.kernel.together > 1 else DISORDER[self._many].factor(body)
         return Cost(cycles * disorder, binds)
 
     @cached_property
@@ -311,20 +311,15 @@ class TileCost:
         work = self.work
         return work.window.columns.dilation == work.groups == self.x_planes == 1
 
-    @property
-    def _in_turns(self) -> bool:
-        """Whether the words of all taps of a row stand in the body of one loop."""
-        return self.kernel.together > 1
-
     def _run(self, block: Block) -> int:
         """Words that one loop goes over: of a tap, or of a row of taps."""
-        joined = block.taps == "none" and self._contiguous and not self._in_turns
+        joined = block.taps == "none" and self._contiguous and not self.kernel.in_turns
         return self.words * (self.work.window.columns.kernel if joined else 1)
 
     def _ahead(self, block: Block) -> int:
         """Words whose products stand in a row, without a loop between."""
         columns, run = self.work.window.columns.kernel, self._run(block)
-        if self._in_turns:
+        if self.kernel.in_turns:
             return min(block.unroll, run) * columns
         if run // block.unroll > 1:
             return block.unroll
@@ -335,7 +330,7 @@ class TileCost:
         each = len(self.narrows[0].types) if self.narrows else self.registers_each
         size = block.pixels * block.vectors
         kept = size * sums * each + self._parts(1).held
-        if self._in_turns:
+        if self.kernel.in_turns:
             # Weights of all words that are loaded at once, these, and two products a vector.
             held = self.kernel.together * (block.vectors + 1) + 2 * block.vectors + SPARE
             return PINNED * max(0, size + held - self._registers)
@@ -345,6 +340,8 @@ class TileCost:
         if (group := self.kernel.group) > 1:
             several = block.pixels > 1 and block.vectors > 1
             return max(0, over + several * (group - 1) * block.vectors) / group
+        if self.kernel.together > 1:
+            return PINNED * max(0, over + block.pixels - 1)  # words of each pixel, by one load
         if not self._reordered or block.vectors == 1:
             return max(0, over)
         # Each of these is stored and loaded once in the words that stand in a row.
@@ -388,7 +385,7 @@ class TileCost:
         run = self._run(block)
         pieces = run // block.unroll
         turns = pieces if pieces > 1 else 0
-        if self._in_turns:
+        if self.kernel.in_turns:
             return rows * turns + (rows if rows > 1 else 0)
         if run == self.words and columns > 1:
             turns = columns * (turns + (block.taps == "none"))

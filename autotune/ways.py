@@ -92,7 +92,7 @@ def _contiguous(work: Contraction, kernel: Microkernel) -> bool:
 
 def reduced(taps: str, unroll: int, planes: str | None, way: Way) -> tuple[str, int]:
     """The least unrolling with the same loops over words, and the taps that these come to."""
-    if way.kernel.together > 1:
+    if way.kernel.in_turns:
         return "none", _least_across(way.words, way.taps, way.narrow, unroll)
     along = way.taps if taps == "none" and way.contiguous else 1
     row = way.words * way.taps

@@ -64,8 +64,9 @@ class Microkernel(ABC):
     group: int = 1
     """Words that `accumulate` takes at once, at most."""
     together: int = 1
-    """Words of activations that `load_inputs` loads at once, at most; the words of one in a row of taps are
-    taken in turns if it is more than one (`reduction/turns.py`)."""
+    """Words of activations that `load_inputs` loads at once, at most."""
+    in_turns: bool = False
+    """Whether the words of a row of taps are taken in turns, by `meet`, `count` and `add`."""
     weighs: bool = False
     """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
 
@@ -114,7 +115,7 @@ class Microkernel(ABC):
         raise NotImplementedError
 
     def meet(self, emit: Emitter, x: SSAValue, w: SSAValue, *, xor: bool) -> SSAValue:
-        """The first of three steps of a product in turns: two words together; then `count`, then `add`."""
+        """The first of three steps of a product in turns (`reduction/turns.py`): two words together."""
         raise NotImplementedError
 
     def count(self, emit: Emitter, met: SSAValue) -> SSAValue:

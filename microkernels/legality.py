@@ -145,7 +145,7 @@ def sums_of(work: Contraction, kernel: Microkernel) -> tuple[Sum, ...]:
 def overfull(sums: tuple[Sum, ...], work: Contraction, kernel: Microkernel) -> str | None:
     """Why narrow accumulators cannot take all pairs of planes in one pass."""
     together = max(len(one.pairs) for one in sums)
-    if len(sums) > 1 and kernel.together > 1:
+    if len(sums) > 1 and kernel.in_turns:
         return (
             f"planes = inner adds to {len(sums)} sums: {kernel.name} takes words in turns for one"
         )

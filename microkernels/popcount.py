@@ -179,7 +179,7 @@ class PairPopcount(BytePopcount):
         self.width, self.word_bytes, self.alignment = 16, 2, 2
         self.channels_per_word = 16
         if "broadcast_words" in verbs.can:
-            self.together = 4
+            self.together, self.in_turns = 4, True
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)

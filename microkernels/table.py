@@ -17,6 +17,7 @@ from microkernels.isa.verbs import Verbs
 from microkernels.isa.x86_verbs import X86Verbs
 from microkernels.lookup import Lookup
 from microkernels.multiply import (
+    MultiplyByLane,
     MultiplyBytePairs,
     MultiplyElements,
     MultiplyPairs,
@@ -75,6 +76,7 @@ TABLE = (
     Entry("dot", 32, partial(FourDot, kind="u8u8"), ("dot_uu",)),
     Entry("depthwise", 32, partial(Depthwise, element=i32)),
     Entry("depthwise", 32, partial(Depthwise, element=f32)),
+    Entry("multiply", 16, MultiplyByLane, ("multiply_by_lane",)),
     Entry("multiply", 32, MultiplyPairs),
     Entry("multiply", 32, MultiplyBytePairs),
     Entry("multiply", 32, MultiplyWidePairs),

@@ -18,6 +18,7 @@ class AArch64Verbs(Verbs):
 
     popcount_bytes = {"popcount": 1}
     fold_bytes = {"multiply": 2}
+    multiply_pairs = {"multiply": 3}
 
     def __init__(self, target: Target):
         found = {
@@ -27,6 +28,7 @@ class AArch64Verbs(Verbs):
             "add_pairs",
             "broadcast_words",
             "insert_bits",
+            "multiply_by_lane",
             "widen",
             "fma",
         }
@@ -44,11 +46,18 @@ class AArch64Verbs(Verbs):
         return emit.call(_named("saddlp.v4i32.v8i16"), [values], vector(4, i32))
 
     def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
+        return emit.call(_named("addp.v4i32"), self._products(emit, x, y), vector(4, i32))
+
+    def multiply_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
+        low, high = self._products(emit, x, y)
+        return emit.shuffle(low, range(8), high)
+
+    def _products(self, emit: Emitter, x: SSAValue, y: SSAValue) -> list[SSAValue]:
+        """Of the lower and the upper halves of two vectors of i16."""
         halves = [
             [emit.shuffle(value, range(first, first + 4)) for value in (x, y)] for first in (0, 4)
         ]
-        products = [emit.call(_named("smull.v4i32"), half, vector(4, i32)) for half in halves]
-        return emit.call(_named("addp.v4i32"), products, vector(4, i32))
+        return [emit.call(_named("smull.v4i32"), half, vector(4, i32)) for half in halves]
 
     def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         types = [vector(8, i16)] * words

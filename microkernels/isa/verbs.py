@@ -28,6 +28,7 @@ CAPABILITIES = {
     "add_pairs": "`sum_bytes`, added to lanes of i16, in one instruction",
     "dot_pairs": "two products of i16 added to a lane of i32 in one instruction, which LLVM selects",
     "broadcast_words": "`broadcast_words`",
+    "multiply_by_lane": "`multiply_words` by one lane of a vector, and the addition, in one instruction",
     "insert_bits": "`load_fours`, `insert_above`, `insert_below` and `half_difference`",
     "widen": "lanes of a vector as wider ones in one instruction",
     "fma": "a product of f32 added in one instruction",
@@ -44,6 +45,8 @@ class Verbs(ABC):
     """Instructions by which `llvm.ctpop` counts bytes."""
     fold_bytes: Counts
     """Instructions by which `sum_bytes`, `sum_words` and an addition fold bytes into lanes of i32."""
+    multiply_pairs: Counts = {"multiply": 1}
+    """Instructions of `multiply_add_words`."""
     broadcast: Counts = {"broadcast": 1}
     """Instructions that load one word of 32 bits to all lanes."""
 
@@ -58,6 +61,10 @@ class Verbs(ABC):
     @abstractmethod
     def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
         """Products of i16, neighbours added in i32, which wraps for four times -2^15 alone."""
+
+    def multiply_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
+        """Products of i16 in i32."""
+        raise NotImplementedError
 
     def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         """Two to four i16 that follow each other, each in all lanes."""

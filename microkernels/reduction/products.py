@@ -18,6 +18,8 @@ CACHE_LINE = 64
 
 Inside = Sequence[int]
 """The pixels of a block of which a tap lies inside the image."""
+Loaded = dict[int, dict[tuple[int, int], SSAValue]]
+"""Words of pixels, by number and plane."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ class Products:
 
     def step(self, words: int, inside: Inside, factor: int) -> Step:
         """Unrolled `words`, as many at a time as the kernel takes; they count `factor`."""
-        group = self.kernel.group
+        group, together = self.kernel.group, self.kernel.together
 
         def steps(at: Cursor, totals: Totals) -> Totals:
+            ahead: Loaded = {}
             for first in range(0, words, group):
+                if together > 1 and first % together == 0:
+                    ahead = self._ahead(at.x, inside, range(first, min(first + together, words)))
                 numbers = range(first, min(first + group, words))
-                totals = self._multiply(at, totals, inside, numbers, factor)
+                totals = self._multiply(at, totals, inside, numbers, factor, ahead)
             return totals
 
         return steps
@@ -81,16 +86,35 @@ class Products:
 
         return steps
 
+    def _ahead(self, x: Address, inside: Inside, numbers: range) -> Loaded:
+        """Words of each pixel that one load brings, if it can."""
+        kernel, words = self.kernel, self.operands.words.x
+        if len(numbers) < kernel.together or words != kernel.word_bytes:
+            return {}
+        found: Loaded = {}
+        self.emit.barrier()  # LLVM would load all words of an unrolled loop at first, and spill them
+        for r in inside:
+            place = x.bytes + r * self.operands.pixel + numbers.start * words
+            loaded = kernel.load_inputs(self.emit, self.emit.offset(x.pointer, place), len(numbers))
+            found[r] = {(number, 0): word for number, word in zip(numbers, loaded)}
+        return found
+
     def _multiply(
-        self, at: Cursor, totals: Totals, inside: Inside, numbers: range, factor: int
+        self,
+        at: Cursor,
+        totals: Totals,
+        inside: Inside,
+        numbers: range,
+        factor: int,
+        ahead: Loaded,
     ) -> Totals:
-        """Load the weights of a group of words, then each pixel's words, and multiply."""
+        """Load the weights of a group of words, then each pixel's words, unless they are, and multiply."""
         kernel, totals = self.kernel, list(totals)
         size = len(totals) // self.count
         x_planes, w_planes = (set(p) for p in zip(*(pair for s in self.sums for pair in s.pairs)))
         weights = self._weights(at.w, numbers, w_planes)
         for r in inside:
-            inputs = self._inputs(at.x, r, numbers, x_planes)
+            inputs = ahead.get(r) or self._inputs(at.x, r, numbers, x_planes)
             for v in range(self.vectors):
                 if kernel.lanewise and v:
                     lanes = at.x.plus(v * kernel.lanes * self.operands.words.x)

@@ -45,7 +45,7 @@ class Taps:
             everything = range(self.tile.pixels.value.data)
             return self._loop((low, high), everything, factor)
         strides = self._operands.columns
-        if self.words.in_turns:
+        if self.words.products.kernel.in_turns:
             taps = [
                 Tap(strides.times(tap), inside)
                 for taps, inside in self._runs_of_taps()
@@ -98,7 +98,7 @@ class Taps:
         return self.words.walk.over(bounds, 1, self._operands.columns, step)
 
     def _column(self, inside: Inside, factor: int) -> Step:
-        if self.words.in_turns:
+        if self.words.products.kernel.in_turns:
             return self.words.across([Tap(Strides(0, 0), inside)], factor)
         words = self.words.run(self._operands.count, inside, factor)
         return self.words.narrows.around(Level.COLUMN, factor, words)

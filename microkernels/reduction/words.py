@@ -30,11 +30,6 @@ class Words:
         levels = (Level.CHUNK, Level.COLUMN) if several else (Level.CHUNK,)
         return self._chunks(self.narrows.at(*levels), count, inside, factor)
 
-    @property
-    def in_turns(self) -> bool:
-        """Whether words are to be taken `across` taps."""
-        return self.products.kernel.together > 1
-
     def across(self, taps: Sequence[Tap], factor: int) -> Step:
         """The words of all `taps` in turns; it opens what does not span a row of them."""
         turns, narrows = Turns(self.products), self.narrows.at(Level.CHUNK, Level.COLUMN)
