@@ -53,11 +53,15 @@ def _binary(target: Target) -> tuple[int, Counts]:
         return target.vector_bits, {"integer": 4, "look_up": 2}
     if "scalar_popcount" in can:
         return 64, {"scalar": 2, "scalar_popcount": 1}
+    if "words_64" not in can:
+        return 32, {
+            "scalar": 1 + 5 * 15 / 16 + 8 / 16
+        }  # 15 adders of 16 words and a carry to count
     return 64, {"scalar": 13, "scalar_multiply": 1}
 
 
 def _products(target: Target) -> dict[str, tuple[int, Counts]]:
-    bits = target.simd_bits
+    bits, can = target.simd_bits, verbs_of(target).can
     once: Counts = {"multiply": 1}
     summed: Counts = {"multiply": 1, "integer": 1}
     twice: Counts = {"multiply": 2, "integer": 1}
@@ -65,7 +69,8 @@ def _products(target: Target) -> dict[str, tuple[int, Counts]]:
         apart: Counts = {"float": 2}
         return {"i8": (8, summed), "i16": (8, summed), "f32": (4, apart)}
     fused: Counts = {"float": 1}
-    can = verbs_of(target).can
+    if "simd" not in can:
+        return {"i8": (2, once), "i16": (2, once), "f32": (1, fused)}
     if (
         "add_pairs" in can
     ):  # halves of bytes are multiplied, and neighbours added; of i16 each is alone

@@ -223,6 +223,19 @@ _A53 = MachineTable(
     write=_bytes(8, 4, 2, 1.2),
     bits=128,
 )
+# Without caches; an instruction a cycle, loads in two.
+_M4 = replace(
+    _A53,
+    name="cortex-m4",
+    clock=168e6,
+    general=1,
+    rates=dict.fromkeys(_rates(), 1.0) | {"load": 0.5, "store": 0.5, "scalar_popcount": 0.08},
+    latency=_latency(integer=1, ternary=1, multiply=1, float=3),
+    forward=2,
+    read=_bytes(4, 4, 4, 4),
+    write=_bytes(4, 4, 4, 4),
+    bits=32,
+)
 _A72 = replace(
     _A53,
     name="cortex-a72",
@@ -275,7 +288,7 @@ _SHIPPED = {
 }
 _NARROW = {"cascadelake": _CASCADE_LAKE_256}
 """Tables of vectors of 256 bits and less that do not follow from those of 512."""
-_STANDS = {"x86_64": _ZEN5, "aarch64": _A76}
+_STANDS = {"x86_64": _ZEN5, "aarch64": _A76, "armv7": _A53, "thumbv7em": _M4}
 """What a processor without a table of its own costs as, by architecture."""
 _MACHINES = {"rpi3": _A53, "rpi4": _A72, "apple-m1": _M1}
 """The tables of named targets that are machines, not levels."""

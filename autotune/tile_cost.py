@@ -48,15 +48,16 @@ MANY = 32
 """Registers from which on it does; with fewer it makes words operands in memory."""
 
 SPILLED = {True: 0.55, False: 0.8}
-"""The part of the accesses that a spilled register takes, the rest being hidden; by `MANY` or not."""
+"""The part of the accesses that a spilled register takes, the rest being hidden; by `MANY` or not. A
+microcontroller hides neither the load nor the store."""
 PINNED = 3
 """What a register too few counts as where barriers keep LLVM from loading later what it needs. In turns, on
 AArch64, 3 x 3, 4 x 3, 8 x 2 and 3 x 4 by 4 words have 3, 9, 10 and 16 accesses and copies a word more than
 there should be (counted for the Cortex-A53, 2026-11)."""
 SPARE = 2
 """Registers that cannot be had there, as four that are loaded at once follow each other."""
-SCALARS = 10
-"""General registers that hold sums and words: the others hold addresses, bounds and masks."""
+ADDRESSING = 6
+"""General registers, of 16 at most, that hold addresses, bounds and masks: the others hold sums and words."""
 MASKS = 4
 """General registers of constants of a popcount without an instruction."""
 
@@ -188,7 +189,7 @@ class TileCost:
         if not self.scalar:
             return self.target.vector_registers
         masks = "scalar_multiply" in self._parts(1).product
-        return SCALARS - MASKS * masks
+        return min(16, self.target.vector_registers) - ADDRESSING - MASKS * masks
 
     @cached_property
     def _many(self) -> bool:
@@ -239,7 +240,8 @@ class TileCost:
         bounds = {**settled(added, self.machine), "chain": chain}
         bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=bounds.__getitem__)
-        spilling = SPILLED[self._many] * self._spilled(block, sums) * passes * steps
+        each_spilled = SPILLED[self._many] if "simd" in self.kernel.verbs.can else 2
+        spilling = each_spilled * self._spilled(block, sums) * passes * steps
         spilling /= self.machine.rates["store"]
         body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
         cycles = joint(bounds.values(), SHARPNESS)

@@ -79,7 +79,4 @@ class Depthwise(Microkernel):
                 return emit.intrinsic("fma", x, w, total)
             return emit.binary("fadd", total, emit.binary("fmul", x, w))
         pairs = vector(2 * self.lanes, i16)
-        products = self.verbs.multiply_add_words(
-            emit, emit.bitcast(x, pairs), emit.bitcast(w, pairs)
-        )
-        return emit.binary("add", total, products)
+        return self.verbs.add_products(emit, total, emit.bitcast(x, pairs), emit.bitcast(w, pairs))

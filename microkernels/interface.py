@@ -9,7 +9,7 @@ state.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import IntegerType
@@ -67,6 +67,8 @@ class Microkernel(ABC):
     """Words of activations that `load_inputs` loads at once, at most."""
     in_turns: bool = False
     """Whether the words of a row of taps are taken in turns, by `meet`, `count` and `add`."""
+    loads_late: bool = False
+    """Whether each word is loaded when it is multiplied (`accumulate_late`), not all of a group before."""
     weighs: bool = False
     """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
 
@@ -150,6 +152,12 @@ class Microkernel(ABC):
         for x, w in words:
             sum = self.product(emit, sum, x, w, xor=xor, negative=weight < 0)
         return (sum,)
+
+    def accumulate_late(
+        self, emit: Emitter, total: Values, words: Iterable[Word], *, xor: bool, weight: int
+    ) -> Values:
+        """Do what `accumulate` does with words that are loaded as they are asked for."""
+        raise NotImplementedError
 
 
 def block_terms(axis: int, groups: int, size: int, block: int) -> tuple[list[Term], Term]:

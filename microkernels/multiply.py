@@ -82,7 +82,7 @@ class MultiplyPairs(Microkernel):
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
-        return emit.binary("add", total, self.verbs.multiply_add_words(emit, x, w))
+        return self.verbs.add_products(emit, total, x, w)
 
 
 class MultiplyBytePairs(MultiplyPairs):

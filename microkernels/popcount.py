@@ -220,7 +220,7 @@ class PairPopcount(BytePopcount):
         return emit.intrinsic("ctpop", met)
 
     def add(self, emit: Emitter, total: SSAValue, count: SSAValue) -> SSAValue:
-        return emit.binary("add", total, self.verbs.sum_bytes(emit, count))
+        return self.verbs.add_bytes(emit, total, count)
 
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool

@@ -8,11 +8,14 @@ from functools import cache, partial
 
 from xdsl.dialects.builtin import f32, i32, i64
 
+from microkernels.carry_save import CarrySave
 from microkernels.depthwise import Depthwise
 from microkernels.dot import KINDS, FourDot, PairedDot, VnniDot
 from microkernels.harley_seal import HarleySeal
 from microkernels.interface import Microkernel
 from microkernels.isa.aarch64_verbs import AArch64Verbs
+from microkernels.isa.arm_verbs import ArmVerbs
+from microkernels.isa.thumb_verbs import ThumbVerbs
 from microkernels.isa.verbs import Verbs
 from microkernels.isa.x86_verbs import X86Verbs
 from microkernels.lookup import Lookup
@@ -33,7 +36,12 @@ from microkernels.popcount import (
 from microkernels.target import Target
 from microkernels.weighted import WeightedPopcount
 
-VERBS: Mapping[str, Callable[[Target], Verbs]] = {"x86_64": X86Verbs, "aarch64": AArch64Verbs}
+VERBS: Mapping[str, Callable[[Target], Verbs]] = {
+    "x86_64": X86Verbs,
+    "aarch64": AArch64Verbs,
+    "armv7": ArmVerbs,
+    "thumbv7em": ThumbVerbs,
+}
 """The verbs of each architecture."""
 
 
@@ -59,7 +67,8 @@ class Entry:
 _COUNTED = ("popcount_words", "popcount_bytes")
 
 TABLE = (
-    Entry("popcount", None, ScalarPopcount, unless=("vectors",)),
+    Entry("popcount", None, ScalarPopcount, ("words_64",), ("vectors",)),
+    Entry("popcount", None, CarrySave, unless=("vectors", "words_64")),
     Entry("popcount", 32, Popcount, ("vectors", "popcount_words")),
     Entry("popcount", 32, NibblePopcount, ("vectors", "look_up_16"), _COUNTED),
     Entry("popcount", 16, PairPopcount, ("vectors", "add_pairs")),
@@ -79,7 +88,7 @@ TABLE = (
     Entry("multiply", 16, MultiplyByLane, ("multiply_by_lane",)),
     Entry("multiply", 32, MultiplyPairs),
     Entry("multiply", 32, MultiplyBytePairs),
-    Entry("multiply", 32, MultiplyWidePairs),
+    Entry("multiply", 32, MultiplyWidePairs, ("simd",)),
     Entry("multiply", 32, partial(MultiplyElements, element=f32)),
     Entry("multiply", 64, partial(MultiplyElements, element=i64)),
 )
@@ -91,7 +100,8 @@ def _kernels(target: Target) -> dict[str, tuple[str, Microkernel]]:
     """Family and kernel by name."""
     verbs = verbs_of(target)
     offered = [entry for entry in TABLE if entry.offered(verbs.can)]
-    lanes = [target.simd_bits // entry.lane_bits if entry.lane_bits else 1 for entry in offered]
+    bits = target.simd_bits
+    lanes = [max(1, bits // entry.lane_bits) if entry.lane_bits else 1 for entry in offered]
     made = [(entry.family, entry.kernel(verbs, n)) for entry, n in zip(offered, lanes)]
     return {kernel.name: (family, kernel) for family, kernel in made}
 

@@ -26,11 +26,13 @@ from typing import Any
 from lowbit_dialect.spelling import did_you_mean
 from microkernels.isa.aarch64 import AARCH64, BASE
 from microkernels.isa.architecture import Architecture
+from microkernels.isa.arm import ARMV7, THUMB
+from microkernels.isa.arm import BASE as NEON_BASE
 from microkernels.isa.x86 import LEVELS, X86_64
 
 Caches = tuple[int, int, int]
 
-ARCHITECTURES = {one.name: one for one in (X86_64, AARCH64)}
+ARCHITECTURES = {one.name: one for one in (X86_64, AARCH64, ARMV7, THUMB)}
 """Every instruction set that there is code for, by the first part of its triples."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -48,7 +50,7 @@ class Target:
     features: tuple[str, ...]
     """All features that generated code may use, sorted; every other one is off, whatever `cpu` has."""
     vector_bits: int
-    """The width of the registers that kernels count bits in; 64 is the scalar `popcnt` tier."""
+    """The width of the registers that kernels count bits in; 64 and less is the scalar tier."""
     vector_registers: int
     """How many registers of that width there are (general registers on the scalar tier)."""
     caches: Caches
@@ -83,7 +85,7 @@ class Target:
     @property
     def simd_bits(self) -> int:
         """Bits of its widest vectors; the scalar tier has vectors too, but counts no bits in them."""
-        return max(128, self.vector_bits)
+        return max(self.architecture.least_vector_bits, self.vector_bits)
 
     @property
     def architecture(self) -> Architecture:
@@ -255,6 +257,17 @@ def _aarch64(name: str, cpu: str, features: str, caches: str) -> Target:
     return Target(name, "aarch64-unknown-linux-gnu", cpu, every, 128, 32, _read_caches(caches))
 
 
+def _armv7(name: str, cpu: str, features: str, caches: str) -> Target:
+    every = tuple(sorted({*NEON_BASE, *features.split()}))
+    return Target(name, "armv7-unknown-linux-gnueabihf", cpu, every, 128, 16, _read_caches(caches))
+
+
+def _cortex_m(name: str, features: str, caches: str) -> Target:
+    every = tuple(sorted(_closure(("dsp", "hwdiv", features), THUMB.features)))
+    triple = "thumbv7em-unknown-none-eabihf"
+    return Target(name, triple, name, every, 32, 13, _read_caches(caches))
+
+
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         target.name: target
@@ -265,6 +278,9 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             _x86("x86-64-v4", "x86-64-v4", 512, 32, "32K/1M/16M"),
             _x86("x86-64-v4-vpopcntdq", "icelake-server", 512, 32, "32K/1M/32M"),
             _aarch64("rpi3", "cortex-a53", "", "32K/512K/0"),
+            _cortex_m("cortex-m4", "vfp4d16sp", "0/0/0"),
+            _cortex_m("cortex-m7", "fp-armv8d16sp", "16K/0/0"),
+            _armv7("rpi3-armv7", "cortex-a53", "hwdiv hwdiv-arm vfp4 vfp4d16sp", "32K/512K/0"),
             _aarch64("rpi4", "cortex-a72", "", "32K/1M/0"),
             _aarch64("rpi5", "cortex-a76", "dotprod", "64K/512K/2M"),
             _aarch64("neoverse-n1", "neoverse-n1", "dotprod", "64K/1M/32M"),

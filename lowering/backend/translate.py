@@ -26,6 +26,7 @@ from xdsl.ir import Attribute, Operation, Region
 from xdsl.utils.exceptions import LLVMTranslationException
 
 from lowering.backend.bodies import Bodies
+from lowering.backend.float_extremes import write_out
 from lowering.backend.machine import BackendError, data_layout, feature_string
 from microkernels.target import Target
 
@@ -88,7 +89,10 @@ def translate(module: ModuleOp, target: Target) -> Translated:
     converted.name = ""
     for op in ops:
         _complete(op, converted, constants)
-    return Translated(_with_attributes(str(converted), target), MappingProxyType(constants))
+    text = str(converted)
+    if not target.architecture.float_extremes:
+        text = write_out(text)
+    return Translated(_with_attributes(text, target), MappingProxyType(constants))
 
 
 def _without_bytes(op: Operation, constants: dict[str, bytes]) -> Operation:

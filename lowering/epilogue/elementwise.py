@@ -128,7 +128,7 @@ def requantize(at: TileOperands, op: RequantizeOp, x: SSAValue, place: TileVecto
     if op.output_element == f32:
         return real
     bounds = clamp_bounds(op.output_element)
-    return to_integer(emit, _clamp(at, real, *bounds), bounds)
+    return to_integer(emit, at.target, _clamp(at, real, *bounds), bounds)
 
 
 def quantize(at: TileOperands, op: QuantizeOp, x: SSAValue, place: TileVector) -> SSAValue:
@@ -141,7 +141,7 @@ def quantize(at: TileOperands, op: QuantizeOp, x: SSAValue, place: TileVector) -
         whole = floor(emit, at.target, scaled)
         low = floor(emit, at.target, emit.binary("fmul", whole, _float(at, 0.5)))
         ends = -half, half - 1
-        code_value = to_integer(emit, _clamp(at, low, *ends), ends)
+        code_value = to_integer(emit, at.target, _clamp(at, low, *ends), ends)
         doubled = emit.binary("add", code_value, code_value)
         return emit.binary("add", doubled, emit.constant(1, doubled.type))
     zero = op.zero_point.value.data
@@ -150,7 +150,7 @@ def quantize(at: TileOperands, op: QuantizeOp, x: SSAValue, place: TileVector) -
     rounded, mode = _clamp(at, scaled, *op.bounds), op.rounding.data
     if mode != "half_even":
         rounded = round_to(emit, at.target, rounded, mode)
-    rounded = to_integer(emit, rounded, op.bounds)
+    rounded = to_integer(emit, at.target, rounded, op.bounds)
     return emit.binary("sub", rounded, emit.constant(zero, rounded.type)) if zero else rounded
 
 

@@ -12,6 +12,7 @@ from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import lanes_of, mangled, vector
+from microkernels.table import verbs_of
 from microkernels.target import Target
 
 INTEGERS_FROM = float(2**23)
@@ -33,11 +34,13 @@ def round_even(emit: Emitter, target: Target, x: SSAValue) -> SSAValue:
     return emit.intrinsic("copysign", kept, x)
 
 
-def to_integer(emit: Emitter, x: SSAValue, bounds: tuple[int, int]) -> SSAValue:
+def to_integer(emit: Emitter, target: Target, x: SSAValue, bounds: tuple[int, int]) -> SSAValue:
     """A float within bounds that i32 holds, and no NaN, as i32; rounds half to even."""
     type = vector(lanes_of(x.type), i32)
     if max(map(abs, bounds)) > BIASED_TO:
-        # `cvtps2dq` of x86 and two instructions of AArch64; elsewhere it may be a call for each lane.
+        if "round_to_integers" not in verbs_of(target).can:
+            name = f"llvm.fptosi.sat.{mangled(type)}.{mangled(x.type)}"
+            return emit.call(name, [round_even(emit, target, x)], type)
         return emit.call(f"llvm.lrint.{mangled(type)}.{mangled(x.type)}", [x], type)
     biased = emit.binary("fadd", x, emit.constant(BIAS, x.type))
     return emit.binary("sub", emit.bitcast(biased, type), emit.constant(BIAS_BITS, type))

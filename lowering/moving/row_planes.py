@@ -72,7 +72,8 @@ class Rows:
         self._code, self._block = code, word.chain[0][1]
         self.channels = elements.type.get_shape()[word.axis]
         self._item = elements.dtype.itemsize
-        self._lanes = min(MASK_BITS, machine.simd_bits // 8 // self._item)
+        # A mask is stored as whole bytes.
+        self._lanes = max(8, min(MASK_BITS, machine.simd_bits // 8 // self._item))
         self._inserted: InsertedPlanes | None = None
         verbs = verbs_of(machine)
         if not self._unpacks and self._item == 1 and "insert_bits" in verbs.can:

@@ -94,9 +94,11 @@ AARCH64 = Architecture(
     base=BASE,
     cpus=CPUS,
     vectors={128: ("neon",)},
+    least_vector_bits=128,
     systems=("linux", "freebsd", "netbsd", "openbsd", "none"),
     abis=("gnu", "musl", "android", "elf"),
     memory_operands=False,
+    float_extremes=True,
     pointer_bits=64,
     elf_machine=183,
     # Scheduling after registers are given parts what kernels have put in an order: C2 at 1 x 1 bits in turns

@@ -22,7 +22,9 @@ class AArch64Verbs(Verbs):
 
     def __init__(self, target: Target):
         found = {
+            "simd",
             "vectors",
+            "words_64",
             "popcount_bytes",
             "look_up_16",
             "add_pairs",
@@ -30,6 +32,7 @@ class AArch64Verbs(Verbs):
             "insert_bits",
             "multiply_by_lane",
             "widen",
+            "round_to_integers",
             "fma",
         }
         if target.has("dotprod"):

@@ -20,12 +20,16 @@ class Architecture:
     """Every processor as a target's text, without the processor."""
     vectors: Mapping[int, tuple[str, ...]]
     """The widths that bits may be counted in, with the features that each needs."""
+    least_vector_bits: int
+    """Bits of the vectors that every machine has, counted in or not; where there are none, of a register."""
     systems: tuple[str, ...]
     """What the third part of a triple may be."""
     abis: tuple[str, ...]
     """What it may end in; objects are ELF."""
     memory_operands: bool
     """Whether an instruction may take an operand from memory."""
+    float_extremes: bool
+    """Whether an instruction gives the larger of two floats, passing over NaN."""
     pointer_bits: int
     """Bits of a pointer and of `index`: 32 or 64."""
     elf_machine: int

@@ -14,7 +14,9 @@ from microkernels.emit import Emitter
 from microkernels.instructions import Counts
 
 CAPABILITIES = {
+    "simd": "there are vectors",
     "vectors": "bits are counted in vectors, not in general registers",
+    "words_64": "general registers of 64 bits",
     "scalar_popcount": "ones of a general register in one instruction",
     "popcount_words": "ones of lanes of 32 bits in one instruction",
     "popcount_bytes": "ones of bytes in one instruction",
@@ -31,6 +33,7 @@ CAPABILITIES = {
     "multiply_by_lane": "`multiply_words` by one lane of a vector, and the addition, in one instruction",
     "insert_bits": "`load_fours`, `insert_above`, `insert_below` and `half_difference`",
     "widen": "lanes of a vector as wider ones in one instruction",
+    "round_to_integers": "f32 to i32, half to even, which LLVM makes no call of a library",
     "fma": "a product of f32 added in one instruction",
 }
 """Everything that a target may have and another not."""
@@ -50,17 +53,29 @@ class Verbs(ABC):
     broadcast: Counts = {"broadcast": 1}
     """Instructions that load one word of 32 bits to all lanes."""
 
-    @abstractmethod
     def sum_bytes(self, emit: Emitter, values: SSAValue, factor: int = 1) -> SSAValue:
-        """`factor` times unsigned bytes, neighbours added in i16."""
+        """`factor` times unsigned bytes, neighbours added in i16; where there are vectors."""
+        raise NotImplementedError
 
-    @abstractmethod
+    def add_bytes(self, emit: Emitter, total: SSAValue, values: SSAValue) -> SSAValue:
+        """Lanes of i16 with two neighbouring unsigned bytes added to each."""
+        return emit.binary("add", total, self.sum_bytes(emit, values))
+
     def sum_words(self, emit: Emitter, values: SSAValue) -> SSAValue:
-        """Words of i16, neighbours added in i32."""
+        """Words of i16, neighbours added in i32; where there are vectors."""
+        raise NotImplementedError
+
+    def add_all_bytes(self, emit: Emitter, total: SSAValue, word: SSAValue) -> SSAValue:
+        """An i32 with the four unsigned bytes of another added; where there are no registers of 64 bits."""
+        raise NotImplementedError
 
     @abstractmethod
     def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
         """Products of i16, neighbours added in i32, which wraps for four times -2^15 alone."""
+
+    def add_products(self, emit: Emitter, total: SSAValue, x: SSAValue, y: SSAValue) -> SSAValue:
+        """Lanes of i32 with two neighbouring products of i16 added to each."""
+        return emit.binary("add", total, self.multiply_add_words(emit, x, y))
 
     def multiply_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
         """Products of i16 in i32."""

@@ -213,9 +213,11 @@ X86_64 = Architecture(
     cpus=CPUS,
     # 64 is the scalar tier, which counts bits in general registers.
     vectors={64: (), 256: ("avx2",), 512: ("avx512bw", "avx512vl")},
+    least_vector_bits=128,
     systems=("linux", "freebsd", "netbsd", "openbsd", "none"),
     abis=("gnu", "musl", "android", "elf"),
     memory_operands=True,
+    float_extremes=True,
     pointer_bits=64,
     elf_machine=62,
 )

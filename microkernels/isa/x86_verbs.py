@@ -40,7 +40,9 @@ class X86Verbs(Verbs):
         wide, has = bits >= 256, target.has
         vnni = has("avx512vnni") or has("avxvnni")
         found = {
+            "simd": True,
             "vectors": wide,
+            "words_64": True,
             "scalar_popcount": has("popcnt"),
             "popcount_words": wide and has("avx512vpopcntdq") and has("avx512vl"),
             "popcount_bytes": wide and has("avx512bitalg") and has("avx512vl"),
@@ -52,6 +54,7 @@ class X86Verbs(Verbs):
             and ((has("avx512vnni") and has("avx512vl")) or (bits == 256 and has("avxvnni"))),
             "dot_pairs": wide and vnni,
             "widen": has("sse4.1"),
+            "round_to_integers": True,
             "fma": has("fma"),
         }
         self.can = frozenset(name for name, there in found.items() if there)

@@ -1,4 +1,4 @@
-"""Programs for AVX-512, which few machines have, and for AArch64: emulated, against the reference.
+"""Programs for AVX-512, which few machines have, and for ARM: emulated, against the reference.
 
 Each test compiles a few dozen programs and runs them in one boot of the emulator; `tests/support/emulator.py`
 and `tests/support/unicorn_machine.py` say what is caught besides wrong results. Schedules and shapes are
@@ -45,9 +45,14 @@ from lowering.backend.machine import generate_object
 from microkernels.table import kernels
 
 WITH_BOCHS = pytest.mark.skipif(bool(missing()), reason=missing())
-TIERS = (*(pytest.param(tier, marks=WITH_BOCHS) for tier in PROCESSORS), "rpi5")
-ALL_TIERS = (*TIERS, "rpi3")
-"""With one that differs from another in a few kernels alone."""
+TIERS = (
+    *(pytest.param(tier, marks=WITH_BOCHS) for tier in PROCESSORS),
+    "rpi5",
+    "rpi3-armv7",
+    "cortex-m7",
+)
+ALL_TIERS = (*TIERS, "rpi3", "cortex-m4")
+"""With those that differ from another in a few kernels alone."""
 T = TypeVar("T")
 PLANES_FEW = 6
 """Products of planes that a test can afford to unroll."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from emulator import FILL, Buffer, Call, Code, Machine
 from executed import Array, Lowered, compare, execute, expected, inputs_of, lower, named
 from guarded import SIDES
-from unicorn import arm64_const
 from unicorn_machine import UnicornMachine
+from unicorn_processors import PROCESSORS as ARM
 from xdsl.dialects.builtin import ModuleOp
 
 from lowering.backend.emit import emit_object
@@ -23,9 +23,6 @@ PROCESSORS = {
     "x86-64-v4-vpopcntdq,-gfni": "corei7_icelake_u",
 }
 """For each target a model that has what the target has; the first has no VPOPCNTDQ."""
-
-ARM = {"rpi3": arm64_const.UC_CPU_ARM64_A53, "rpi5": arm64_const.UC_CPU_ARM64_MAX}
-"""The same of AArch64; only the last model has dot products."""
 
 MISREAD = re.compile(rb"\x62[%b].[\x00\x08]\x20[\x40-\x7f]" % bytes(range(3, 256, 16)), re.DOTALL)
 """VPINSRB from memory with EVEX and a displacement of one byte, which Bochs 2.7 multiplies by 4."""

@@ -1,0 +1,37 @@
+"""The verbs of the Cortex-M4 and M7: general registers of 32 bits, with the DSP instructions of ARM."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import i32
+from xdsl.ir import SSAValue
+
+from microkernels.emit import Emitter
+from microkernels.isa.verbs import Verbs
+from microkernels.target import Target
+
+
+class ThumbVerbs(Verbs):
+    """The verbs of one lane of 32 bits: two words of i16, or four bytes."""
+
+    popcount_bytes = {"scalar": 7}
+    fold_bytes = {"scalar": 1}
+    broadcast = {"load": 1}
+
+    def __init__(self, target: Target):
+        found = {"dot_pairs"}
+        if target.has("vfp4d16sp"):
+            found.add("fma")
+        self.can = frozenset(found)
+
+    def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
+        return emit.call("llvm.arm.smuad", _words(emit, x, y), i32)
+
+    def add_products(self, emit: Emitter, total: SSAValue, x: SSAValue, y: SSAValue) -> SSAValue:
+        return emit.call("llvm.arm.smlad", [*_words(emit, x, y), total], i32)
+
+    def add_all_bytes(self, emit: Emitter, total: SSAValue, word: SSAValue) -> SSAValue:
+        return emit.call("llvm.arm.usada8", [word, emit.constant(0, i32), total], i32)
+
+
+def _words(emit: Emitter, *pairs: SSAValue) -> list[SSAValue]:
+    return [emit.bitcast(pair, i32) for pair in pairs]
