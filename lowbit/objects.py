@@ -29,11 +29,16 @@ class Exported:
     """The files of one exported program."""
 
     object: Path
+    archive: Path
+    """The object as a library."""
     header: Path
     symbols: tuple[str, ...]
     """The functions that the object defines."""
     arena_bytes: int
     """Scratch memory that a call needs."""
+    text_bytes: int
+    constant_bytes: int
+    """Weights, tables and constants of the code."""
 
 
 def export(
@@ -46,13 +51,15 @@ def export(
     check: bool = False,
     layers: bool = False,
 ) -> Exported:
-    """Write `NAME.o` and `NAME.h` for a target and return where.
+    """Write `NAME.o`, `libNAME.a`, which holds it, and `NAME.h` for a target, and return where.
 
     `name` is the C function; it is that of the program's function unless given (`network` for `main`). With
     `check` the header has `NAME_supported()`, which asks the processor for all features of the target. With
     `layers` each layer is a function of its own, `NAME.LAYER`, for debuggers and profilers to name. Raises
     ValueError naming what is wrong.
     """
+    from lowering.backend.archive import archive
+    from lowering.backend.elf import sizes
     from lowering.backend.emit import emit_object, with_comment
     from lowering.backend.machine import BackendError
 
@@ -68,11 +75,14 @@ def export(
         raise ValueError(str(error)) from error
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / f"{symbol}.o", folder / f"{symbol}.h"
+    functions = (code.signature.pack, code.signature.main)
+    symbols = tuple(f.symbol for f in functions if f is not None)
+    paths = folder / f"{symbol}.o", folder / f"lib{symbol}.a", folder / f"{symbol}.h"
     paths[0].write_bytes(image)
-    paths[1].write_text(header(code, check=check))
-    functions = [f for f in (code.signature.pack, code.signature.main) if f is not None]
-    return Exported(*paths, tuple(f.symbol for f in functions), code.signature.main.arena)
+    paths[1].write_bytes(archive(symbol, image, symbols))
+    paths[2].write_text(header(code, check=check))
+    size, arena = sizes(image), code.signature.main.arena
+    return Exported(*paths, symbols, arena, size.text, size.constants)
 
 
 def header(code: Code, *, check: bool = False) -> str:

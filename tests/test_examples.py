@@ -49,6 +49,26 @@ def test_exported_code_runs_in_c():
     assert said == expected != "0"
 
 
+CROSS = "aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "qemu-aarch64", "qemu-arm"
+
+
+@pytest.mark.skipif(not all(map(shutil.which, CROSS)), reason="no cross compilers or no QEMU")
+def test_exported_code_runs_on_other_processors():
+    output = run("cross_linux/build.py")
+    assert re.findall(r"(\S+): (\d+) of 1024", output) == [("rpi3", "0"), ("rpi3-armv7", "0")]
+
+
+BOARD = "arm-linux-gnueabihf-gcc", "qemu-system-arm"
+
+
+@pytest.mark.skipif(not all(map(shutil.which, BOARD)), reason="no cross compiler or no QEMU")
+def test_a_network_runs_without_an_operating_system():
+    output = run("bare_metal/build.py")
+    assert "4 images, 0 of 40 logits differ" in output
+    arena, stack = map(int, re.findall(r"(\d+) bytes of arena, (\d+) of stack", output)[0])
+    assert arena + stack < 64 << 10 and stack > 100
+
+
 def test_a_tuned_layer_has_the_same_bits():
     output = run("tune.py")
     assert "1 layer tuned" in output and output.splitlines()[-1].startswith("0 outputs differ")

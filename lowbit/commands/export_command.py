@@ -9,7 +9,7 @@ from lowbit.objects import export
 
 
 def run(given: Namespace) -> None:
-    """Write an object and a header."""
+    """Write an object, a library of it and a header."""
     program, schedule = load_program(given), read_schedule(given.schedule)
     with progress("compiling"):
         exported = export(
@@ -25,11 +25,17 @@ def run(given: Namespace) -> None:
         write_json(
             {
                 "object": str(exported.object),
+                "archive": str(exported.archive),
                 "header": str(exported.header),
                 "symbols": exported.symbols,
                 "arena_bytes": exported.arena_bytes,
+                "text_bytes": exported.text_bytes,
+                "constant_bytes": exported.constant_bytes,
             }
         )
         return
-    print(exported.object)
-    print(exported.header)
+    for path in (exported.object, exported.archive, exported.header):
+        print(path)
+    print(f"code       {exported.text_bytes:>10} bytes")
+    print(f"constants  {exported.constant_bytes:>10} bytes")
+    print(f"arena      {exported.arena_bytes:>10} bytes a call")

@@ -1,4 +1,4 @@
-"""Read the symbol table of a relocatable ELF object: little-endian, 32 or 64 bits."""
+"""Read the sections and symbols of a relocatable ELF object: little-endian, 32 or 64 bits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_SYMTAB, _NOBITS = 2, 8
+_PROGBITS, _SYMTAB, _NOBITS = 1, 2, 8
+_WRITABLE, _ALLOCATED, _EXECUTED = 1, 2, 4
 _UNDEFINED = 0
 _LOCAL, _WEAK = 0, 2
 _FUNCTION = 2
@@ -28,8 +29,18 @@ class Symbol:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """Bytes that an object takes in memory."""
+
+    text: int
+    constants: int
+    writable: int
+
+
+@dataclass(frozen=True)
 class _Section:
     kind: int
+    flags: int
     offset: int
     size: int
     link: int
@@ -50,6 +61,16 @@ def symbols(image: bytes) -> list[Symbol]:
         if section.kind == _SYMTAB
         for symbol in _table(image, section, sections)
     ]
+
+
+def sizes(image: bytes) -> Sizes:
+    """Sizes of what is in memory when the code runs, without tables of unwinding, which nothing needs."""
+    found = {"text": 0, "constants": 0, "writable": 0}
+    for section in _sections(image):
+        if section.flags & _ALLOCATED and section.kind in (_PROGBITS, _NOBITS):
+            writable, executed = section.flags & _WRITABLE, section.flags & _EXECUTED
+            found["writable" if writable else "text" if executed else "constants"] += section.size
+    return Sizes(**found)
 
 
 def undefined_symbols(image: bytes) -> list[str]:
@@ -81,14 +102,14 @@ def _sections(image: bytes) -> list[_Section]:
     sections: list[_Section] = []
     for index in range(count):
         at = table + index * entry
-        kind = struct.unpack_from("<I", image, at + 4)[0]
+        kind, flags = struct.unpack_from("<IQ" if wide else "<II", image, at + 4)
         offset, size = struct.unpack_from(
             "<QQ" if wide else "<II", image, at + (24 if wide else 16)
         )
         link = struct.unpack_from("<I", image, at + (40 if wide else 24))[0]
         if kind != _NOBITS and offset + size > len(image):
             raise ValueError(f"ELF object cut short in section {index}")
-        sections.append(_Section(kind, offset, size, link))
+        sections.append(_Section(kind, flags, offset, size, link))
     return sections
 
 

@@ -12,9 +12,12 @@ pytestmark = pytest.mark.usefixtures("folder")
 def test_export(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(output(capsys, "export", "net.mlir", "-d", "build", "--json"))
     assert told["symbols"] == ["net_pack", "net"]
-    assert Path(told["object"]).read_bytes().startswith(b"\x7fELF")
+    image = Path(told["object"]).read_bytes()
+    assert image.startswith(b"\x7fELF") and image in Path(told["archive"]).read_bytes()
     text = output(capsys, "export", "net.mlir", "--name", "other", "--target", "x86-64")
-    assert text.split() == ["other.o", "other.h"]
+    *files, code, constants, arena = text.splitlines()
+    assert files == ["other.o", "libother.a", "other.h"]
+    assert int(code.split()[1]) > 0 and constants.startswith("constants") and "a call" in arena
 
 
 def test_targets(capsys: pytest.CaptureFixture[str]) -> None:
