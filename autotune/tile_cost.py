@@ -241,7 +241,7 @@ class TileCost:
         bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=bounds.__getitem__)
         each_spilled = SPILLED[self._many] if "simd" in self.kernel.verbs.can else 2
-        # Those of 64 bytes are hidden less (uint4 by odd1, C9, 7 x 2: 283 us, not 268; Cascade Lake, 2026-11).
+        # Those of 64 bytes are hidden less (uint4 x odd1, C9, 7 x 2: 283 us, not 268; Cascade Lake, 2026-11).
         spilled = self._spilled(block, sums) * passes * steps + waiting * self._many
         spilling = each_spilled * spilled / self.machine.rates["store"]
         body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
