@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import cast
 
-from microkernels.isa.architecture import Architecture
+from microkernels.isa.architecture import Architecture, features_of
 
 _ALONE = (
     "bti cmpbr crc cssc dit flagm fp-armv8 hbc ls64 lse lse2 mops mte pauth perfmon predres rand ras rcpc sb "
@@ -44,10 +43,7 @@ _NEEDS = {
     "sme2": "sme",
 }
 
-FEATURES = MappingProxyType(
-    dict.fromkeys(_ALONE.split(), cast(tuple[str, ...], ()))
-    | {name: tuple(needs.split()) for name, needs in _NEEDS.items()}
-)
+FEATURES = features_of(_ALONE, _NEEDS)
 """Every instruction-set feature of AArch64, with the features it needs."""
 
 BASE = ("fp-armv8", "neon")

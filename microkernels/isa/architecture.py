@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,9 @@ class Architecture:
     """The number of the architecture in the header of an object."""
     tuning: str = ""
     """Features, on or off as LLVM takes them, that decide how it orders code and not what is in it."""
+
+
+def features_of(alone: str, needs: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
+    """The table of features: those that need no other, and those that do with the names of these."""
+    listed = dict.fromkeys(alone.split(), "") | dict(needs)
+    return MappingProxyType({name: tuple(needed.split()) for name, needed in listed.items()})

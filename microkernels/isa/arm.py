@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import cast
 
-from microkernels.isa.architecture import Architecture
+from microkernels.isa.architecture import Architecture, features_of
 
 _ALONE = (
     "cde clrbhb crc db dfb dsp hwdiv hwdiv-arm lob mp mve pacbti perfmon ras sb trustzone use-misched v8 "
@@ -34,10 +33,7 @@ _NEEDS = {
     "sha2": "neon",
 }
 
-FEATURES = MappingProxyType(
-    dict.fromkeys(_ALONE.split(), cast(tuple[str, ...], ()))
-    | {name: tuple(needs.split()) for name, needs in _NEEDS.items()}
-)
+FEATURES = features_of(_ALONE, _NEEDS)
 """Every instruction-set feature of ARM, with the features it needs, and a scheduler of LLVM's."""
 
 BASE = ("neon", "use-misched", "vfp2sp", "vfp3", "vfp3d16sp")

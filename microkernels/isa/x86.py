@@ -7,9 +7,8 @@ first; a test compares both tables with LLVM's own.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import cast
 
-from microkernels.isa.architecture import Architecture
+from microkernels.isa.architecture import Architecture, features_of
 
 _SSE4 = "sse2 sse3 ssse3 sse4.1 sse4.2"
 _F = "avx512f"
@@ -80,10 +79,7 @@ _NEEDS = {
     "xsaves": "xsave",
 }
 
-FEATURES = MappingProxyType(
-    dict.fromkeys(_ALONE.split(), cast(tuple[str, ...], ()))
-    | {name: tuple(needs.split()) for name, needs in _NEEDS.items()}
-)
+FEATURES = features_of(_ALONE, _NEEDS)
 """Every instruction-set feature of x86-64, with the features it needs."""
 
 _BITS = {
