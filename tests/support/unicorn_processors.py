@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import capstone
 import unicorn
 from unicorn import arm64_const as arm64
 from unicorn import arm_const as arm
@@ -33,6 +34,14 @@ class Processor:
     """Switch vectors on."""
     thumb: bool = False
     """Whether addresses of functions are odd, and instructions of 2 or 4 bytes."""
+
+    @property
+    def decoder(self) -> capstone.Cs:
+        """What tells instructions as text."""
+        if self.engine[0] == unicorn.UC_ARCH_ARM64:
+            return capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
+        thumb = capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS
+        return capstone.Cs(capstone.CS_ARCH_ARM, thumb if self.thumb else capstone.CS_MODE_ARM)
 
     def settle(self, engine: Any) -> None:
         """Undo what Unicorn 2.1 does to Thumb where it calls a hook for an access that is conditional.
@@ -101,8 +110,9 @@ _MICRO = unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS
 
 PROCESSORS = {
     "rpi3": _aarch64(arm64.UC_CPU_ARM64_A53),
+    "rpi4": _aarch64(arm64.UC_CPU_ARM64_A72),
     # Only this model has dot products.
-    "rpi5": _aarch64(arm64.UC_CPU_ARM64_MAX),
+    **dict.fromkeys(("rpi5", "neoverse-n1", "apple-m1"), _aarch64(arm64.UC_CPU_ARM64_MAX)),
     "rpi3-armv7": _arm(unicorn.UC_MODE_ARM, arm.UC_CPU_ARM_CORTEX_A15),
     "cortex-m4": _arm(_MICRO, arm.UC_CPU_ARM_CORTEX_M4, thumb=True),
     "cortex-m7": _arm(_MICRO, arm.UC_CPU_ARM_CORTEX_M7, thumb=True),
