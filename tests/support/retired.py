@@ -191,14 +191,12 @@ def layer_retired(
 
 
 def recorded(target: str, case: str) -> Retired:
-    """Count a case of `RECORD`: seven or three numbers of a layer, two elements, a kernel if it is pinned."""
-    words = case.split()
-    size = next(n for n, word in enumerate(words) if not word.isdecimal())
-    kind = ConvLayer if size == 7 else DenseLayer
-    pair, *kernel = words[size:]
+    """Count a case of `RECORD`: seven or three numbers of a layer, two elements, fields of a schedule."""
+    size, pair, pinned = re.fullmatch(r"([\d ]+) (\S+/\S+)(.*)", case).groups()  # pyright: ignore
+    layer = ConvLayer.parse(size) if size.count(" ") == 6 else DenseLayer.parse(size)
     x, w = pair.split("/")
-    schedule = Schedule(microkernel=kernel[0]) if kernel else None
-    return layer_retired(kind.parse(" ".join(words[:size])), (x, w), target, schedule)[0]
+    schedule = Schedule.parse(pinned) if pinned else None
+    return layer_retired(layer, (x, w), target, schedule)[0]
 
 
 def _record() -> None:
