@@ -18,6 +18,7 @@ def retired(target: str, words: int) -> int:
     kinds = (case.input_shape, "uint1"), (case.weight_shape, "odd1")
     data = [fill("random", shape, parse_code(code), 0) for shape, code in kinds]
     emulation = Emulation(target)
+    emulation._machine.watched = False  # but counted
     emulation.add(module, [data])
     emulation.run()
     call = emulation._machine.calls[-1]

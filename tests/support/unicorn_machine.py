@@ -1,14 +1,13 @@
 """Call functions for ARM in this process, on Unicorn: `emulator.Machine` for other architectures.
 
-Every access of memory is seen. What lies in no argument, nor in the stack or in constants of the object,
+Every access of memory is checked. What lies in no argument, nor in the stack or in constants of the object,
 ends a call and is told in its `fault`, to the byte, as is a write to a buffer that is not writable, and a
 register that the caller may rely on and does not find again. `Trace.instructions` counts what is executed.
 """
 
 import struct
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +20,9 @@ from unicorn_processors import Processor
 CODE, BUFFERS, STACK, RETURN = 1 << 22, 1 << 28, 1 << 24, 1 << 20
 """Addresses of the first object, of the first buffer, below which the stack ends, and to return to."""
 STACK_BYTES = 1 << 20
-WRITES = unicorn.UC_MEM_WRITE
+WRITES = unicorn.UC_MEM_WRITE, unicorn.UC_MEM_WRITE_UNMAPPED
+WIDEST = 16
+"""Bytes that are reported as one access, at most."""
 
 
 @dataclass(eq=False)
@@ -49,19 +50,18 @@ class UnicornMachine:
 
     processor: Processor
     watched: bool = True
-    """Whether accesses are checked; without it calls are as quick as can be."""
+    """Whether accesses are checked; without it instructions are counted."""
     buffers: list[Buffer] = field(default_factory=list)
     codes: list[Code] = field(default_factory=list)
     calls: list[Trace] = field(default_factory=list)
-    _constants: list[tuple[int, int]] = field(default_factory=list)
+    _constants: dict[Code, list[tuple[int, int]]] = field(default_factory=dict)
 
     def load(self, image: bytes) -> Code:
         """Link a relocatable object that needs nothing else."""
         last = self.codes[-1] if self.codes else Code(b"", CODE, {})
         address = -(-(last.address + len(last.image)) // PAGE) * PAGE
-        code, constants = link(image, address)
+        code, self._constants[code] = link(image, address)
         self.codes.append(code)
-        self._constants += constants
         return code
 
     def buffer(
@@ -121,10 +121,7 @@ class UnicornMachine:
             engine.reg_write(register, number * 0x01010101)
         held = [engine.reg_read(register) for register in kept]
         call.fault = ""
-        hooks = [engine.hook_add(unicorn.UC_HOOK_BLOCK, _counter(call))]
-        if self.watched:
-            kinds = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
-            hooks.append(engine.hook_add(kinds, self._watcher(call)))
+        hooks = self._watch(engine, call) if self.watched else [_count(engine, call)]
         try:
             engine.emu_start(call.code.symbols[call.symbol] | odd, RETURN)
         except unicorn.UcError as error:
@@ -134,24 +131,34 @@ class UnicornMachine:
         if not call.fault and held != [engine.reg_read(register) for register in kept]:
             call.fault = f"{call.symbol}: a register of the caller has changed"
 
-    def _watcher(self, call: Trace) -> Callable[..., None]:
-        stack = STACK - STACK_BYTES, STACK
-        own = [(one.address, one.address + len(one.held), one) for one in call.buffers]
-        read = [stack, *self._constants, *((start, end) for start, end, _ in own)]
-        written = [stack, *((start, end) for start, end, one in own if one.writable)]
-        ranges = {access: sorted(found) for access, found in ((True, written), (False, read))}
-        starts = {access: [start for start, _ in found] for access, found in ranges.items()}
+    def _watch(self, engine: Any, call: Trace) -> list[int]:
+        """Look at accesses that may be outside: those that begin there, or shortly before."""
+        own = [(one.address, one.address + len(one.held), one.writable) for one in call.buffers]
+        always = [(STACK - STACK_BYTES, STACK)]
+        allowed = {
+            unicorn.UC_HOOK_MEM_READ: always
+            + self._constants[call.code]
+            + [one[:2] for one in own],
+            unicorn.UC_HOOK_MEM_WRITE: always + [one[:2] for one in own if one[2]],
+        }
+        unmapped = engine.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._watcher(call, 0))
+        return [unmapped] + [
+            engine.hook_add(
+                kind, self._watcher(call, end), begin=max(begin, end - WIDEST), end=last
+            )
+            for kind, ranges in allowed.items()
+            for (begin, end), last in _with_what_follows(ranges)
+        ]
 
-        def seen(engine: Any, access: int, address: int, size: int, value: int, data: Any) -> None:
+    def _watcher(self, call: Trace, end: int) -> Callable[..., None]:
+        def seen(engine: Any, access: int, address: int, size: int, value: int, data: Any) -> bool:
             self.processor.settle(engine)
-            writes = access == WRITES
-            place = bisect_right(starts[writes], address) - 1
-            end = ranges[writes][place][1] if place >= 0 else 0
-            if address + size > end:
-                deed, outside = "writes" if writes else "reads", max(address, end)
+            if outside := address + size > end:
+                deed = "writes" if access in WRITES else "reads"
                 where = f"{call.symbol}+{self._at(engine, call):#x}"
-                call.fault = f"{where}: {deed} {call._describe(outside)}"
+                call.fault = f"{where}: {deed} {call._describe(max(address, end))}"
                 engine.emu_stop()
+            return not outside
 
         return seen
 
@@ -159,10 +166,19 @@ class UnicornMachine:
         return engine.reg_read(self.processor.counter) - call.code.symbols[call.symbol]
 
 
-def _counter(call: Trace) -> Callable[..., None]:
+def _with_what_follows(
+    ranges: list[tuple[int, int]],
+) -> Iterator[tuple[tuple[int, int], int]]:
+    """Ranges in order, an empty one before all, each with the last address before the next."""
+    ordered = [(0, 0), *sorted(one for one in ranges if one[0] < one[1])]
+    lasts = [*(begin - 1 for begin, _ in ordered[1:]), (1 << 64) - 1]
+    return zip(ordered, lasts)
+
+
+def _count(engine: Any, call: Trace) -> int:
     blocks = call.blocks
 
     def seen(engine: Any, address: int, size: int, data: Any) -> None:
         blocks[address, size] += 1
 
-    return seen
+    return engine.hook_add(unicorn.UC_HOOK_BLOCK, seen)
