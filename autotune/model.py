@@ -15,7 +15,8 @@ from autotune.bounds import joint
 from autotune.machine_table import LEVELS, MachineTable
 from autotune.preparing import Stored, again, preparing
 from autotune.reuse import Operands, Reuse, Traffic
-from autotune.tile_cost import Block, TileCost
+from autotune.tile_cost import TileCost
+from autotune.tile_words import Block
 from lowbit_dialect.layout import Layout
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.schedule import Schedule

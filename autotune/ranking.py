@@ -19,7 +19,8 @@ from autotune.model import Model, Prediction, body_of, operands_of
 from autotune.preparing import Stored, preparing
 from autotune.reuse import Traffic
 from autotune.space import Space
-from autotune.tile_cost import Block, TileCost
+from autotune.tile_cost import TileCost
+from autotune.tile_words import Block
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import LinearOp
