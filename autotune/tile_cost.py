@@ -4,8 +4,9 @@ Each class of instructions has its pipes, all vectors share some, and all instru
 fullest of them bounds a block, or the chain of additions that each accumulator waits for. What finds no
 register (`tile_registers.py`) is added.
 
-The constants here are fitted to 5,500 schedules of six layers at 1 x 1, 2 x 1 and 2 x 2 bits on five levels of
-x86-64 (Zen 5, 2026-11), and were left alone on Zen 4 and Cascade Lake; those of machines stand in their tables.
+The constants here are fitted to 5,500 schedules of six layers at 1 x 1, 2 x 1 and 2 x 2 bits on five levels
+of x86-64 (Zen 5, 2026-11); neither Zen 4 nor Cascade Lake changed them. Those of machines stand in their
+tables.
 """
 
 from __future__ import annotations
