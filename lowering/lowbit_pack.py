@@ -97,7 +97,8 @@ class Packer(Storage):
                 if isinstance(inner, ElementwiseOp):
                     self._tables(inner, groups, outputs, kernel.lanes, op)
                     self._residual(inner, op)
-        self.output(op, kernel.lanes, groups, work.input_axes)
+        packs = kernel.packs(groups, outputs, kernel.lanes * schedule.vectors)
+        self.output(op, work.input_axes, packs=packs)
 
     def _correct(self, op: LinearOp, weights: SSAValue, table: Layout, products: str) -> LinearOp:
         """Add the `corrections` operand, computed from unpacked weights and stored as `table`."""
@@ -155,7 +156,7 @@ class Packer(Storage):
         axes = (0, *spatial_axes(op.format.data))
         type = shaped(op.input)
         op.operands[0] = self.stored(op.input, self.channels_last(type, axes))
-        self.output(op, 0, 1, axes)
+        self.output(op, axes, packs=False)
 
     def elementwise(self, op: ElementwiseOp) -> None:
         """Standalone elementwise ops read and write unpacked elements, their channels innermost."""
@@ -168,7 +169,7 @@ class Packer(Storage):
             layout = self.channels_last(shaped(value), axes)
             _replace(op, value, self.stored(value, layout))
         self._tables(op, 1, shape_of(op.input)[axis], lanewise.lanes(self.target), op)
-        self.output(op, 0, 1, axes)
+        self.output(op, axes, packs=False)
 
     def data(self, op: ReshapeOp | TransposeOp | MoveOp | RowOp) -> None:
         """Reshapes, transposes, moves and ops on rows work on tensors without a layout."""

@@ -99,6 +99,13 @@ class Microkernel(ABC):
         """What its raw sums are made of, as `products` of `lowbit.corrections` says."""
         return "popcount" if self.input_layout(work).encoded else self.products
 
+    def packs(self, groups: int, outputs: int, block: int) -> bool:
+        """Whether results in blocks of so many channels can be written as planes, whole bytes at a time."""
+        joined = self.lanes == 4 and "join_masks" in self.verbs.can
+        return groups == 1 and (
+            self.lanes >= 8 or (joined and (block % 8 == 0 or outputs <= block))
+        )
+
     @property
     def weight_bytes(self) -> int:
         """Bytes of one vector of weights."""

@@ -11,6 +11,9 @@ from lowbit_dialect.ops.common import element_of, shape_of, shaped
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from microkernels.address import move
 
+BYTE = 8
+"""Lanes whose masks fill a byte."""
+
 
 class TileStore:
     """Stores vectors of the results of one tile."""
@@ -20,6 +23,8 @@ class TileStore:
         self.emit, self.tile, self.lanes, self.axes = at.emit, at.tile, at.lanes, at.axes
         self._begin: SSAValue | None = None
         """Address of the tile's planes."""
+        self._low: list[SSAValue] = []
+        """Masks of a vector of 4 lanes that wait for those of the next one."""
 
     @property
     def packed(self) -> bool:
@@ -54,7 +59,32 @@ class TileStore:
         return [emit.compare("ne", bit, emit.constant(0, type)) for bit in bits]
 
     def masks(self, masks: list[SSAValue], place: TileVector) -> None:
-        """Store one mask of lanes a plane; the last vector of a row also clears the rest of its word."""
+        """Store one mask of lanes a plane; the last vector of a row also clears the rest of its word.
+
+        Vectors of 4 lanes are stored by twos.
+        """
+        last = place.v == self.tile.vectors.value.data - 1
+        if self.lanes >= BYTE:
+            self._store(masks, place, self.lanes, last=last)
+        elif place.v % 2 == 0 and not last:
+            self._low = masks
+        else:
+            self._store(*self._joined(masks, place), BYTE, last=last)
+
+    def _joined(
+        self, masks: list[SSAValue], place: TileVector
+    ) -> tuple[list[SSAValue], TileVector]:
+        """Masks of 8 lanes: those that wait, and behind them others; the last may stand alone."""
+        emit, alone = self.emit, place.v % 2 == 0
+        none = emit.constant(0, masks[0].type)
+        pairs = (
+            (one, none) if alone else (low, one) for low, one in zip(self._low or masks, masks)
+        )
+        valid = place.valid + (0 if alone else self.lanes)
+        joined = [emit.shuffle(low, range(BYTE), high) for low, high in pairs]
+        return joined, TileVector(place.r, place.v // 2, valid)
+
+    def _store(self, masks: list[SSAValue], place: TileVector, lanes: int, *, last: bool) -> None:
         emit, outs = self.emit, self.tile.outs
         operand, layout = self._at.operand(outs), layout_of(shaped(outs))
         assert layout is not None
@@ -65,25 +95,24 @@ class TileStore:
             at = (self.tile.batch, self.tile.row, self.tile.column)
             parts = [*zip(at, map(operand.stride, self.axes)), (byte, 1)]
             self._begin = move(emit, operand.pointer, parts)
-        pixel = place.r * operand.stride(self.axes[2]) + place.v * self.lanes // 8
-        last = place.v == self.tile.vectors.value.data - 1
+        pixel = place.r * operand.stride(self.axes[2]) + place.v * lanes // 8
         for plane, flags in enumerate(masks):
-            mask = emit.bitcast(flags, IntegerType(self.lanes))
-            if place.valid < self.lanes:
+            mask = emit.bitcast(flags, IntegerType(lanes))
+            if place.valid < lanes:
                 mask = emit.binary("and", mask, emit.constant((1 << place.valid) - 1, mask.type))
-            if self.lanes > width >= place.valid:
+            if lanes > width >= place.valid:
                 mask = emit.widen(mask, IntegerType(width), signed=False)
             pointer = emit.offset(self._begin, pixel + plane * operand.stride(None))
             emit.store(mask, pointer, 1)
             if last:
-                self._clear_tail(pointer, size, width)
+                self._clear_tail(pointer, size, width, lanes)
 
-    def _clear_tail(self, pointer: SSAValue, size: int, width: int) -> None:
+    def _clear_tail(self, pointer: SSAValue, size: int, width: int, lanes: int) -> None:
         """Zero the bytes between the last channel's vector and the end of its word.
 
         Every block does so behind itself: blocks run in ascending order, so a later one overwrites it.
         """
-        stored, end = (-(-size // unit) * unit for unit in (self.lanes, width))
+        stored, end = (-(-size // unit) * unit for unit in (lanes, width))
         zero = self.emit.constant(0, i8)
         for byte in range((end - stored) // 8):
-            self.emit.store(zero, self.emit.offset(pointer, self.lanes // 8 + byte), 1)
+            self.emit.store(zero, self.emit.offset(pointer, lanes // 8 + byte), 1)

@@ -39,6 +39,7 @@ def check_tile(tile: TileOp, target: Target) -> None:
     _axes("output_axes", tile.outs, array(tile.output_axes, ()))
     if name in lanewise.KINDS:
         lanes = lanewise.lanes(target)
+        packs = lanes >= 8
         outputs = shape_of(tile.input)[array(tile.input_axes, ())[3]]
         need(groups == 1, f"'{name}' works on 1 group, not {groups}")
         need(tile.weights is None and tile.corrections is None, f"'{name}' takes no weights")
@@ -47,6 +48,7 @@ def check_tile(tile: TileOp, target: Target) -> None:
         kernel = find_kernel(name, target)
         lanes = kernel.lanes
         outputs = _product(tile, kernel)
+        packs = kernel.packs(groups, outputs, _block_stored(tile, lanes))
     _block(tile, lanes, outputs)
     channels = shape_of(tile.outs)[array(tile.output_axes, ())[3]]
     need(
@@ -55,7 +57,7 @@ def check_tile(tile: TileOp, target: Target) -> None:
     )
     if tile.corrections is not None:
         _corrections(tile, tile.corrections, table_layout((0, 1), 2, groups, outputs, lanes))
-    _outs(tile, lanes)
+    _outs(tile, packs=packs)
     _epilogue(tile, outputs, lanes)
 
 
@@ -125,7 +127,7 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
         f"{kernel.name} cannot multiply {work.activation} by {work.weight} in {accumulator}",
     )
     _stored(kernel.name, tile.input, kernel.input_layout(work))
-    vectors = max(tile.vectors.value.data, _block_of(tile.weights, w_axes[3]) // kernel.lanes)
+    vectors = _block_stored(tile, kernel.lanes) // kernel.lanes
     _stored(kernel.name, tile.weights, kernel.weight_layout(work, vectors))
     schedule = Schedule(
         pixels=tile.pixels.value.data,
@@ -146,12 +148,13 @@ def _product(tile: TileOp, kernel: Microkernel) -> int:
     return kernel.channels(work)[1]
 
 
-def _block_of(weights: SSAValue, axis: int) -> int:
-    """Output channels of a block of weights as they are stored."""
-    layout = layout_of(shaped(weights))
+def _block_stored(tile: TileOp, lanes: int) -> int:
+    """Output channels of a block of weights as they are stored, or of the tile if it has more."""
+    assert tile.weights is not None
+    layout, axis = layout_of(shaped(tile.weights)), array(tile.weight_axes, ())[3]
     terms = layout.terms if layout else ()
     inner = [t.chain[-1][1] for t in terms if t.axis == axis and t.chain and t.chain[-1][0] == "in"]
-    return inner[-1] if inner else 0
+    return max([tile.vectors.value.data * lanes, *inner[-1:]])
 
 
 def _stored(reader: str, value: SSAValue, layout: Layout) -> None:
@@ -182,15 +185,14 @@ def _rows(value: SSAValue, axes: Sequence[int]) -> None:
     )
 
 
-def _outs(tile: TileOp, lanes: int) -> None:
+def _outs(tile: TileOp, *, packs: bool) -> None:
     layout, axes = layout_of(shaped(tile.outs)), array(tile.output_axes, ())
     if layout is None or not layout.packed:
         _rows(tile.outs, axes)
         return
     present = ", ".join(f"d{axis}" for axis in axes[:3] if axis != -1)
     _stored("the epilogue", tile.outs, Layout.of(f"{present}, planes, d{axes[3]} by 32"))
-    whole = lanes >= 8 and tile.groups.value.data == 1
-    need(whole, "planes are written by 8 lanes or more, in one group")
+    need(packs, "planes are written by 8 lanes or more, in one group")
 
 
 def _epilogue(tile: TileOp, outputs: int, lanes: int) -> None:

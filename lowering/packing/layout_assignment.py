@@ -116,12 +116,12 @@ class Storage:
         word = f32 if dtype.kind == "f" else IntegerType(8 * dtype.itemsize)
         return Layout(tuple(Term(axis) for axis in axes), word)
 
-    def output(self, op: Operation, lanes: int, groups: int, axes: tuple[int, ...]) -> None:
+    def output(self, op: Operation, axes: tuple[int, ...], *, packs: bool) -> None:
         """Let an op write what it can, and convert for everyone who wants something else.
 
-        Packed planes can be written where a vector has at least 8 lanes and there is one group.
+        It can write packed planes if it `packs`.
         """
-        type, packs = tensor_of(op.results[0]), lanes >= 8 and groups == 1
+        type = tensor_of(op.results[0])
         wanted, natural = layout_of(type), self.channels_last(type, axes)
         rows = Layout.of(", ".join([*(f"d{a}" for a in axes[:-1]), "planes", f"d{axes[-1]} by 32"]))
         if packs and (wanted == rows or (wanted is None and self._write_planes(op, rows))):

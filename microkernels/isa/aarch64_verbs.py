@@ -30,6 +30,7 @@ class AArch64Verbs(Verbs):
             "add_pairs",
             "broadcast_words",
             "insert_bits",
+            "join_masks",
             "multiply_by_lane",
             "widen",
             "round_to_integers",

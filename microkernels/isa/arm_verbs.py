@@ -26,6 +26,7 @@ class ArmVerbs(Verbs):
             "add_pairs",
             "broadcast_words",
             "insert_bits",
+            "join_masks",
             "widen",
         }
         if target.has("vfp4"):

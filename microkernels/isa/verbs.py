@@ -30,6 +30,7 @@ CAPABILITIES = {
     "add_pairs": "`sum_bytes`, added to lanes of i16, in one instruction",
     "dot_pairs": "two products of i16 added to a lane of i32 in one instruction, which LLVM selects",
     "broadcast_words": "`broadcast_words`",
+    "join_masks": "vectors of 4 lanes, two of which make a byte of a packed plane as well as one of 8",
     "multiply_by_lane": "`multiply_words` by one lane of a vector, and the addition, in one instruction",
     "insert_bits": "`load_fours`, `insert_above`, `insert_below` and `half_difference`",
     "widen": "lanes of a vector as wider ones in one instruction",
