@@ -88,6 +88,7 @@ class TileCost(TileWords):
         super().__init__(work, kernel)
         self.machine, self.target = machine, target
         self.registers = TileRegisters(self, target)
+        self._simd = "simd" in kernel.verbs.can
         self._memory_operands = target.architecture.memory_operands
         self._known: dict[Block, Cost] = {}
         self._prices: dict[tuple[int, int, int], Priced] = {}
@@ -132,7 +133,7 @@ class TileCost(TileWords):
         bounds = {**settled(added, self.machine), "chain": chain}
         bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=bounds.__getitem__)
-        each_spilled = SPILLED[self.registers.many] if "simd" in self.kernel.verbs.can else 2
+        each_spilled = SPILLED[self.registers.many] if self._simd else 2
         # Those of 64 bytes are hidden less (uint4 x odd1, C9, 7 x 2: 283 us, not 268; Cascade Lake, 2026-11).
         spilled = (
             self.registers.spilled(block, sums) * passes * steps + waiting * self.registers.many
@@ -204,8 +205,11 @@ class TileCost(TileWords):
         return block.vectors * self.kernel.weight_bytes / 64 if block.prefetch else 0.0
 
     def _first(self, sums: int, turns: float) -> float:
-        """Additions to zero, which fold away where no loop carries the sums; so does narrowing a scalar."""
-        return 0.0 if turns else sums * (1.0 + self.registers.scalar)
+        """Additions to zero, which fold away where no loop carries the sums; so does narrowing a scalar.
+
+        A product and its addition are one instruction on a microcontroller.
+        """
+        return 0.0 if turns or not self._simd else sums * (1.0 + self.registers.scalar)
 
     def _fused(self, block: Block, parts: Instructions) -> float:
         """Loads for a word that are operands of the only instruction that needs them."""
