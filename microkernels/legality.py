@@ -18,6 +18,7 @@ from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule
 from microkernels.interface import Microkernel
 from microkernels.nest import window_of
+from microkernels.reduction.turns import MOST_TAPS
 from microkernels.table import find_kernel
 from microkernels.target import Target
 
@@ -119,7 +120,9 @@ def block_refusal(schedule: Schedule, work: Contraction, kernel: Microkernel) ->
             f"most {MOST_ACCUMULATORS}"
         )
     words = -(-work.inputs // kernel.channels_per_word)
-    taps = 1 if schedule.taps == "none" else work.window.columns.kernel
+    columns = work.window.columns.kernel
+    unrolled = schedule.taps != "none" or (kernel.in_turns and columns <= MOST_TAPS)
+    taps = columns if unrolled else 1
     products = block * min(schedule.unroll, words) * taps
     if schedule.planes == "inner":
         sums = sums_of(work, kernel)

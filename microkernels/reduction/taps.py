@@ -13,7 +13,7 @@ from microkernels.address import is_constant
 from microkernels.reduction.narrows import Level
 from microkernels.reduction.operands import Operands
 from microkernels.reduction.products import Inside
-from microkernels.reduction.turns import Tap
+from microkernels.reduction.turns import MOST_TAPS, Tap
 from microkernels.reduction.walk import Cursor, Step, Strides, Totals
 from microkernels.reduction.words import Words
 
@@ -45,7 +45,7 @@ class Taps:
             everything = range(self.tile.pixels.value.data)
             return self._loop((low, high), everything, factor)
         strides = self._operands.columns
-        if self.words.products.kernel.in_turns:
+        if self._in_turns and array(self.tile.kernel, ())[1] <= MOST_TAPS:
             taps = [
                 Tap(strides.times(tap), inside)
                 for taps, inside in self._runs_of_taps()
@@ -86,7 +86,7 @@ class Taps:
         """Neighbouring kernel columns that the same pixels see."""
         if taps == 1:
             return self._column(inside, factor)
-        if self._operands.contiguous:
+        if self._operands.contiguous and not self._in_turns:
             return self.words.run(self._operands.count * taps, inside, factor)
         return self._loop((0, taps), inside, factor)
 
@@ -98,10 +98,14 @@ class Taps:
         return self.words.walk.over(bounds, 1, self._operands.columns, step)
 
     def _column(self, inside: Inside, factor: int) -> Step:
-        if self.words.products.kernel.in_turns:
+        if self._in_turns:
             return self.words.across([Tap(Strides(0, 0), inside)], factor)
         words = self.words.run(self._operands.count, inside, factor)
         return self.words.narrows.around(Level.COLUMN, factor, words)
+
+    @property
+    def _in_turns(self) -> bool:
+        return self.words.products.kernel.in_turns
 
     @property
     def _operands(self) -> Operands:

@@ -26,6 +26,8 @@ from microkernels.interface import Microkernel
 from microkernels.reduction.products import Inside, Products
 from microkernels.reduction.walk import Cursor, Step, Strides, Totals
 
+MOST_TAPS = 16
+"""Kernel columns up to which those of a row are taken in turns: each has code of its own."""
 POINTERS = 16
 """Addresses that are formed ahead at most: general registers hold them."""
 

@@ -33,9 +33,9 @@ CASES = (
 )
 
 
-def pinned(case: LinearCase) -> tuple[ModuleOp, list[Array]]:
+def pinned(case: LinearCase, schedule: Schedule) -> tuple[ModuleOp, list[Array]]:
     module = program_for(case)
-    pin(module, BY_LANE)
+    pin(module, schedule)
     shapes = (case.input_shape, case.activation), (case.weight_shape, case.weight)
     return module, [fill("random", shape, element(code), 8) for shape, code in shapes]
 
@@ -44,7 +44,7 @@ def pinned(case: LinearCase) -> tuple[ModuleOp, list[Array]]:
 def test_lanes_and_what_is_left_of_eight():
     emulation = Emulation("rpi3")
     for case in CASES:
-        module, data = pinned(case)
+        module, data = pinned(case, replace(BY_LANE, unroll=16))
         emulation.add(module, [data])
     emulation.run()
 
@@ -52,7 +52,7 @@ def test_lanes_and_what_is_left_of_eight():
 @pytest.mark.emulated
 def test_no_more_than_loads_beside_products():
     """An instruction multiplies 4 pairs; a load brings 8 activations, or 16 weights."""
-    module, data = pinned(IMAGE)
+    module, data = pinned(IMAGE, BY_LANE)
     counted = retired(module, "rpi3", data)
     blocks = [block for block in counted.hot if block.core]
     assert blocks and not any(block.spills for block in blocks)
