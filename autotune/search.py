@@ -126,13 +126,18 @@ class Evolution(RandomSearch):
         mutation: float = 0.5,
         fresh: float = 0.05,
     ):
-        """`population` is how many can be parents, `drawn` how many are known before the first child.
+        """`population` is how many can be parents, `drawn` how many are known before the first child, or
+        half as many after a `start`.
 
-        What `start` has suffices for that, however little. From then on a part of `fresh` is drawn too. Of the children, a part of `mutation` is a parent
+        From then on a part of `fresh` is drawn too. Of the children, a part of `mutation` is a parent
         mutated, the others two parents crossed.
         """
         super().__init__(space, seed, start)
-        self._size, self._drawn, self._tournament = population, len(start) or drawn, tournament
+        self._size, self._drawn, self._tournament = (
+            population,
+            drawn // (2 if start else 1),
+            tournament,
+        )
         self._mutation, self._fresh = mutation, fresh
         self._parents: list[tuple[float, Schedule]] = []
         """The fastest, with their times relative to the reference, in order."""
