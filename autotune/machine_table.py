@@ -288,7 +288,7 @@ _SHIPPED = {
 }
 _NARROW = {"cascadelake": _CASCADE_LAKE_256}
 """Tables of vectors of 256 bits and less that do not follow from those of 512."""
-_STANDS = {"x86_64": _ZEN5, "aarch64": _A76, "armv7": _A53, "thumbv7em": _M4}
+_STANDS = {"x86_64": _ZEN5, "aarch64": _A76, "armv7": _A53, "thumbv7em": _M4, "riscv64": _A53}
 """What a processor without a table of its own costs as, by architecture."""
 _MACHINES = {"rpi3": _A53, "rpi4": _A72, "apple-m1": _M1}
 """The tables of named targets that are machines, not levels."""

@@ -15,6 +15,7 @@ from microkernels.harley_seal import HarleySeal
 from microkernels.interface import Microkernel
 from microkernels.isa.aarch64_verbs import AArch64Verbs
 from microkernels.isa.arm_verbs import ArmVerbs
+from microkernels.isa.riscv_verbs import RiscvVerbs
 from microkernels.isa.thumb_verbs import ThumbVerbs
 from microkernels.isa.verbs import Verbs
 from microkernels.isa.x86_verbs import X86Verbs
@@ -41,6 +42,7 @@ VERBS: Mapping[str, Callable[[Target], Verbs]] = {
     "aarch64": AArch64Verbs,
     "armv7": ArmVerbs,
     "thumbv7em": ThumbVerbs,
+    "riscv64": RiscvVerbs,
 }
 """The verbs of each architecture."""
 

@@ -28,11 +28,13 @@ from microkernels.isa.aarch64 import AARCH64, BASE
 from microkernels.isa.architecture import Architecture
 from microkernels.isa.arm import ARMV7, THUMB
 from microkernels.isa.arm import BASE as NEON_BASE
+from microkernels.isa.riscv import BASE as RISCV_BASE
+from microkernels.isa.riscv import RISCV64
 from microkernels.isa.x86 import LEVELS, X86_64
 
 Caches = tuple[int, int, int]
 
-ARCHITECTURES = {one.name: one for one in (X86_64, AARCH64, ARMV7, THUMB)}
+ARCHITECTURES = {one.name: one for one in (X86_64, AARCH64, ARMV7, THUMB, RISCV64)}
 """Every instruction set that there is code for, by the first part of its triples."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -268,6 +270,12 @@ def _cortex_m(name: str, features: str, caches: str) -> Target:
     return Target(name, triple, name, every, 32, 13, _read_caches(caches))
 
 
+def _riscv(name: str, cpu: str, vector_bits: int, caches: str) -> Target:
+    every = tuple(sorted(_closure((*RISCV_BASE, "v"), RISCV64.features)))
+    triple = "riscv64-unknown-linux-gnu"
+    return Target(name, triple, cpu, every, vector_bits, 32, _read_caches(caches))
+
+
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         target.name: target
@@ -281,6 +289,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             _cortex_m("cortex-m4", "vfp4d16sp", "0/0/0"),
             _cortex_m("cortex-m7", "fp-armv8d16sp", "16K/0/0"),
             _armv7("rpi3-armv7", "cortex-a53", "hwdiv hwdiv-arm vfp4 vfp4d16sp", "32K/512K/0"),
+            _riscv("rv64gcv", "generic-rv64", 128, "32K/512K/0"),
             _aarch64("rpi4", "cortex-a72", "", "32K/1M/0"),
             _aarch64("rpi5", "cortex-a76", "dotprod", "64K/512K/2M"),
             _aarch64("neoverse-n1", "neoverse-n1", "dotprod", "64K/1M/32M"),

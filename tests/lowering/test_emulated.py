@@ -1,22 +1,26 @@
-"""Programs for AVX-512, which few machines have, and for ARM: emulated, against the reference.
+"""Programs for AVX-512, which few machines have, for ARM and for RISC-V: emulated, against the reference.
 
-Each test compiles a few dozen programs and runs them in one boot of the emulator; `tests/support/emulator.py`
-and `tests/support/unicorn_machine.py` say what is caught besides wrong results. Schedules and shapes are
-drawn as for the tiers of the host.
+Each test compiles a few dozen programs and runs them in one boot of the emulator; `emulator.py`,
+`unicorn_machine.py` and `qemu_machine.py` in `tests/support` say what is caught besides wrong results.
+Schedules and shapes are drawn as for the tiers of the host.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 import pytest
+import qemu_machine
 from bochs import missing
 from emulated import PROCESSORS, Emulation, machine_for
+from emulator import Code, Machine
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from programs import Net, inputs
+from qemu_machine import QemuMachine
 from schedules import in_strips, linear_of, pin, schedules
 from strategies import (
     LinearCase,
@@ -31,6 +35,7 @@ from strategies import (
     program_for,
 )
 from thresholds import CODES, PAIRS, RESIDUALS, TABLES, added_codes, packed_thresholds
+from unicorn_machine import UnicornMachine
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
 
 from lowbit_dialect import reference
@@ -44,14 +49,17 @@ from lowering.backend.host import resolve_target
 from lowering.backend.machine import generate_object
 from microkernels.table import kernels
 
+WITH_QEMU = pytest.mark.skipif(bool(qemu_machine.missing()), reason=qemu_machine.missing())
 WITH_BOCHS = pytest.mark.skipif(bool(missing()), reason=missing())
 TIERS = (
     *(pytest.param(tier, marks=WITH_BOCHS) for tier in PROCESSORS),
     "rpi5",
     "rpi3-armv7",
     "cortex-m7",
+    pytest.param("rv64gcv", marks=WITH_QEMU),
 )
-ALL_TIERS = (*TIERS, "rpi3", "cortex-m4")
+GUARDED = (*TIERS[:-1], "rpi3", "cortex-m4")
+ALL_TIERS = (*GUARDED, TIERS[-1])
 """With those that differ from another in a few kernels alone."""
 T = TypeVar("T")
 PLANES_FEW = 6
@@ -325,9 +333,8 @@ def test_codes_behind_the_last_whole_vector(tier: str):
     emulation.run()
 
 
-@pytest.mark.parametrize("tier", ALL_TIERS)
-def test_the_guards(tier: str):
-    """What the emulator must catch is caught, and a call that is well comes to its end after it."""
+def copying(tier: str) -> tuple[Machine | UnicornMachine | QemuMachine, Code]:
+    """A machine with a function that copies 32 bytes."""
     ir = f"""
         target triple = "{resolve_target(tier).triple}"
         define void @copy(ptr %from, ptr %to) {{
@@ -336,7 +343,29 @@ def test_the_guards(tier: str):
           ret void
         }}"""
     machine = machine_for(tier)
-    code = machine.load(generate_object(ir, resolve_target(tier)))
+    return machine, machine.load(generate_object(ir, resolve_target(tier)))
+
+
+@WITH_QEMU
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_guards_of_qemu(side: str):
+    """It ends with the first call that touches a page which is not there, and tells which that is."""
+    machine, code = copying("rv64gcv")
+    buffers = [
+        machine.buffer(bytes(n), alignment=4, side=side, writable=True) for n in (32, 32, 28)
+    ]
+    calls = [machine.call(code, "copy", *pair) for pair in pairwise(buffers)]
+    calls.append(machine.call(code, "copy", *buffers[:2]))
+    machine.run()
+    faults = [call.fault for call in calls]
+    assert faults == (["", "signal 11", "not reached"] if side == "right" else [""] * 3)
+    assert buffers[2].overrun == (side == "left")
+
+
+@pytest.mark.parametrize("tier", GUARDED)
+def test_the_guards(tier: str):
+    """What the emulator must catch is caught, and a call that is well comes to its end after it."""
+    machine, code = copying(tier)
     whole, short = (machine.buffer(bytes(size), alignment=4) for size in (32, 28))
     outs = [machine.buffer(b"x" * 32, writable=True) for _ in range(2)]
     small = machine.buffer(bytes(28), writable=True, side="left")

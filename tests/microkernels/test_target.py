@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microkernels.isa import aarch64, arm, x86
+from microkernels.isa import aarch64, arm, riscv, x86
 from microkernels.isa.verbs import CAPABILITIES
 from microkernels.table import verbs_of
 from microkernels.target import TARGETS, Target
 
-NAMES = [*TARGETS, *x86.CPUS, *aarch64.CPUS, *arm.CPUS, *arm.M_CPUS]
+NAMES = [*TARGETS, *x86.CPUS, *aarch64.CPUS, *arm.CPUS, *arm.M_CPUS, *riscv.CPUS]
 
 
 @pytest.mark.parametrize("name", NAMES)

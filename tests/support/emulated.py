@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from emulator import FILL, Buffer, Call, Code, Machine
 from executed import Array, Lowered, compare, execute, expected, inputs_of, lower, named
 from guarded import SIDES
+from qemu_machine import QemuMachine
 from unicorn_machine import UnicornMachine
 from unicorn_processors import PROCESSORS as ARM
 from xdsl.dialects.builtin import ModuleOp
@@ -31,8 +32,10 @@ NARROW = ",vector_bits=256"
 """What makes of such a target one that counts in half the registers."""
 
 
-def machine_for(tier: str) -> Machine | UnicornMachine:
+def machine_for(tier: str) -> Machine | UnicornMachine | QemuMachine:
     """The emulator of a target."""
+    if tier.startswith("rv64"):
+        return QemuMachine()
     arm = ARM.get(tier)
     return Machine(PROCESSORS[tier.removesuffix(NARROW)]) if arm is None else UnicornMachine(arm)
 

@@ -13,7 +13,7 @@ from lowering.backend.elf import symbols
 from lowering.backend.emit import emit_assembly, emit_object
 from lowering.backend.machine import BackendError
 from lowering.backend.translate import Translated, translate
-from microkernels.isa import aarch64, arm, x86
+from microkernels.isa import aarch64, arm, riscv, x86
 from microkernels.target import TARGETS, Target
 
 from .conftest import parse
@@ -38,7 +38,9 @@ print(hashlib.sha256(image).hexdigest())
 """
 
 
-@pytest.mark.parametrize("name", [*TARGETS, *x86.CPUS, *aarch64.CPUS, *arm.CPUS, *arm.M_CPUS])
+@pytest.mark.parametrize(
+    "name", [*TARGETS, *x86.CPUS, *aarch64.CPUS, *arm.CPUS, *arm.M_CPUS, *riscv.CPUS]
+)
 def test_every_target_gets_an_object(name: str, add: Callable[[Target], Translated]):
     target = Target.parse(name)
     assert [s.name for s in symbols(emit_object(add(target), target)) if s.linkable] == ["add"]
