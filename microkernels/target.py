@@ -286,14 +286,14 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             _x86("x86-64-v4", "x86-64-v4", 512, 32, "32K/1M/16M"),
             _x86("x86-64-v4-vpopcntdq", "icelake-server", 512, 32, "32K/1M/32M"),
             _aarch64("rpi3", "cortex-a53", "", "32K/512K/0"),
-            _cortex_m("cortex-m4", "vfp4d16sp", "0/0/0"),
-            _cortex_m("cortex-m7", "fp-armv8d16sp", "16K/0/0"),
-            _armv7("rpi3-armv7", "cortex-a53", "hwdiv hwdiv-arm vfp4 vfp4d16sp", "32K/512K/0"),
-            _riscv("rv64gcv", "generic-rv64", 128, "32K/512K/0"),
             _aarch64("rpi4", "cortex-a72", "", "32K/1M/0"),
             _aarch64("rpi5", "cortex-a76", "dotprod", "64K/512K/2M"),
             _aarch64("neoverse-n1", "neoverse-n1", "dotprod", "64K/1M/32M"),
             _aarch64("apple-m1", "apple-m1", "dotprod", "128K/12M/0"),
+            _armv7("rpi3-armv7", "cortex-a53", "hwdiv hwdiv-arm vfp4 vfp4d16sp", "32K/512K/0"),
+            _cortex_m("cortex-m4", "vfp4d16sp", "0/0/0"),
+            _cortex_m("cortex-m7", "fp-armv8d16sp", "16K/0/0"),
+            _riscv("rv64gcv", "generic-rv64", 128, "32K/512K/0"),
         )
     }
 )
