@@ -54,4 +54,4 @@ def joint(bounds: Collection[float], sharpness: float) -> float:
     longest = max(bounds)
     if not longest:
         return 0.0
-    return longest * sum((one / longest) ** sharpness for one in bounds) ** (1 / sharpness)
+    return longest * sum([(one / longest) ** sharpness for one in bounds]) ** (1 / sharpness)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from math import prod
 from types import MappingProxyType
 
 from autotune.bounds import joint
@@ -127,16 +128,18 @@ class Model:
 
     def tiles(self, cost: TileCost, nest: Nest, body: Body, prefetch: int = 0) -> tuple[float, str]:
         """Cycles of all tiles, and what binds most of them."""
-        vectors = -(-nest.channels // nest.lanes)
-        whole, rest = divmod(vectors, nest.vectors)
-        rows = nest.window.rows.out * nest.batch * nest.groups
         by: dict[str, float] = {}
-        for run, taps in zip(nest.runs, nest.taps_inside):
-            for size, count in ((nest.vectors, whole), (rest, 1)):
-                if size and count:
-                    one = cost.of(Block(run.pixels, size, *body, taps, prefetch))
-                    by[one.binds] = by.get(one.binds, 0) + one.cycles * count * run.count * rows
+        for count, pixels, size, taps in nest.alike:
+            one = cost.of(Block(pixels, size, *body, taps, prefetch))
+            by[one.binds] = by.get(one.binds, 0) + one.cycles * count
         return sum(by.values()), max(by, key=lambda name: by[name])
+
+    def least(self, cost: TileCost, nest: Nest, body: Body, least: float) -> float:
+        """Cycles that tiles take at least: those with the most taps, and of others their part of `least`."""
+        # Others have fewer taps, so their part of what is done once an output is larger than of products.
+        most = max(nest.alike, key=lambda one: (one[-1], prod(one)))
+        part, (count, pixels, size, taps) = prod(most) / sum(map(prod, nest.alike)), most
+        return cost.of(Block(pixels, size, *body, taps)).cycles * count + least * (1 - part)
 
 
 def body_of(schedule: Schedule) -> Body:

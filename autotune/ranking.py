@@ -1,21 +1,24 @@
 """The best schedules of an op by the model, without looking at all of them.
 
-A schedule is decided from the inside: kernels by what their products alone take, then register blocks by
+A schedule is decided from the inside: kernels by what an output takes at least, then register blocks by
 cycles an output, then what is unrolled in the best of these, then the loops around the best of all. What
 is bound to be slower than the best that are known is not looked into.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from heapq import nsmallest
 from itertools import permutations, product
+from math import inf
 
-from autotune.bounds import joint, pressures
+from autotune.best_first import Closed, best_first
+from autotune.bounds import joint
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import Model, Prediction, body_of, operands_of
+from autotune.model import Body, Model, Prediction, body_of, operands_of
 from autotune.preparing import Stored, preparing
 from autotune.reuse import Traffic
 from autotune.space import Space
@@ -119,10 +122,10 @@ def _impossible(space: Space, pinned: Schedule) -> str | None:
     return f"no microkernel of {target.name} multiplies {what}"
 
 
-Numbers = tuple[int, str, str, int]
-"""Vectors, planes, borders and pixels of a register block."""
-Core = tuple[float, Schedule, tuple[str, int]]
-"""Cycles of a register block, with its taps and unrolling: of hundreds, a few become whole schedules."""
+Numbers = tuple[int, str, int]
+"""Vectors, planes and pixels of a register block."""
+Core = tuple[Schedule, Body]
+"""A register block, and its taps and unrolling: of hundreds, a few become whole schedules."""
 
 
 class Ranking:
@@ -135,17 +138,12 @@ class Ranking:
 
     def best(self, count: int) -> list[tuple[Schedule, Prediction]]:
         """The fastest `count`, best first."""
-        cores: list[Core] = []
-        for bound, way in sorted(self._ways(), key=lambda one: one[0]):
-            if cores and bound > SLACK * min(cores, key=lambda one: one[0])[0]:
-                break
-            cores += self._blocks(way)
         found: dict[Schedule, Prediction] = {}
         legal: list[tuple[float, Schedule]] = []
-        for place, (_, block, body) in enumerate(sorted(cores, key=lambda one: one[0])):
+        for place, (block, (unroll, taps, _)) in enumerate(self._cores()):
             if place >= max(CORES, count) and len(legal) >= count:
                 break
-            core = replace(block, taps=body[0], unroll=body[1])
+            core = replace(block, taps=taps, unroll=unroll)
             for schedule in self._looped(core, tiled=place < TILED_CORES):
                 one = self.space.canonical(schedule)
                 if one in found:
@@ -158,66 +156,83 @@ class Ranking:
         fastest = nsmallest(count, legal, key=lambda one: one[0])
         return [(schedule, found[schedule]) for _, schedule in fastest]
 
+    def _cores(self) -> Iterator[Core]:
+        """Register blocks of all kernels by their cycles, best first."""
+        least = inf
+
+        def near(bound: float, way: Schedule) -> Iterable[tuple[float, Closed[Core]]]:
+            return self._blocks(way) if bound <= SLACK * least else ()
+
+        ways = [(bound, Closed(partial(near, bound, way))) for bound, way in self._ways()]
+        for cycles, core in best_first(ways):
+            least = min(least, cycles)
+            yield core
+
     def _domain(self, field: str, decided: Schedule) -> tuple[object, ...]:
         value = getattr(self.pinned, field)
         return self.space.domain(field, decided) if value is None else (value,)
 
     def _ways(self) -> Iterator[tuple[float, Schedule]]:
-        """Algorithms and kernels, with the least cycles that their products take."""
+        """Algorithms and kernels, with the least cycles that they take."""
         for algorithm in self._domain("algorithm", Schedule()):
             first = Schedule(algorithm=str(algorithm), loops=PLAIN)
             kernels = self.space.domain("microkernel", first)
             for kernel in (one for one in kernels if self.pinned.microkernel in (None, one)):
                 way = replace(first, microkernel=str(kernel))
                 cost = self.model.cost(str(algorithm), str(kernel))
-                yield self._least(cost) + self._laying(way), way
-
-    def _least(self, cost: TileCost) -> float:
-        """Cycles of the products alone."""
-        counts = cost.kernel.instructions(cost.work).product
-        times = self._outputs(cost) * cost.taps_inside * cost.words * cost.x_planes * cost.w_planes
-        return times * max(pressures(counts, self.model.machine).values())
+                vectors: tuple[int, ...] = self._domain("vectors", way)  # pyright: ignore
+                least = self._outputs(cost) * cost.least(max(vectors), inf)
+                yield least + self._laying(way), way
 
     def _outputs(self, cost: TileCost) -> float:
         """Vectors of outputs."""
         groups, channels = cost.kernel.channels(cost.work)
         return cost.work.pixels * groups * -(-channels // cost.kernel.lanes)
 
-    def _blocks(self, way: Schedule) -> list[Core]:
-        """The best register blocks of a kernel, each with the best unrolling, and their cycles."""
+    def _blocks(self, way: Schedule) -> Iterator[tuple[float, Closed[Core]]]:
+        """The best register blocks of a kernel in all unrollings, by bounds of their cycles."""
         assert way.algorithm and way.microkernel
-        cost = self.model.cost(way.algorithm, way.microkernel)
-        laying = self._laying(way)
+        cost, laying = self.model.cost(way.algorithm, way.microkernel), self._laying(way)
+        for reached, alone, block in self._soonest(cost, self._looked_at(cost, way)):
+            yield from self._unrolled(cost, block, reached - alone + laying)
+
+    def _unrolled(
+        self, cost: TileCost, block: Schedule, more: float
+    ) -> Iterator[tuple[float, Closed[Core]]]:
+        """A register block in all unrollings, by bounds of its cycles, of which `more` are not of tiles."""
+        nest, planes = self.model.nest(block), str(block.planes)
+        least = self._outputs(cost) * cost.least(nest.vectors, block.pixels or 1)
+
+        def priced(body: Body) -> Iterator[tuple[float, Core]]:
+            yield self.model.tiles(cost, nest, body)[0] + more, (block, body)
+
+        for taps in map(str, self._domain("taps", block)):
+            unrolls: tuple[int, ...] = self._domain("unroll", replace(block, taps=taps))  # pyright: ignore
+            for body in ((unroll, taps, planes) for unroll in unrolls):
+                bound = self.model.least(cost, nest, body, least)
+                yield bound + more, Closed(partial(priced, body))
+
+    def _looked_at(self, cost: TileCost, way: Schedule) -> list[Schedule]:
+        """The best register blocks of a kernel if all tiles were of whole ones, with all borders."""
         sizes: dict[tuple[int, int, bool], tuple[float, Numbers]] = {}
         for block in self._register_blocks(way):
-            vectors, planes, _, pixels = block
+            vectors, planes, pixels = block
             size, one = (vectors, pixels, planes == "inner"), (self._cycles(cost, block), block)
             sizes[size] = min(sizes.get(size, one), one)
-        looked_at: list[Schedule] = []
-        for _, (vectors, planes, _, pixels) in nsmallest(LOOKED_AT, sizes.values()):
-            for borders in self._domain("borders", replace(way, vectors=vectors)):
-                one = replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)  # pyright: ignore[reportArgumentType]
-                looked_at.append(one)
-        found: list[Core] = []
-        for reached, alone, block in self._soonest(cost, looked_at):
-            nest, planes = self.model.nest(block), str(block.planes)
-            for taps in map(str, self._domain("taps", block)):
-                unrolls: tuple[int, ...] = self._domain("unroll", replace(block, taps=taps))  # pyright: ignore
-                for unroll in unrolls:
-                    cycles, _ = self.model.tiles(cost, nest, (unroll, taps, planes))
-                    found.append((cycles + reached - alone + laying, block, (taps, unroll)))
-        return found
+        return [
+            replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)  # pyright: ignore[reportArgumentType]
+            for _, (vectors, planes, pixels) in nsmallest(LOOKED_AT, sizes.values())
+            for borders in self._domain("borders", way)
+        ]
 
-    def _register_blocks(self, way: Schedule) -> Iterator[Numbers]:
-        """Vectors, planes, borders and pixels of every register block of a kernel."""
-        for vectors in self._domain("vectors", way):
-            one = replace(way, vectors=vectors)  # pyright: ignore[reportArgumentType]
-            for planes, borders in product(
-                self._domain("planes", one), self._domain("borders", one)
-            ):
-                two = replace(one, planes=planes, borders=borders)  # pyright: ignore[reportArgumentType]
-                for pixels in self._domain("pixels", two):
-                    yield vectors, planes, borders, pixels  # pyright: ignore[reportReturnType]
+    def _register_blocks(self, way: Schedule) -> set[Numbers]:
+        """The numbers of every register block of a kernel."""
+        fields = ("vectors", "planes", "borders")
+        found: set[Numbers] = set()
+        for vectors, planes, borders in product(*(self._domain(field, way) for field in fields)):
+            one = replace(way, vectors=vectors, planes=planes, borders=borders)  # pyright: ignore[reportArgumentType]
+            found |= {(vectors, planes, pixels) for pixels in self._domain("pixels", one)}  # pyright: ignore
+        return found
 
     def _soonest(
         self, cost: TileCost, blocks: list[Schedule]
@@ -261,7 +276,7 @@ class Ranking:
 
         Weights of a block that L1 does not hold come anew for each tile, in whatever loops it stands.
         """
-        size, planes, _, pixels = block
+        size, planes, pixels = block
         tile = cost.of(Block(pixels, size, _few(cost), "none", planes, cost.columns_inside))
         operands, moved = operands_of(cost, planes), 0.0
         if (weights := size * operands.vector) > self.model.target.caches[0]:

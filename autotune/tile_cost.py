@@ -18,12 +18,12 @@ from itertools import pairwise
 from operator import mul
 from typing import NamedTuple
 
-from autotune.bounds import joint, settled, shares
+from autotune.bounds import joint, pressures, settled, shares
 from autotune.machine_table import MachineTable
 from autotune.tile_registers import SPILLED, TileRegisters
 from autotune.tile_words import Block, TileWords
 from lowbit_dialect.ops.contraction import Contraction
-from microkernels.instructions import Instructions
+from microkernels.instructions import Instructions, total
 from microkernels.interface import Microkernel
 from microkernels.target import Target
 
@@ -95,9 +95,22 @@ class TileCost(TileWords):
 
     def of(self, block: Block) -> Cost:
         """The cost of a tile of this block."""
-        if block not in self._known:
-            self._known[block] = self._cost(block)
-        return self._known[block]
+        if (known := self._known.get(block)) is None:
+            known = self._known[block] = self._cost(block)
+        return known
+
+    def least(self, vectors: float, pixels: float) -> float:
+        """Cycles that a vector of outputs takes at least, in blocks of at most so many vectors and pixels."""
+        parts, (sums, _), steps = self.parts(0), self.inner, self.taps_inside * self.words
+        counts = total(
+            (steps * self.x_planes * self.w_planes, parts.product),
+            (steps * self.x_planes / vectors, parts.input),
+            (steps * self.w_planes / pixels, parts.weights),
+            (self.registers.of_results, self._finishing(1)),
+            *((1, fold) for fold in parts.folds),
+            (-self._first(sums, turns=0), {parts.chain: 1}),
+        )
+        return max(pressures(counts, self.machine).values())
 
     def _cost(self, block: Block) -> Cost:
         inner, looped = block.planes == "inner", block.planes == "looped"
@@ -157,6 +170,8 @@ class TileCost(TileWords):
 
     def _priced(self, row: int, run: int, sums: int) -> Priced:
         """The instructions of `row` words of a `run`, with the shares of all that `_cost` adds up, once."""
+        if max(self.kernel.group, self.kernel.together) == 1:
+            row = run = 1  # all words are alike
         key = row, run, sums
         if key not in self._prices:
             parts = self.entering(row, run)

@@ -49,7 +49,7 @@ class TileWords:
     def entering(self, row: int, run: int) -> Instructions:
         """The instructions of the kernel: of the words that are unrolled, and of those that are left."""
         whole, rest = self.parts(row), run % row
-        if max(self.kernel.group, self.kernel.together) == 1 or not rest:
+        if not rest:
             return whole
         left, part = self.parts(rest), rest / run
         product = total((1 - part, whole.product), (part, left.product))

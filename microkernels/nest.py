@@ -85,6 +85,18 @@ class Nest:
         """Kernel columns inside the image, on average over the pixels of each run."""
         return tuple(run.taps_inside(self.window.columns) for run in self.runs)
 
+    @cached_property
+    def alike(self) -> tuple[tuple[int, int, int, float], ...]:
+        """Tiles that are alike: how many, pixels and vectors of each, kernel columns inside the image."""
+        whole, rest = divmod(-(-self.channels // self.lanes), self.vectors)
+        rows = self.window.rows.out * self.batch * self.groups
+        return tuple(
+            (rows * run.count * count, run.pixels, size, taps)
+            for run, taps in zip(self.runs, self.taps_inside)
+            for size, count in ((self.vectors, whole), (rest, 1))
+            if size and count
+        )
+
     def steps(self, axis: str) -> int:
         """Steps of an axis in one image and group."""
         return {"channels": self.blocks, "rows": self.window.rows.out, "pixels": self.tiles}[axis]

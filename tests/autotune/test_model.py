@@ -1,5 +1,6 @@
 """The model: what it predicts is whole, what it ranks is legal, and reuse is what caches can hold."""
 
+import math
 import random
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import lowbit
 from autotune import plan
 from autotune.machine_table import table_of
-from autotune.model import Model
+from autotune.model import Model, body_of
 from autotune.plan import planned
 from autotune.ranking import ORDERS, ranked
 from autotune.space import Space
@@ -98,6 +99,25 @@ def test_nothing_held_is_the_most_that_comes() -> None:
         for loops in ORDERS:
             for one in traffic.reuses(loops):
                 assert one.level not in most or one.bytes <= most[one.level].bytes * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("tier", TARGETS)
+def test_tiles_take_no_less_than_what_they_take_at_least(tier: str) -> None:
+    space, seeds = space_of(tier), random.Random(5)
+    model = Model(space.demand.work, space.target, table_of(space.target))
+    for _ in range(60):
+        schedule = space.sample(seeds)
+        assert schedule.algorithm and schedule.microkernel
+        cost, nest = model.cost(schedule.algorithm, schedule.microkernel), model.nest(schedule)
+        tiles, _ = model.tiles(cost, nest, body_of(schedule))
+        outputs = space.demand.work.pixels * -(-nest.channels // nest.lanes)
+        least = outputs * cost.least(nest.vectors, schedule.pixels or 1)
+        bounds = (
+            outputs * cost.least(8, math.inf),
+            least,
+            model.least(cost, nest, body_of(schedule), least),
+        )
+        assert 0 < min(bounds) <= max(bounds) <= tiles * (1 + 1e-12)
 
 
 def test_the_study_finds_that_the_model_agrees_with_itself() -> None:
