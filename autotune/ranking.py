@@ -7,7 +7,7 @@ is bound to be slower than the best that are known is not looked into.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from heapq import nsmallest
@@ -52,8 +52,6 @@ TILED = 4
 CORRECTED = 4
 """Choices of the model for each that is left when they are corrected."""
 PLAIN_ROWS = (Loop("channels"), Loop("rows"), Loop("pixels"))
-SLACK = 1.15
-"""How far behind the best a kernel may be by its bound, as predictions are this far off."""
 
 
 def stored_as(op: LinearOp) -> Stored:
@@ -158,15 +156,8 @@ class Ranking:
 
     def _cores(self) -> Iterator[Core]:
         """Register blocks of all kernels by their cycles, best first."""
-        least = inf
-
-        def near(bound: float, way: Schedule) -> Iterable[tuple[float, Closed[Core]]]:
-            return self._blocks(way) if bound <= SLACK * least else ()
-
-        ways = [(bound, Closed(partial(near, bound, way))) for bound, way in self._ways()]
-        for cycles, core in best_first(ways):
-            least = min(least, cycles)
-            yield core
+        ways = [(bound, Closed(partial(self._blocks, way))) for bound, way in self._ways()]
+        return (core for _, core in best_first(ways))
 
     def _domain(self, field: str, decided: Schedule) -> tuple[object, ...]:
         value = getattr(self.pinned, field)
