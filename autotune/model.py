@@ -138,7 +138,9 @@ class Model:
         """Cycles that tiles take at least: those with the most taps, and of others their part of `least`."""
         # Others have fewer taps, so their part of what is done once an output is larger than of products.
         most = max(nest.alike, key=lambda one: (one[-1], prod(one)))
-        part, (count, pixels, size, taps) = prod(most) / sum(map(prod, nest.alike)), most
+        count, pixels, size, taps = most
+        every = sum(map(prod, nest.alike))
+        part = prod(most) / every if every else 1.0  # none is inside, if padding alone is seen
         return cost.of(Block(pixels, size, *body, taps)).cycles * count + least * (1 - part)
 
 

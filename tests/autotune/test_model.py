@@ -144,6 +144,15 @@ def test_a_planned_choice_computes_the_same(tier: str) -> None:
     assert np.array_equal(got, lowbit.reference(program, x, w))
 
 
+@pytest.mark.parametrize("tier", TARGETS)
+def test_windows_that_see_padding_alone_have_a_schedule(tier: str) -> None:
+    program = lowbit.conv2d(
+        (1, 1, 1, 64), (1, 2, 64, 16), "uint1", "uint1", padding=(0, 1), dilation=(1, 2)
+    )
+    op = next(one for one in program.module.walk() if isinstance(one, LinearOp))
+    assert planned(op, Target.parse(tier))
+
+
 def test_a_machine_that_cannot_run_the_target_is_not_measured(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(plan, "missing_on_host", lambda _: "this machine has no avx2")
     program = lowbit.dense((3, 64), (64, 16), "uint1", "odd1")
