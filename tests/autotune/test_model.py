@@ -147,7 +147,7 @@ def test_a_planned_choice_computes_the_same(tier: str) -> None:
 @pytest.mark.parametrize("tier", TARGETS)
 def test_windows_that_see_padding_alone_have_a_schedule(tier: str) -> None:
     program = lowbit.conv2d(
-        (1, 1, 1, 64), (1, 2, 64, 16), "uint1", "uint1", padding=(0, 1), dilation=(1, 2)
+        (1, 1, 1, 64), (1, 2, 64, 16), "uint1", "uint1", padding=(0, 1, 0, 1), dilation=(1, 2)
     )
     op = next(one for one in program.module.walk() if isinstance(one, LinearOp))
     assert planned(op, Target.parse(tier))
