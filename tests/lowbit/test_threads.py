@@ -58,7 +58,7 @@ def test_the_same_bits(threads: int) -> None:
 @pytest.mark.parametrize("parallel", CHOICES["parallel"])
 def test_a_pinned_axis(parallel: str) -> None:
     program = lowbit.conv2d((1, 6, 5, 40), (3, 3, 40, 70), "uint2", "ternary", padding=1)
-    schedule = lowbit.Schedule(vectors=1, parallel=parallel)
+    schedule = lowbit.Schedule(algorithm="direct", vectors=1, parallel=parallel)
     kernel = lowbit.compile(program, schedule=schedule, threads=2)
     assert kernel.schedules[0][1].parallel == parallel
     arrays = arrays_of(program)
