@@ -34,7 +34,7 @@ func.func @unroll(%x: tensor<64x8000x!lowbit.uint<1>>, %w: tensor<8000x32x!lowbi
 
 // CHECK: 'lowbit.conv2d': tables = strips needs loops with 'rows by N' outermost
 func.func @strips(%x: tensor<1x4x3x4x!lowbit.uint<2>>, %w: tensor<3x3x4x32x!lowbit.odd<1>>) -> tensor<1x4x3x32xi32> {
-  %y = lowbit.conv2d %x, %w {padding = array<i64: 1, 1, 1, 1>, schedule = #lowbit.schedule<microkernel = lookup_4x32, loops = [channels, rows, pixels], tables = strips>} : tensor<1x4x3x4x!lowbit.uint<2>>, tensor<3x3x4x32x!lowbit.odd<1>> -> tensor<1x4x3x32xi32>
+  %y = lowbit.conv2d %x, %w {padding = array<i64: 1, 1, 1, 1>, schedule = #lowbit.schedule<algorithm = direct, microkernel = lookup_4x32, loops = [channels, rows, pixels], tables = strips>} : tensor<1x4x3x4x!lowbit.uint<2>>, tensor<3x3x4x32x!lowbit.odd<1>> -> tensor<1x4x3x32xi32>
   func.return %y : tensor<1x4x3x32xi32>
 }
 
@@ -42,6 +42,6 @@ func.func @strips(%x: tensor<1x4x3x4x!lowbit.uint<2>>, %w: tensor<3x3x4x32x!lowb
 
 // CHECK: 'lowbit.conv2d': borders = peeled is for up to 8 border outputs of a row, not 20
 func.func @borders(%x: tensor<1x4x10x4x!lowbit.uint<2>>, %w: tensor<3x11x4x32x!lowbit.odd<1>>) -> tensor<1x2x20x32xi32> {
-  %y = lowbit.conv2d %x, %w {padding = array<i64: 0, 10, 0, 10>, schedule = #lowbit.schedule<borders = peeled>} : tensor<1x4x10x4x!lowbit.uint<2>>, tensor<3x11x4x32x!lowbit.odd<1>> -> tensor<1x2x20x32xi32>
+  %y = lowbit.conv2d %x, %w {padding = array<i64: 0, 10, 0, 10>, schedule = #lowbit.schedule<algorithm = direct, borders = peeled>} : tensor<1x4x10x4x!lowbit.uint<2>>, tensor<3x11x4x32x!lowbit.odd<1>> -> tensor<1x2x20x32xi32>
   func.return %y : tensor<1x2x20x32xi32>
 }
