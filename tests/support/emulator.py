@@ -110,8 +110,21 @@ class Call:
         return f"address {address:#x}"
 
 
+class Buffers:
+    """The buffers of an emulated machine."""
+
+    buffers: list[Buffer]
+
+    def buffer(
+        self, held: bytes, *, writable: bool = False, alignment: int = 64, side: str = "right"
+    ) -> Buffer:
+        """Add a buffer."""
+        self.buffers.append(Buffer(held, writable, alignment, side))
+        return self.buffers[-1]
+
+
 @dataclass
-class Machine:
+class Machine(Buffers):
     """Memory, code, and calls to make in order, of one processor model of Bochs."""
 
     cpu: str
@@ -124,13 +137,6 @@ class Machine:
         last = self.codes[-1] if self.codes else Code(b"", CODE, {})
         self.codes.append(_link(image, last.address + len(last.image) + PAGE))
         return self.codes[-1]
-
-    def buffer(
-        self, held: bytes, *, writable: bool = False, alignment: int = 64, side: str = "right"
-    ) -> Buffer:
-        """Add a buffer."""
-        self.buffers.append(Buffer(held, writable, alignment, side))
-        return self.buffers[-1]
 
     def call(self, code: Code, symbol: str, *buffers: Buffer) -> Call:
         """Add a call of a C function with pointers to the buffers."""

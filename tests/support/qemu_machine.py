@@ -15,7 +15,7 @@ from pathlib import Path
 from shutil import which
 
 from elftools.elf.elffile import ELFFile
-from emulator import MAX_ARGUMENTS, Buffer, Call, Code
+from emulator import MAX_ARGUMENTS, Buffer, Buffers, Call, Code
 from page_tables import PAGE
 
 START, TABLES, CODE, BUFFERS = 1 << 16, 1 << 20, 1 << 24, 1 << 28
@@ -98,7 +98,7 @@ def _caller(outputs: int) -> bytes:
 
 
 @dataclass
-class QemuMachine:
+class QemuMachine(Buffers):
     """Code, and calls to make in order."""
 
     buffers: list[Buffer] = field(default_factory=list)
@@ -122,13 +122,6 @@ class QemuMachine:
         symbols = elf.get_section_by_name(".symtab").iter_symbols()
         self.codes.append(Code(image, base, {one.name: one["st_value"] for one in symbols}))
         return self.codes[-1]
-
-    def buffer(
-        self, held: bytes, *, writable: bool = False, alignment: int = 64, side: str = "right"
-    ) -> Buffer:
-        """Add a buffer."""
-        self.buffers.append(Buffer(held, writable, alignment, side))
-        return self.buffers[-1]
 
     def call(self, code: Code, symbol: str, *buffers: Buffer) -> Call:
         """Add a call of a C function with pointers to the buffers."""

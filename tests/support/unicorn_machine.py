@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import unicorn
-from emulator import FILL, Buffer, Call, Code
+from emulator import FILL, Buffer, Buffers, Call, Code
 from page_tables import PAGE
 from unicorn_link import link
 from unicorn_processors import Processor
@@ -45,7 +45,7 @@ class Trace(Call):
 
 
 @dataclass
-class UnicornMachine:
+class UnicornMachine(Buffers):
     """Memory, code, and calls to make in order, of one processor of Unicorn."""
 
     processor: Processor
@@ -63,13 +63,6 @@ class UnicornMachine:
         code, self._constants[code] = link(image, address)
         self.codes.append(code)
         return code
-
-    def buffer(
-        self, held: bytes, *, writable: bool = False, alignment: int = 64, side: str = "right"
-    ) -> Buffer:
-        """Add a buffer."""
-        self.buffers.append(Buffer(held, writable, alignment, side))
-        return self.buffers[-1]
 
     def call(self, code: Code, symbol: str, *buffers: Buffer) -> Trace:
         """Add a call of a C function with pointers to the buffers."""
