@@ -7,6 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import bochs
+import pytest
+import qemu_machine
 from emulator import FILL, Buffer, Call, Code, Machine
 from executed import Array, Lowered, compare, execute, expected, inputs_of, lower, named
 from guarded import SIDES
@@ -24,6 +27,19 @@ PROCESSORS = {
     "x86-64-v4-vpopcntdq,-gfni": "corei7_icelake_u",
 }
 """For each target a model that has what the target has; the first has no VPOPCNTDQ."""
+
+WITH_QEMU = pytest.mark.skipif(bool(qemu_machine.missing()), reason=qemu_machine.missing())
+WITH_BOCHS = pytest.mark.skipif(bool(bochs.missing()), reason=bochs.missing())
+TIERS = (
+    *(pytest.param(tier, marks=WITH_BOCHS) for tier in PROCESSORS),
+    "rpi5",
+    "rpi3-armv7",
+    "cortex-m7",
+    pytest.param("rv64gcv", marks=WITH_QEMU),
+)
+GUARDED = (*TIERS[:-1], "rpi3", "cortex-m4")
+ALL_TIERS = (*GUARDED, TIERS[-1])
+"""With those that differ from another in a few kernels alone."""
 
 MISREAD = re.compile(rb"\x62[%b].[\x00\x08]\x20[\x40-\x7f]" % bytes(range(3, 256, 16)), re.DOTALL)
 """VPINSRB from memory with EVEX and a displacement of one byte, which Bochs 2.7 multiplies by 4."""
