@@ -11,10 +11,9 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(name: str) -> str:
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=300
-    )
+def run(name: str, *options: str) -> str:
+    command = [sys.executable, str(EXAMPLES / name), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -26,6 +25,10 @@ def test_networks_equal_the_reference_in_every_layer(name: str):
     assert accuracy > (98 if "digits" in name else 88)
     layers = re.findall(r"(\d+) of \d+ differ", output)
     assert len(layers) >= 5 and set(layers) == {"0"}
+
+
+def test_resnet18_equals_the_reference():
+    assert "\n0 of 1000 scores differ" in run("resnet18/build.py", "--size=32", "--check")
 
 
 def test_kernel_from_python():
