@@ -6,6 +6,8 @@ by the instructions of their bodies.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from autotune.machine_table import GENERAL, LEVELS, VECTOR, MachineTable
 from autotune.rates import BINARY
 from microkernels.instructions import Counts
@@ -15,11 +17,20 @@ from microkernels.target import Target
 
 def ceilings(target: Target, table: MachineTable) -> dict[str, float]:
     """Multiply-adds and bytes a second of one core, named as `autotune.rates.Rates` names them."""
-    loops = {BINARY: _binary(target), **_products(target)}
-    rates = {name: macs / cycles(counts, table) for name, (macs, counts) in loops.items()}
+    rates = {name: macs / cycles(counts, table) for name, (macs, counts) in _loops(target).items()}
     for level in LEVELS:
         rates |= {f"{level} read": table.read[level], f"{level} write": table.write[level]}
     return {name: rate * table.clock for name, rate in rates.items()}
+
+
+def least_instructions(target: Target, products: Mapping[str, int]) -> tuple[float, str]:
+    """The instructions that products of the cheapest family cost at least, and that family's name.
+
+    `products` are those of each family; what loads, stores and sums up is not counted.
+    """
+    each = {name: sum(counts.values()) / macs for name, (macs, counts) in _loops(target).items()}
+    family = min(products, key=lambda name: products[name] * each[name])
+    return products[family] * each[family], family
 
 
 def cycles(counts: Counts, table: MachineTable) -> float:
@@ -41,6 +52,10 @@ def level_in(target: Target, size: int) -> str:
     """The innermost level of a target that holds so many bytes at once."""
     levels = zip(LEVELS, target.caches)
     return next((level for level, capacity in levels if size <= capacity), LEVELS[-1])
+
+
+def _loops(target: Target) -> dict[str, tuple[int, Counts]]:
+    return {BINARY: _binary(target), **_products(target)}
 
 
 def _binary(target: Target) -> tuple[int, Counts]:

@@ -15,7 +15,6 @@ import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp
 from xdsl.dialects.func import Func, FuncOp
-from xdsl.ir import BlockArgument
 from xdsl.parser import Parser
 
 from autotune.candidate import Candidate, Function, Pointer, linears_of, run_stage
@@ -26,8 +25,7 @@ from lowbit_dialect.example_arrays import example
 from lowbit_dialect.layout import Array, ShapedValue, storage_of
 from lowbit_dialect.names import argument_names
 from lowbit_dialect.ops.common import shaped
-from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.ranges import admit, promised_bounds, proven_range
+from lowbit_dialect.ranges import admit, argument_bounds
 from lowbit_dialect.storage import from_storage, to_storage
 from lowering.backend.guarded import PAGE, SIDES, Guarded, Side
 from microkernels.target import Target
@@ -173,23 +171,9 @@ def _parsed(program: str) -> ModuleOp:
 def _example(module: ModuleOp, kind: str, seed: int) -> Example:
     main = next(op for op in module.ops if isinstance(op, FuncOp))
     types = [shaped(argument) for argument in main.body.block.args]
-    arrays = example(kind, types, np.random.default_rng(seed), _bounds(main))
+    arrays = example(kind, types, np.random.default_rng(seed), argument_bounds(main))
     results = reference.run(module, *arrays, function=main.sym_name.data)
     return Example(kind, dict(zip(argument_names(main), arrays)), tuple(results))
-
-
-def _bounds(main: FuncOp) -> dict[int, tuple[int, int]]:
-    """Ends of arguments, by number, with which sums stay in the ranges that a program promises."""
-    found: dict[int, tuple[int, int]] = {}
-    for op in main.walk():
-        if not isinstance(op, LinearOp) or op.range is None or proven_range(op) is not None:
-            continue
-        ends = promised_bounds(op.contraction, *op.sums)
-        for value, (low, high) in zip((op.input, op.weights), ends):
-            if isinstance(value, BlockArgument) and value.block is main.body.block:
-                before = found.get(value.index, (low, high))
-                found[value.index] = max(low, before[0]), min(high, before[1])
-    return found
 
 
 @contextmanager

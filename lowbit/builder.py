@@ -58,8 +58,12 @@ class Builder(FloatBuilder, ABC):
         groups: int = 1,
         pad_value: int = 0,
         format: str = "nhwc",
+        range: tuple[int, int] | None = None,
     ) -> SSAValue:
-        """Convolve; weights are HWIO, or OIHW in `nchw`. The result is i32, of f32 operands f32."""
+        """Convolve; weights are HWIO, or OIHW in `nchw`. The result is i32, of f32 operands f32.
+
+        Whoever gives a `range` promises that every sum of some products of an output lies in it.
+        """
 
         def make() -> Operation:
             options: dict[str, Any] = {
@@ -69,18 +73,22 @@ class Builder(FloatBuilder, ABC):
                 "groups": integer("groups", groups),
                 "pad_value": integer("pad_value", pad_value),
                 "format": instance("format", format, str),
+                "range": _range(range),
             }
             probe = Conv2dOp(input, weights, TensorType(i32, [1]), **options)
             return _shaped_as(probe, input, lambda type: Conv2dOp(input, weights, type, **options))
 
         return self.add_op("lowbit.conv2d", make, input, weights)
 
-    def dense(self, input: SSAValue, weights: SSAValue) -> SSAValue:
-        """Multiply `[M, K]` by `[K, N]`; the result is i32, of f32 operands f32."""
+    def dense(
+        self, input: SSAValue, weights: SSAValue, *, range: tuple[int, int] | None = None
+    ) -> SSAValue:
+        """Multiply `[M, K]` by `[K, N]`; the result is i32, of f32 operands f32, `range` that of `conv2d`."""
 
         def make() -> Operation:
-            probe = DenseOp(input, weights, TensorType(i32, [1]))
-            return _shaped_as(probe, input, lambda type: DenseOp(input, weights, type))
+            sums = _range(range)
+            probe = DenseOp(input, weights, TensorType(i32, [1]), range=sums)
+            return _shaped_as(probe, input, lambda type: DenseOp(input, weights, type, range=sums))
 
         return self.add_op("lowbit.dense", make, input, weights)
 
@@ -330,6 +338,16 @@ class Builder(FloatBuilder, ABC):
             ),
             input,
         )
+
+
+def _range(given: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The ends of a range as whole numbers."""
+    if given is None:
+        return None
+    ends = integers("range", given)
+    if len(ends) != 2:
+        raise ValueError(f"range is the smallest and the largest sum, not {len(ends)} numbers")
+    return ends[0], ends[1]
 
 
 def _shaped_as(

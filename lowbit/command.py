@@ -207,6 +207,16 @@ def _add_bench(commands: Commands) -> None:
         help="time onnxruntime, torch and OpenVINO beside, f32 and int8 (extra `peers`)",
     )
     parser.add_argument(
+        "--model",
+        action="store_true",
+        help="count the instructions of an ARM target and model its cycles, and time nothing (extra `model`)",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="ELEMENT",
+        help="count the same layers on elements such as i16 beside (with --model)",
+    )
+    parser.add_argument(
         "--processes",
         type=int,
         metavar="N",

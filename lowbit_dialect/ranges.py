@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import DenseArrayBase, Float32Type, IntegerType
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import VerifyException
 
 from lowbit_dialect.layout import Array
@@ -95,3 +96,17 @@ def admit(op: Operation) -> None:
         op.range = proven_range(op)
     except VerifyException:
         return
+
+
+def argument_bounds(main: FuncOp) -> dict[int, tuple[int, int]]:
+    """Ends of arguments, by number, with which sums stay in the ranges that a program promises."""
+    found: dict[int, tuple[int, int]] = {}
+    for op in main.walk():
+        if not isinstance(op, LinearOp) or op.range is None or proven_range(op) is not None:
+            continue
+        ends = promised_bounds(op.contraction, *op.sums)
+        for value, (low, high) in zip((op.input, op.weights), ends):
+            if isinstance(value, BlockArgument) and value.block is main.body.block:
+                before = found.get(value.index, (low, high))
+                found[value.index] = max(low, before[0]), min(high, before[1])
+    return found

@@ -24,6 +24,8 @@ PEERS = {"onnx", "onnxruntime", "openvino", "torch"}
 """The extra of the one file that runs other systems."""
 CLUSTER = {"distributed"}
 """The extra of the one file that measures on other machines."""
+MODEL = {"capstone", "elftools", "unicorn"}
+"""The extra of the folder that emulates other processors."""
 PUBLIC_XDSL = {
     "backend",
     "builder",
@@ -119,8 +121,11 @@ def test_dependencies(path: Path):
         ROOT / "lowbit" / "bench" / "peers.py": PEERS,
         ROOT / "autotune" / "cluster.py": CLUSTER,
     }
-    importer = path.is_relative_to(ROOT / "lowbit_dialect" / "importers")
-    lazy = ONNX if importer else extras.get(path, set[str]())
+    folders = {
+        ROOT / "lowbit_dialect" / "importers": ONNX,
+        ROOT / "lowering" / "emulation": MODEL,
+    }
+    lazy = folders.get(path.parent, extras.get(path, set[str]()))
     found = {parts[0] for parts in imports(tree(path))}
     assert found <= allowed | lazy, f"imports {', '.join(sorted(found - allowed - lazy))}"
     assert not lazy & {parts[0] for parts in top_level(path)}, "an extra is imported lazily"

@@ -22,10 +22,11 @@ from lowbit.program import Program
 from lowbit.signature import inputs_of, shaped
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.differences import first_difference, is_exact
-from lowbit_dialect.example_arrays import random_values
+from lowbit_dialect.example_arrays import example
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ranges import argument_bounds
 from lowbit_dialect.schedule import Schedule
 from lowbit_dialect.storage import from_storage
 from microkernels.table import find_kernel
@@ -231,11 +232,7 @@ def _bind(
     """A bound call of a layer on random data, compared once with the reference."""
     elements = asked.activation, asked.weight
     program = program_of(layer, *elements, constant, packed=packed)
-    rng = np.random.default_rng(asked.seed)
-    arrays = [
-        random_values(tuple(one.type.get_shape()), one.type.element_type, rng)
-        for one in inputs_of(program)
-    ]
+    arrays = random_inputs(program, asked.seed)
     if asked.output is not None:
         sums = compile(program, asked.target, asked.schedule)(*arrays)
         thresholds = _splitting(sums, asked.output), asked.output
@@ -249,6 +246,12 @@ def _bind(
         if wrong is not None:
             raise CheckFailed(f"layer {layer.name} ({' x '.join(elements)}): {wrong}")
     return bound, program, kernel
+
+
+def random_inputs(program: Program, seed: int = 0) -> list[Array]:
+    """Random values for each input, with which sums keep to the ranges that the program promises."""
+    rng, types = np.random.default_rng(seed), [one.type for one in inputs_of(program)]
+    return example("random", types, rng, argument_bounds(program.func))
 
 
 def _bound(kernel: Kernel, arrays: Sequence[Array], constant: Sequence[str]) -> Bound:

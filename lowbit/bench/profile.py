@@ -17,7 +17,7 @@ from xdsl.dialects.func import CallOp
 from xdsl.ir import Operation, SSAValue
 
 from lowbit.arrays import checked
-from lowbit.bench.benchmark import call_of, microseconds
+from lowbit.bench.benchmark import call_of, microseconds, random_inputs
 from lowbit.bench.limits import Work, work_of
 from lowbit.bench.timing import Call, Times
 from lowbit.code_generation import Request, generate
@@ -27,7 +27,6 @@ from lowbit.lowered import as_written
 from lowbit.pipeline import Added
 from lowbit.program import Program
 from lowbit.signature import inputs_of
-from lowbit_dialect.example_arrays import random_values
 from lowbit_dialect.interface import functions_of
 from lowbit_dialect.layout import Array, layout_of
 from lowbit_dialect.ops.common import shaped
@@ -136,11 +135,7 @@ def marked(
     added: Added = {"buffers": (LowbitLayersPass(clock=True),)}
     code = generate(program, target, schedule, added=added, watch=watch)
     kernel = Kernel(program, Request(str(code.target), str(schedule), 1), code)
-    rng = np.random.default_rng(0)
-    given = arrays or [
-        random_values(tuple(one.type.get_shape()), one.type.element_type, rng)
-        for one in inputs_of(program)
-    ]
+    given = arrays or random_inputs(program)
     # Not for calling: the function takes one pointer more.
     bound = kernel.bind(**_stored(program, given))
     return Marked(call_of(kernel, bound, marks=len(parts) + 1), tuple(parts))
@@ -163,10 +158,16 @@ def profile_json(profile: Profile) -> dict[str, Any]:
 def parts_of(module: ModuleOp, name: str) -> Iterator[Part]:
     """The layers that a function calls, after `lowbit-layers`."""
     functions = functions_of(module)
-    for call in functions[name].body.block.ops:
+    for call in calls_of(module, name):
+        body = functions[call].body.block
+        yield _part([op for op in body.ops if getattr(op, "outs", None) is not None])
+
+
+def calls_of(module: ModuleOp, name: str) -> Iterator[str]:
+    """The functions that a function calls, in order."""
+    for call in functions_of(module)[name].body.block.ops:
         if isinstance(call, CallOp):
-            body = functions[call.callee.string_value()].body.block
-            yield _part([op for op in body.ops if getattr(op, "outs", None) is not None])
+            yield call.callee.string_value()
 
 
 def _part(ops: list[Operation]) -> Part:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from math import prod
 
+from xdsl.dialects.builtin import Float32Type
 from xdsl.ir import SSAValue
 
 from lowbit.element_types import parse_element
 from lowbit.program import Program
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, Layout
+from lowbit_dialect.ops.common import I32_MAX, value_range
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,11 @@ class ConvLayer:
         """HWIO."""
         return (self.kernel, self.kernel, self.inputs, self.outputs)
 
-    def apply(self, program: Program, x: SSAValue, w: SSAValue) -> SSAValue:
-        """Add the op to a program."""
-        return program.conv2d(x, w, strides=self.stride, padding=self.padding)
+    def apply(
+        self, program: Program, x: SSAValue, w: SSAValue, range: tuple[int, int] | None = None
+    ) -> SSAValue:
+        """Add the op to a program, with what its sums are promised to lie in."""
+        return program.conv2d(x, w, strides=self.stride, padding=self.padding, range=range)
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,11 @@ class DenseLayer:
         """Inputs, outputs."""
         return (self.inputs, self.outputs)
 
-    def apply(self, program: Program, x: SSAValue, w: SSAValue) -> SSAValue:
-        """Add the op to a program."""
-        return program.dense(x, w)
+    def apply(
+        self, program: Program, x: SSAValue, w: SSAValue, range: tuple[int, int] | None = None
+    ) -> SSAValue:
+        """Add the op to a program, with what its sums are promised to lie in."""
+        return program.dense(x, w, range=range)
 
 
 Layer = ConvLayer | DenseLayer
@@ -112,7 +119,7 @@ def program_of(
         layout=rows if packed else None,
     )
     w = program.input(layer.weight_shape, weight, name="w", constant="w" in constant)
-    y = layer.apply(program, x, w)
+    y = layer.apply(program, x, w, _promised(layer, activation, weight))
     if thresholds is not None:
         table, code = thresholds
         y = program.threshold(y, program.constant(table, "i32"), code)
@@ -120,6 +127,16 @@ def program_of(
     y.name_hint = "y"
     program.output(y)
     return program
+
+
+def _promised(layer: Layer, *elements: str) -> tuple[int, int] | None:
+    """A range for sums that could wrap in i32, as those of networks do not; data are drawn to keep to it."""
+    types = list(map(parse_element, elements))
+    if any(isinstance(type, Float32Type) for type in types):
+        return None
+    largest = prod(max(map(abs, value_range(type))) for type in types)
+    wraps = largest * prod(layer.weight_shape[:-1]) > I32_MAX
+    return (-I32_MAX, I32_MAX) if wraps else None
 
 
 def network_of(layers: Sequence[Layer], activation: str, weight: str) -> Program:
@@ -133,7 +150,7 @@ def network_of(layers: Sequence[Layer], activation: str, weight: str) -> Program
         rows = _rows(layer) if packed else None
         x = program.input(layer.input_shape, activation, name=f"x_{layer.name}", layout=rows)
         w = program.input(layer.weight_shape, weight, name=f"w_{layer.name}", constant=True)
-        y = layer.apply(program, x, w)
+        y = layer.apply(program, x, w, _promised(layer, activation, weight))
         y.name_hint = layer.name
         program.output(y)
     return program

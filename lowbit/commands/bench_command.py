@@ -21,9 +21,11 @@ from lowbit.bench.report import page
 from lowbit.bench.suites import SUITES, ConvLayer, DenseLayer, Layer
 from lowbit.bench.timing import Timer
 from lowbit.code_generation import resolve
+from lowbit.commands import bench_model
 from lowbit.commands.bench_words import heading, layer_line, layers_head, profile_lines, summary
 from lowbit.commands.command_io import load_program, progress, read_schedule, write_json, write_text
 from lowbit.compiling import check_threads
+from lowering.backend.host import missing_on_host
 from microkernels.target import Target
 
 ELEMENT = "uint1"
@@ -33,22 +35,28 @@ ELEMENT = "uint1"
 def run(given: Namespace) -> None:
     """Measure layers, or a program by layers, and print times beside limits.
 
-    What is finished when the user interrupts is printed and written all the same.
+    What is finished when the user interrupts is printed and written all the same. With `--model` instructions
+    are counted instead.
     """
     check_threads(given.threads)
+    if given.baseline and not given.model:
+        raise ValueError("--baseline is for counts of instructions: give --model too")
     if given.processes is not None and given.processes < 0:
         raise ValueError(f"--processes is 0, for none but this one, or more, not {given.processes}")
     if given.report is not None:
         Path(given.report).open("a").close()  # told before measuring if it cannot be written
     if given.program is None:
-        _layers(given)
+        _refuse_program_options(given)
+        given.activation, given.weight = given.activation or ELEMENT, given.weight or ELEMENT
+        layers = chosen(given)
+        bench_model.run(given, layers) if given.model else _layers(given, layers)
     else:
-        _program(given)
+        _refuse(given, "--activation", "--weight", "--output", "--layer", "--peers", "--no-check")
+        bench_model.run(given, ()) if given.model else _program(given)
 
 
 def _program(given: Namespace) -> None:
     """Time a program as a whole and by layers."""
-    _refuse(given, "--activation", "--weight", "--output", "--layer", "--peers", "--no-check")
     if given.threads > 1:
         raise ValueError("a program is timed by layers on one thread: leave out --threads")
     program, target = load_program(given), resolve(given.target)
@@ -74,26 +82,20 @@ def _program(given: Namespace) -> None:
         raise was[0]
 
 
-def _layers(given: Namespace) -> None:
+def _layers(given: Namespace, layers: tuple[Layer, ...]) -> None:
     """Measure the layers asked for, each printed as it is finished."""
-    for option in ("perf_map", "function", "shape", "batch"):
-        if getattr(given, option):
-            named = option.replace("_", "-")
-            raise ValueError(f"--{named} is for a program: leave it out for single layers")
     if given.threads > 1 and given.peers:
         raise ValueError("--peers run on one thread: leave out --threads")
     asked = Question(
-        given.activation or ELEMENT,
-        given.weight or ELEMENT,
+        given.activation,
+        given.weight,
         given.output,
         given.target,
         read_schedule(given.schedule),
         not given.no_check,
         threads=given.threads,
     )
-    if given.shape or given.batch is not None:
-        raise ValueError("--shape and --batch are for models: a layer has its own shape")
-    layers, target = chosen(given), resolve(given.target)
+    target = resolve(given.target)
     rates, machine = prepared(target), dict[str, Any]()
     skipped: dict[str, str] | None = {} if given.peers else None
     results: list[Result] = []
@@ -130,6 +132,14 @@ def interruptible() -> Generator[list[KeyboardInterrupt]]:
         held.append(interrupt)
 
 
+def _refuse_program_options(given: Namespace) -> None:
+    """Raise ValueError for an option that says nothing of a layer."""
+    for option in ("perf_map", "function", "shape", "batch"):
+        if getattr(given, option):
+            named = option.replace("_", "-")
+            raise ValueError(f"--{named} is for a program: leave it out for single layers")
+
+
 def _refuse(given: Namespace, *options: str) -> None:
     """Raise ValueError for an option that says nothing of a program."""
     for option in options:
@@ -155,12 +165,11 @@ def chosen(given: Namespace) -> tuple[Layer, ...]:
 
 def prepared(target: Target) -> Rates:
     """The rates of this machine; raises ValueError for a foreign target."""
-    from lowering.backend.machine import BackendError
-
-    try:
-        return Rates(target)
-    except BackendError as error:
-        raise ValueError(str(error)) from error
+    if reason := missing_on_host(target):
+        raise ValueError(
+            f"nothing is timed here for {target}: {reason}; --model counts instructions of ARM"
+        )
+    return Rates(target)
 
 
 def describe_machine(target: Target, rates: Rates, threads: int, *, peers: bool) -> dict[str, Any]:

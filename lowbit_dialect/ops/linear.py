@@ -178,6 +178,7 @@ class Conv2dOp(LinearOp):
         groups: int = 1,
         pad_value: int = 0,
         format: str = "nhwc",
+        range: tuple[int, int] | None = None,
         schedule: ScheduleAttr | None = None,
         epilogue: Region | None = None,
     ):
@@ -191,6 +192,7 @@ class Conv2dOp(LinearOp):
                 "groups": IntegerAttr(groups, i64),
                 "pad_value": IntegerAttr(pad_value, i64),
                 "format": StringAttr(format),
+                "range": None if range is None else ints(range),
                 "schedule": schedule,
             },
             regions=[epilogue or Region()],
@@ -264,13 +266,14 @@ class DenseOp(LinearOp):
         *,
         corrections: SSAValue | None = None,
         outs: SSAValue | None = None,
+        range: tuple[int, int] | None = None,
         schedule: ScheduleAttr | None = None,
         epilogue: Region | None = None,
     ):
         super().__init__(
             operands=[input, weights, corrections, outs],
             result_types=[result],
-            properties={"schedule": schedule},
+            properties={"range": None if range is None else ints(range), "schedule": schedule},
             regions=[epilogue or Region()],
         )
 

@@ -182,6 +182,14 @@ BUILDERS: list[tuple[Callable[[lowbit.Program], object], str]] = [
         "'lowbit.max_pool': the output is empty: the kernel reaches over 5 positions of the height, which "
         "has 4 with padding",
     ),
+    (
+        lambda p: p.dense(p.input((2, 4), "i16"), p.input((4, 2), "i16"), range=(0, 1, 2)),  # type: ignore[arg-type]
+        "'lowbit.dense': range is the smallest and the largest sum, not 3 numbers",
+    ),
+    (
+        lambda p: p.dense(p.input((2, 4), "i16"), p.input((4, 2), "i16"), range=(0, 1 << 31)),
+        "'lowbit.dense': the sum of 4 products lies in 0..2147483648, which can wrap in i32",
+    ),
 ]
 
 
@@ -193,3 +201,12 @@ def test_ops_that_are_wrong(make: Callable[[lowbit.Program], object], message: s
     # Nothing of the wrong op is left behind.
     program.module.verify()
     assert all(not argument.uses.get_length() for argument in program.arguments)
+
+
+@pytest.mark.parametrize("op", ["conv2d", "dense"])
+def test_sums_that_are_promised(op: str) -> None:
+    program = lowbit.Program()
+    shapes = {"conv2d": ((1, 2, 3, 4), (1, 1, 4, 2)), "dense": ((2, 4), (4, 2))}[op]
+    x, w = (program.input(shape, "i16") for shape in shapes)
+    program.output(getattr(program, op)(x, w, range=(-5, 70000)))
+    assert "range = array<i64: -5, 70000>" in str(program)

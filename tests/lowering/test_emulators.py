@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import pytest
 from emulated import GUARDED, WITH_QEMU, machine_for
-from emulator import Code, Machine
+from emulator import Machine
 from qemu_machine import QemuMachine
 from unicorn_machine import UnicornMachine
 
 from lowering.backend.host import resolve_target
 from lowering.backend.machine import generate_object
+from lowering.emulation.memory import Code
 
 pytestmark = pytest.mark.emulated
 

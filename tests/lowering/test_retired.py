@@ -43,7 +43,7 @@ done:
     ("target", "case"), [(target, case) for target in KNOWN for case in KNOWN[target]]
 )
 def test_no_more_instructions_than_known(target: str, case: str):
-    """`tests/support/retired.py --record` writes what is known."""
+    """`tests/support/retired.py` writes what is known."""
     counted, known = recorded(target, case), KNOWN[target][case]
     more = counted.instructions / known - 1
     assert more <= MORE, f"{case} on {target}: {counted.instructions} instructions, {more:.1%} more"

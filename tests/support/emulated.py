@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 import bochs
 import pytest
 import qemu_machine
-from emulator import FILL, Buffer, Call, Code, Machine
+from emulator import Machine
 from executed import Array, Lowered, compare, execute, expected, inputs_of, lower, named
 from guarded import SIDES
 from qemu_machine import QemuMachine
 from unicorn_machine import UnicornMachine
-from unicorn_processors import PROCESSORS as ARM
 from xdsl.dialects.builtin import ModuleOp
 
 from lowering.backend.emit import emit_object
 from lowering.backend.host import missing_on_host, resolve_target
+from lowering.emulation.memory import FILL, Buffer, Call, Code
+from lowering.emulation.unicorn_processors import processor_of
 
 PROCESSORS = {
     "x86-64-v4": "corei7_skylake_x",
@@ -52,8 +53,9 @@ def machine_for(tier: str) -> Machine | UnicornMachine | QemuMachine:
     """The emulator of a target."""
     if tier.startswith("rv64"):
         return QemuMachine()
-    arm = ARM.get(tier)
-    return Machine(PROCESSORS[tier.removesuffix(NARROW)]) if arm is None else UnicornMachine(arm)
+    if tier.startswith("x86"):
+        return Machine(PROCESSORS[tier.removesuffix(NARROW)])
+    return UnicornMachine(processor_of(resolve_target(tier)))
 
 
 @dataclass

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from bochs import HEADER, boot, execute
 from elftools.elf.elffile import ELFFile
-from page_tables import NO_EXECUTE, PAGE, WRITE, PageTables
+from page_tables import NO_EXECUTE, WRITE, PageTables
+
+from lowering.emulation.memory import FILL, PAGE, Buffer, Buffers, Call, Code
 
 CODE, BUFFERS, WHOLE = 4 << 20, 1 << 30, 1 << 39
 """Addresses of the first object, of the first buffer, and of all memory once more, to be read back."""
 STACK_BYTES = 16 * PAGE
-FILL = b"\xa5"
 MAX_ARGUMENTS = 16
 EXCEPTIONS = {0: "division by zero", 6: "invalid instruction", 13: "protection or alignment"}
 PAGE_FAULT = 14
@@ -33,102 +34,11 @@ _CALL = struct.Struct(f"<5Q{MAX_ARGUMENTS}Q")
 _NOT_RUN = (1 << 64) - 1
 
 
-@dataclass(eq=False)
-class Buffer:
-    """Some bytes, flush against the unmapped page behind them or before them."""
-
-    held: bytes
-    """The contents: before the run what it begins with, after it what the calls left."""
-    writable: bool = False
-    alignment: int = 64
-    side: str = "right"
-    overrun: bool = False
-    address: int = 0
-    place: int = 0
-    """Where its pages lie in the image."""
-
-    @property
-    def room(self) -> int:
-        """Bytes of its pages."""
-        return max(1, -(-len(self.held) // PAGE)) * PAGE
-
-    @property
-    def before(self) -> int:
-        """Bytes of its pages that lie before it."""
-        spare = self.room - len(self.held)
-        return spare // self.alignment * self.alignment if self.side == "right" else 0
-
-    def framed(self) -> bytes:
-        after = self.room - self.before - len(self.held)
-        return FILL * self.before + self.held + FILL * after
-
-    def read(self, image: bytes) -> None:
-        frame = image[self.place : self.place + self.room]
-        end = self.before + len(self.held)
-        rest = frame[: self.before] + frame[end:]
-        self.overrun, self.held = rest != FILL * len(rest), frame[self.before : end]
-
-
-@dataclass(eq=False)
-class Code:
-    """An object, linked at an address of its own."""
-
-    image: bytes
-    address: int
-    symbols: dict[str, int]
-
-
-@dataclass(eq=False)
-class Call:
-    """One call and, after the run, what went wrong with it in a sentence, or nothing."""
-
-    code: Code
-    symbol: str
-    buffers: tuple[Buffer, ...]
-    fault: str = "not run"
-
-    def pack(self) -> bytes:
-        arguments = [buffer.address for buffer in self.buffers]
-        arguments += [0] * (MAX_ARGUMENTS - len(arguments))
-        return _CALL.pack(self.code.symbols[self.symbol], _NOT_RUN, 0, 0, 0, *arguments)
-
-    def read(self, entry: bytes) -> None:
-        _, status, code, at, address, *_ = _CALL.unpack(entry)
-        if status in (0, _NOT_RUN):
-            self.fault = "not reached" if status else ""
-            return
-        what = EXCEPTIONS.get(status - 1, f"exception {status - 1}")
-        if status - 1 == PAGE_FAULT:
-            deed = "executes" if code & 16 else "writes" if code & 2 else "reads"
-            what = f"{deed} {self._describe(address)}"
-        self.fault = f"{self.symbol}+{at - self.code.symbols[self.symbol]:#x}: {what}"
-
-    def _describe(self, address: int) -> str:
-        for number, buffer in enumerate(self.buffers):
-            if -PAGE <= address - buffer.address < len(buffer.held) + PAGE:
-                return f"byte {address - buffer.address} of argument {number}, {len(buffer.held)} bytes"
-        return f"address {address:#x}"
-
-
-class Buffers:
-    """The buffers of an emulated machine."""
-
-    buffers: list[Buffer]
-
-    def buffer(
-        self, held: bytes, *, writable: bool = False, alignment: int = 64, side: str = "right"
-    ) -> Buffer:
-        """Add a buffer."""
-        self.buffers.append(Buffer(held, writable, alignment, side))
-        return self.buffers[-1]
-
-
 @dataclass
 class Machine(Buffers):
     """Memory, code, and calls to make in order, of one processor model of Bochs."""
 
     cpu: str
-    buffers: list[Buffer] = field(default_factory=list)
     codes: list[Code] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
 
@@ -149,7 +59,7 @@ class Machine(Buffers):
         after = boot(self._image(), self.cpu, WHOLE + HEADER, timeout)
         for number, call in enumerate(self.calls):
             start = PAGE + number * _CALL.size
-            call.read(after[start : start + _CALL.size])
+            _tell(call, after[start : start + _CALL.size])
         for buffer in self.buffers:
             if buffer.writable:
                 buffer.read(after)
@@ -171,7 +81,7 @@ class Machine(Buffers):
         packed, end = tables.pack(HEADER + size), first + len(self.calls) * _CALL.size
         whole = HEADER + size + len(packed)
         header = struct.pack("<6Q", HEADER + size, first, end, BUFFERS - PAGE, 0, whole)
-        entries = b"".join(call.pack() for call in self.calls)
+        entries = b"".join(map(_packed, self.calls))
         parts = [header.ljust(PAGE, b"\0"), entries.ljust(listed, b"\0")]
         parts += [FILL * STACK_BYTES, *(code.image for code in self.codes)]
         parts += [*(buffer.framed() for buffer in self.buffers), packed]
@@ -188,6 +98,25 @@ class Machine(Buffers):
             buffer.address = address + buffer.before
             yield address, buffer.room, NO_EXECUTE | (WRITE if buffer.writable else 0)
             address += buffer.room + PAGE
+
+
+def _packed(call: Call) -> bytes:
+    arguments = [buffer.address for buffer in call.buffers]
+    arguments += [0] * (MAX_ARGUMENTS - len(arguments))
+    return _CALL.pack(call.code.symbols[call.symbol], _NOT_RUN, 0, 0, 0, *arguments)
+
+
+def _tell(call: Call, entry: bytes) -> None:
+    """Say what went wrong with a call."""
+    _, status, code, at, address, *_ = _CALL.unpack(entry)
+    if status in (0, _NOT_RUN):
+        call.fault = "not reached" if status else ""
+        return
+    what = EXCEPTIONS.get(status - 1, f"exception {status - 1}")
+    if status - 1 == PAGE_FAULT:
+        deed = "executes" if code & 16 else "writes" if code & 2 else "reads"
+        what = f"{deed} {call.describe(address)}"
+    call.fault = f"{call.symbol}+{at - call.code.symbols[call.symbol]:#x}: {what}"
 
 
 def _link(image: bytes, address: int) -> Code:

@@ -3,7 +3,8 @@
 import struct
 from itertools import pairwise
 
-PAGE = 4096
+from lowering.emulation.memory import PAGE
+
 WRITE, NO_EXECUTE = 1 << 1, 1 << 63
 _PRESENT, _LARGE = 1 << 0, 1 << 7
 _ENTRIES = 512

@@ -15,8 +15,9 @@ from pathlib import Path
 from shutil import which
 
 from elftools.elf.elffile import ELFFile
-from emulator import MAX_ARGUMENTS, Buffer, Buffers, Call, Code
-from page_tables import PAGE
+from emulator import MAX_ARGUMENTS
+
+from lowering.emulation.memory import PAGE, Buffer, Buffers, Call, Code
 
 START, TABLES, CODE, BUFFERS = 1 << 16, 1 << 20, 1 << 24, 1 << 28
 """Addresses of the calling code, of its tables, of the first object and of the first buffer."""
@@ -101,7 +102,6 @@ def _caller(outputs: int) -> bytes:
 class QemuMachine(Buffers):
     """Code, and calls to make in order."""
 
-    buffers: list[Buffer] = field(default_factory=list)
     codes: list[Code] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     _segments: list[tuple[int, bytes, int]] = field(default_factory=list)

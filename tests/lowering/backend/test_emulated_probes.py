@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from bochs import missing
 from emulated import PROCESSORS
-from emulator import Buffer, Call, Machine
+from emulator import Machine
 from products import of_a_product
 
 from lowering.backend.machine import generate_object
 from lowering.backend.memory_probe import STEP, memory_ir
 from lowering.backend.probe import A, B, popcount_ir
 from lowering.backend.product_probe import KINDS, product_ir
+from lowering.emulation.memory import Buffer, Call
 from microkernels.target import Target
 
 ROUNDS = 3

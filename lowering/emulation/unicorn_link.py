@@ -1,12 +1,15 @@
 """Link a relocatable ELF object that needs nothing else, for AArch64 and ARM."""
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Callable
+from importlib import import_module
 from io import BytesIO
+from typing import Any
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
-from emulator import Code
+from lowering.emulation.extra import extra_model
+from lowering.emulation.memory import Code
 
 ALLOCATED, EXECUTED = 2, 4
 
@@ -52,7 +55,9 @@ WORDS = {
 
 def link(image: bytes, address: int) -> tuple[Code, list[tuple[int, int]]]:
     """An object at an address, and where its constants lie; every symbol that it names must be its own."""
-    elf = ELFFile(BytesIO(image))
+    with extra_model():
+        elf: Any = import_module("elftools.elf.elffile").ELFFile(BytesIO(image))
+        relocations: Any = import_module("elftools.elf.relocation").RelocationSection
     loaded, places, constants = bytearray(), dict[int, int](), list[tuple[int, int]]()
     for number, section in enumerate(elf.iter_sections()):
         if section["sh_flags"] & ALLOCATED and section["sh_type"] in ("SHT_PROGBITS", "SHT_NOBITS"):
@@ -66,7 +71,7 @@ def link(image: bytes, address: int) -> tuple[Code, list[tuple[int, int]]]:
     table, slots = address + len(loaded), dict[int, int]()
     words = WORDS[elf.get_machine_arch()]
     for section in elf.iter_sections():
-        if isinstance(section, RelocationSection) and section["sh_info"] in places:
+        if isinstance(section, relocations) and section["sh_info"] in places:
             symbols = elf.get_section(section["sh_link"])
             for one in section.iter_relocations():
                 symbol = symbols.get_symbol(one["r_info_sym"])
@@ -89,10 +94,10 @@ def link(image: bytes, address: int) -> tuple[Code, list[tuple[int, int]]]:
                 struct.pack_into("<I", loaded, at, word | PATCHES[kind](place, to))
     loaded += struct.pack(f"<{len(slots)}Q", *slots)
     constants.append((table, table + 8 * len(slots)))
-    symbols = elf.get_section_by_name(".symtab").iter_symbols()
-    known = {
-        symbol.name: places[symbol["st_shndx"]] + symbol["st_value"]
-        for symbol in symbols
-        if symbol["st_shndx"] in places
-    }
-    return Code(bytes(loaded), address, known), constants
+    known, functions = dict[str, int](), dict[str, int]()
+    for symbol in elf.get_section_by_name(".symtab").iter_symbols():
+        if symbol["st_shndx"] in places:
+            known[symbol.name] = places[symbol["st_shndx"]] + symbol["st_value"]
+            if symbol["st_info"]["type"] == "STT_FUNC":
+                functions[symbol.name] = known[symbol.name]
+    return Code(bytes(loaded), address, known, functions), constants
