@@ -69,6 +69,11 @@ class TileRegisters:
         each = len(self.tile.narrows[0].types) if self.tile.narrows else self.of_results
         size = block.pixels * block.vectors
         kept = size * sums * each + self._held
+        if self.kernel.by_word:
+            # Words as they are loaded, those that meet weights in all lanes, two weights, two products.
+            few = block.pixels if block.vectors > 2 else min(2, block.pixels)
+            held = (block.pixels + 1) // 2 + few + min(2, block.vectors) + 2
+            return PINNED * max(0, size + held - self.available)
         if self.kernel.in_turns:
             # Weights of all words that are loaded at once, these, and two products a vector.
             held = self.kernel.together * (block.vectors + 1) + 2 * block.vectors + SPARE

@@ -67,6 +67,8 @@ class Microkernel(ABC):
     """Words of activations that `load_inputs` loads at once, at most."""
     in_turns: bool = False
     """Whether the words of a row of taps are taken in turns, by `meet`, `count` and `add`."""
+    by_word: bool = False
+    """Whether it is one word of all pixels after the other then: registers hold no weights of several."""
     loads_late: bool = False
     """Whether each word is loaded when it is multiplied (`accumulate_late`), not all of a group before."""
     weighs: bool = False
@@ -138,6 +140,10 @@ class Microkernel(ABC):
     @abstractmethod
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         """One vector of weight words."""
+
+    def load_two_weights(self, emit: Emitter, pointer: SSAValue) -> list[SSAValue]:
+        """Two vectors of weight words that follow each other."""
+        raise NotImplementedError
 
     @abstractmethod
     def product(

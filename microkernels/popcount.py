@@ -17,7 +17,7 @@ that one vector holds the same W inputs of neighbouring output channels and the 
   three instructions for 16 channels of V outputs, and nothing to widen before 65,535 // 16 = 4,095 steps.
   Words are halves of those of `popcount_32xV`; `ld4r` loads four of a pixel, which are taken in turns
   (`reduction/turns.py`). Registers, 7 x 2 by 4 words: 14 accumulators, 8 weights, 8 words and products = 30
-  of 32.
+  of 32. ARMv7 has 16 and no such load: `reduction/word_turns.py`.
 * `popcount_nibbles_16xV`: operands stored with four channels a byte (`channels by 16, channels in 16 by
   4`, twice the bytes), so that `and vpshufb add` is all: three instructions for 16 channels a lane, 3.5
   slots as measured. A byte holds 255 // 4 = 63 steps. Registers, 4 x 2: 8 accumulators, 1 table, 2
@@ -40,6 +40,9 @@ from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
+
+NEAR = 8
+"""Words of weights in straight code whose loads move the address on: LLVM looks no further (ARMv7)."""
 
 
 def word_channels(work: Contraction, width: int) -> int:
@@ -178,8 +181,9 @@ class PairPopcount(BytePopcount):
         self.name = f"popcount_pairs_16x{lanes}"
         self.width, self.word_bytes, self.alignment = 16, 2, 2
         self.channels_per_word = 16
-        if "broadcast_words" in verbs.can:
+        if verbs.can & {"broadcast_words", "broadcast_lanes"}:
             self.together, self.in_turns = 4, True
+            self.by_word = "broadcast_words" not in verbs.can
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return whole_words(work, self.channels_per_word) and super().accepts(work, accumulator)
@@ -187,10 +191,15 @@ class PairPopcount(BytePopcount):
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = total((1, {"integer": 1, "multiply": 1}), (1, self.verbs.popcount_bytes))
         folds = ({"widening": 2, "integer": 2},)
-        row = row or self.together
+        row, columns = row or self.together, work.window.columns
         loads = -(-row // self.together) / row
+        if self.by_word:
+            far = max(0.0, 1 - NEAR / (row * columns.kernel))
+            weights = {"load": 0.5, "scalar": 0.5 * far}
+            return Instructions(
+                product, {"broadcast": 1, "load": loads}, weights, "multiply", folds
+            )
         # An address for each, which takes no distance of its own; neighbouring pixels share them.
-        columns = work.window.columns
         shared = min(1.0, columns.stride / columns.kernel)
         loading = {"broadcast": loads, "scalar": loads * shared}
         return Instructions(product, loading, {"load": 1}, "multiply", folds)
@@ -207,11 +216,15 @@ class PairPopcount(BytePopcount):
         return emit.bitcast(word, vector(self.lanes * 2, i8))
 
     def load_inputs(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
-        loaded = self.verbs.broadcast_words(emit, pointer, words)
+        broadcast = self.verbs.broadcast_lanes if self.by_word else self.verbs.broadcast_words
+        loaded = broadcast(emit, pointer, words)
         return [emit.bitcast(word, vector(self.lanes * 2, i8)) for word in loaded]
 
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         return emit.load(pointer, vector(self.lanes * 2, i8), self.alignment)
+
+    def load_two_weights(self, emit: Emitter, pointer: SSAValue) -> list[SSAValue]:
+        return self.verbs.load_two(emit, pointer, self.lanes * 2)
 
     def meet(self, emit: Emitter, x: SSAValue, w: SSAValue, *, xor: bool) -> SSAValue:
         return emit.binary("xor" if xor else "and", x, w)

@@ -24,7 +24,7 @@ class ArmVerbs(Verbs):
             "popcount_bytes",
             "look_up_16",
             "add_pairs",
-            "broadcast_words",
+            "broadcast_lanes",
             "insert_bits",
             "join_masks",
             "widen",
@@ -55,9 +55,13 @@ class ArmVerbs(Verbs):
         pairs = [emit.shuffle(products, lanes) for lanes in ((0, 1), (2, 3))]
         return emit.call(_named("vpadd.v2i32"), pairs, vector(2, i32))
 
-    def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
+    def broadcast_lanes(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         every = emit.load(pointer, vector(words, i16), 2)
         return [emit.shuffle(every, [word] * 8) for word in range(words)]
+
+    def load_two(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
+        types = [vector(lanes, i8)] * 2
+        return emit.call_for(_named(f"vld1x2.v{lanes}i8.p0"), [pointer], types)
 
     def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
         types = [vector(lanes, i8)] * 4

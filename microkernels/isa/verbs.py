@@ -29,7 +29,8 @@ CAPABILITIES = {
     "dot_uu": "`add_dots` of unsigned bytes",
     "add_pairs": "`sum_bytes`, added to lanes of i16, in one instruction",
     "dot_pairs": "two products of i16 added to a lane of i32 in one instruction, which LLVM selects",
-    "broadcast_words": "`broadcast_words`",
+    "broadcast_words": "`broadcast_words`, in one instruction",
+    "broadcast_lanes": "`broadcast_lanes`, each in one instruction, and `load_two`",
     "join_masks": "vectors of 4 lanes, two of which make a byte of a packed plane as well as one of 8",
     "multiply_by_lane": "`multiply_words` by one lane of a vector, and the addition, in one instruction",
     "insert_bits": "`load_fours`, `insert_above`, `insert_below` and `half_difference`",
@@ -84,6 +85,14 @@ class Verbs(ABC):
 
     def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         """Two to four i16 that follow each other, each in all lanes."""
+        raise NotImplementedError
+
+    def broadcast_lanes(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
+        """The same, each where it is wanted: together they take no more than a register until then."""
+        raise NotImplementedError
+
+    def load_two(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
+        """Two vectors of bytes that follow each other, in one instruction."""
         raise NotImplementedError
 
     def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:

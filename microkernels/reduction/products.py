@@ -191,17 +191,37 @@ class Products:
             for j in planes
         }
 
+    def words_at(self, x: Address, count: int) -> list[SSAValue]:
+        """So many words of one pixel, by one load if they follow each other."""
+        emit, kernel, apart = self.emit, self.kernel, self.operands.words.x
+        if count > 1 and apart == kernel.word_bytes:
+            return kernel.load_inputs(emit, emit.offset(x.pointer, x.bytes), count)
+        places = (emit.offset(x.pointer, x.bytes + number * apart) for number in range(count))
+        return [kernel.load_input(emit, place) for place in places]
+
     def vectors_at(self, w: Address) -> list[SSAValue]:
         """The vectors of one word of weights, after those are asked for that come some words later."""
         emit, size = self.emit, self.kernel.weight_bytes
-        if self.prefetch:
-            later = w.bytes + self.prefetch * self.operands.words.w
-            for line in range(0, self.vectors * size, CACHE_LINE):
-                emit.prefetch(emit.offset(w.pointer, later + line))
+        self.ask_ahead(w)
         return [
             self.kernel.load_weights(emit, emit.offset(w.pointer, w.bytes + v * size))
             for v in range(self.vectors)
         ]
+
+    def two_vectors_at(self, w: Address, first: int) -> list[SSAValue]:
+        """Two vectors of one word of weights, or the last one."""
+        emit, kernel = self.emit, self.kernel
+        pointer = emit.offset(w.pointer, w.bytes + first * kernel.weight_bytes)
+        if first + 1 < self.vectors:
+            return kernel.load_two_weights(emit, pointer)
+        return [kernel.load_weights(emit, pointer)]
+
+    def ask_ahead(self, w: Address) -> None:
+        """Prefetch the weights that come some words after those at an address."""
+        if self.prefetch:
+            later = w.bytes + self.prefetch * self.operands.words.w
+            for line in range(0, self.vectors * self.kernel.weight_bytes, CACHE_LINE):
+                self.emit.prefetch(self.emit.offset(w.pointer, later + line))
 
 
 def _slots(number: int, size: int) -> slice:

@@ -21,10 +21,12 @@ from typing import NamedTuple
 
 from xdsl.ir import SSAValue
 
+from microkernels.address import Address
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel
 from microkernels.reduction.products import Inside, Products
 from microkernels.reduction.walk import Cursor, Step, Strides, Totals
+from microkernels.reduction.word_turns import WordTurns
 
 MOST_TAPS = 16
 """Kernel columns up to which those of a row are taken in turns: each has code of its own."""
@@ -60,8 +62,12 @@ class Turns:
 
         def steps(at: Cursor, totals: Totals) -> Totals:
             for first in range(0, words, together):
-                visits = list(self._visits(range(first, min(first + together, words)), taps))
-                if visits:
+                numbers = range(first, min(first + together, words))
+                if self.products.kernel.by_word:
+                    turns = WordTurns(self.products, at, list(totals))
+                    for tap in taps:
+                        totals = turns.run(numbers, *tap)
+                elif visits := list(self._visits(numbers, taps)):
                     totals = _Pipeline(self.products, at, list(totals)).run(visits)
             return totals
 
@@ -149,12 +155,7 @@ class _Pipeline:
         return dict(zip(distances, formed))
 
     def _load(self, pointers: dict[int, SSAValue], visit: Visit) -> list[SSAValue]:
-        pointer, words = pointers[visit.x], len(visit.w)
-        apart = self.products.operands.words.x
-        if words > 1 and apart == self._kernel.word_bytes:
-            return self._kernel.load_inputs(self._emit, pointer, words)
-        places = [self._emit.offset(pointer, number * apart) for number in range(words)]
-        return [self._kernel.load_input(self._emit, place) for place in places]
+        return self.products.words_at(Address(pointers[visit.x]), len(visit.w))
 
     def _load_weights(self, places: Sequence[int]) -> None:
         for place in places:

@@ -1,4 +1,4 @@
-"""Words that are taken in turns: rows of taps in a fixed order, on AArch64."""
+"""Words that are taken in turns: rows of taps in a fixed order, on AArch64 and, word by word, on ARMv7."""
 
 from dataclasses import replace
 
@@ -45,14 +45,16 @@ def pinned(case: LinearCase, schedule: Schedule) -> ModuleOp:
 
 
 @pytest.mark.emulated
-def test_every_row_of_taps_is_summed():
+@pytest.mark.parametrize("tier", ["rpi3", "rpi3-armv7"])
+def test_every_row_of_taps_is_summed(tier: str):
     """Words that are a group or not, taps outside the image, sums that 16 bits do not hold."""
-    emulation = Emulation("rpi3")
+    emulation = Emulation(tier)
     for number, case in enumerate(CASES):
         schedule = replace(
             PAIRS,
             unroll=(4, 8, 3)[number % 3],
-            vectors=1 + number % 2,
+            vectors=1 + number % (2 if tier == "rpi3" else 4),
+            pixels=7 if tier == "rpi3" else 1 + number % 5,
             borders=("peeled", "looped")[number // 2 % 2],
         )
         emulation.add(pinned(case, schedule), [data_of(case, ("random", "random"))])
@@ -80,6 +82,19 @@ def test_blocks_of_products_do_not_spill(channels: int, weight: str):
         }
         assert counts["cnt"] == counts["uadalp"]
         assert len(block.lines) < 1.11 * 3 * counts["cnt"]
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize(("pixels", "vectors", "most"), [(2, 4, 1.29), (4, 2, 1.31)])
+def test_words_of_few_registers_do_not_spill(pixels: int, vectors: int, most: float):
+    """Three instructions for 8 outputs of 16 channels, and 4.5 or 6 loads and broadcasts for 8 of them."""
+    case = replace(PADDED, height=4, width=18, outputs=32, activation="uint1", weight="uint1")
+    schedule = replace(PAIRS, pixels=pixels, vectors=vectors, borders="peeled")
+    data = data_of(case, ("random", "random"))
+    blocks = [one for one in retired(pinned(case, schedule), "rpi3-armv7", data).hot if one.core]
+    assert blocks and not any(block.spills for block in blocks)
+    products = max(blocks, key=lambda block: block.retired)
+    assert len(products.lines) < most * 3 * sum("vcnt" in line for line in products.lines)
 
 
 def test_pairs_of_planes_are_not_innermost():
