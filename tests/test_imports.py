@@ -120,6 +120,7 @@ def test_dependencies(path: Path):
     extras = {
         ROOT / "lowbit" / "bench" / "peers.py": PEERS,
         ROOT / "autotune" / "cluster.py": CLUSTER,
+        ROOT / "lowbit" / "torch.py": {"torch", "brevitas"},
     }
     folders = {
         ROOT / "lowbit_dialect" / "importers": ONNX,
