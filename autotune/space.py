@@ -57,9 +57,10 @@ PREFETCHES = (0, 4, 16)
 SEARCHED_ACCUMULATORS = 2
 """Accumulators for each vector register up to which blocks are searched: more only spill."""
 
-SEARCHED_PRODUCTS = 1200
+SEARCHED_PRODUCTS = 400
 """Unrolled products of a nest, all its tiles and pairs of planes, up to which it is searched: they are what
-takes time to compile (C2 at 2 x 2 bits: 1.1 s for 1,000; Zen 5, 2026-11)."""
+takes time to compile (C9 at 2 x 1 bits: 0.4 s for 400, Zen 3, 2026-11). The fastest of a layer have at most
+108 (5 layers and pairs, 600 measured with AVX2), first choices of the model at most 384 (AVX-512)."""
 
 
 class Space:
@@ -272,8 +273,10 @@ def _unrolls(decided: Schedule, way: Way) -> tuple[int, ...]:
     sizes = {unroll for taps, unroll in found if taps == decided.taps}
     columns = window_of(way.work)[0].columns
     runs = runs_of(columns, decided.pixels, peeled=decided.borders == "peeled")
-    taps = way.taps if decided.taps == "columns" or way.kernel.in_turns else 1
+    # Taps in turns are not counted: cores in order want them straight (rpi3: by 24 words, not by 8, 0.993).
+    taps = way.taps if decided.taps == "columns" else 1
     copies = 1 if decided.planes == "looped" else way.pairs
-    each = sum(run.pixels for run in runs) * decided.vectors * taps * copies
+    vectors = decided.vectors + way.vectors % decided.vectors  # of whole blocks and of the last
+    each = sum(run.pixels for run in runs) * vectors * taps * copies
     fitting = (size for size in sorted(sizes) if each * min(size, way.words) <= SEARCHED_PRODUCTS)
     return tuple(fitting) or (least,)

@@ -84,7 +84,7 @@ def _words(emit: Emitter, tile: TileOp, products: Products, weight: int | None) 
     narrows = [replace(n, steps=n.steps // together) for n in kernel.narrows(*codes)]
     taps, words = array(tile.kernel, ()), products.operands.count
     return Words(
-        Walk(emit, early=kernel.early_addresses),
+        Walk(emit, kernel.addresses),
         Narrows.of(emit, products.count, narrows, taps, words, weight),
         products,
         unroll=tile.unroll.value.data,

@@ -24,7 +24,7 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from microkernels import llvm_ops
 from microkernels.llvm_ops import PTR, bits_of, element_type, lanes_of, mangled, vector
@@ -153,9 +153,9 @@ class Emitter:
         """Call an intrinsic that is overloaded on, and returns, the type of its first argument."""
         return self.call(f"llvm.{name}.{mangled(args[0].type)}", args, args[0].type)
 
-    def pinned(self, value: SSAValue) -> SSAValue:
-        """The same value, computed here: LLVM neither sees what it comes from nor moves it."""
-        return self.op(llvm.InlineAsmOp("", "=r,0", [value], [value.type], has_side_effects=True))
+    def pinned(self, value: SSAValue, *, here: bool = True) -> SSAValue:
+        """The same value, of which LLVM does not see where it comes from; `here` it is computed."""
+        return self.op(llvm_ops.pinned(value, here=here))
 
     def barrier(self, *values: SSAValue) -> list[SSAValue]:
         """Keep LLVM from moving accesses of memory past here; it is no instruction, on any target.
@@ -216,7 +216,7 @@ class Emitter:
         cast = memref.owner
         if isinstance(cast, UnrealizedConversionCastOp) and cast.inputs[0].type == PTR:
             return cast.inputs[0]
-        return self.op(UnrealizedConversionCastOp.get([memref], [PTR]))
+        return self.op(llvm_ops.unary(UnrealizedConversionCastOp, memref, PTR))
 
     def offset(self, pointer: SSAValue, amount: SSAValue | int) -> SSAValue:
         """A pointer moved by bytes: a number, or an index value."""
@@ -228,7 +228,7 @@ class Emitter:
                 return self.op(llvm_ops.offset(pointer, amount))
             wide = self.constant(amount, i64)
         else:
-            wide = self.op(arith.IndexCastOp(amount, i64))
+            wide = self.op(llvm_ops.unary(arith.IndexCastOp, amount, i64))
         return self.op(llvm_ops.offset(pointer, wide))
 
     def load(self, pointer: SSAValue, type: Attribute, align: int) -> SSAValue:
@@ -288,14 +288,20 @@ class Emitter:
         block = Block(arg_types=[INDEX, *(value.type for value in carried)])
         outer, self._add = self._add, block.add_op
         results = body(block.args[0], list(block.args[1:]))
-        self.run(scf.YieldOp(*results))
+        self.run(llvm_ops.made(scf.YieldOp, results))
         self._add = outer
-        op = scf.ForOp(low, high, self.index(step), list(carried), block)
+        op = scf.ForOp.create(
+            operands=[low, high, self.index(step), *carried],
+            result_types=[value.type for value in carried],
+            regions=[Region(block)],
+        )
         self.run(op)
         return list(op.results)
 
 
 def _constant(value: float, type: Attribute) -> Operation:
     if isinstance(type, IndexType):
-        return arith.ConstantOp(IntegerAttr(int(value), INDEX))
+        return llvm_ops.made(
+            arith.ConstantOp, [], [INDEX], {"value": IntegerAttr(int(value), INDEX)}
+        )
     return llvm_ops.constant(value, type)

@@ -19,7 +19,7 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
-from microkernels.isa.verbs import Verbs
+from microkernels.isa.verbs import Addresses, Verbs
 
 Values = tuple[SSAValue, ...]
 Word = tuple[SSAValue, SSAValue]
@@ -56,8 +56,6 @@ class Microkernel(ABC):
     """Bytes of one word of activations."""
     lanewise: bool = False
     """Whether lanes of activations meet lanes of weights, and not one word all of them."""
-    early_addresses: bool = False
-    """Whether a loop forms the next addresses before its products, and not after them."""
     products: str = "multiply"
     """What it sums if its operands are not packed: products, or those of activations with an `offset`."""
 
@@ -107,6 +105,11 @@ class Microkernel(ABC):
         return groups == 1 and (
             self.lanes >= 8 or (joined and (block % 8 == 0 or outputs <= block))
         )
+
+    @property
+    def addresses(self) -> Addresses:
+        """How its loops come to theirs."""
+        return self.verbs.addresses
 
     @property
     def weight_bytes(self) -> int:

@@ -21,6 +21,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     StringAttr,
+    UnitAttr,
     VectorType,
     i1,
     i8,
@@ -58,6 +59,12 @@ _ARITHMETIC: dict[str, tuple[type[Operation], Properties]] = {
     "fdiv": (llvm.FDivOp, FAST_MATH_OFF),
 }
 
+_PINNED: Properties = {
+    "asm_string": StringAttr(""),
+    "constraints": StringAttr("=r,0"),
+    "tail_call_kind": llvm.TailCallKindAttr(llvm.TailCallKind.NONE),
+}
+_PINNED_HERE: Properties = {**_PINNED, "has_side_effects": UnitAttr()}
 _NO_BUNDLES = DenseArrayBase.from_list(i32, ())
 _SEGMENTS = tuple(DenseArrayBase.from_list(i32, (count, 0)) for count in range(5))
 _ALIGNMENTS = {1 << shift: IntegerAttr(1 << shift, i64) for shift in range(13)}
@@ -230,6 +237,11 @@ def without_index(
 def constant_attribute(attribute: Attribute, type_: Attribute) -> Operation:
     """Build a constant of a type from an attribute of that type."""
     return made(llvm.ConstantOp, [], [type_], {"value": attribute})
+
+
+def pinned(value: SSAValue, *, here: bool) -> Operation:
+    """Build an inline assembly statement that is no instruction and gives a value back; `here` it stays."""
+    return made(llvm.InlineAsmOp, [value], [value.type], _PINNED_HERE if here else _PINNED)
 
 
 def shuffle(lhs: SSAValue, rhs: SSAValue, mask: Sequence[int]) -> Operation:

@@ -38,7 +38,7 @@ from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
-from microkernels.isa.verbs import Verbs
+from microkernels.isa.verbs import Addresses, Verbs
 from microkernels.llvm_ops import vector
 
 NEAR = 8
@@ -108,10 +108,13 @@ class ScalarPopcount(Popcount):
     is known 5 cycles late, and formed first it is free (C6: 474 us, 1.15 of its limit; Zen 3, 2026-11).
     """
 
-    early_addresses = True
-
     def __init__(self, verbs: Verbs, lanes: int):
         super().__init__(verbs, lanes, width=64)
+
+    @property
+    def addresses(self) -> Addresses:
+        """Formed early, as LLVM would not."""
+        return "before"
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         product = {"scalar": 13, "scalar_multiply": 1}

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 
 from xdsl.context import Context
 from xdsl.dialects.arith import AddiOp, CmpiOp, IntegerOverflowAttr
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, UnrealizedConversionCastOp, i1, i64
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    IntegerAttr,
+    ModuleOp,
+    UnrealizedConversionCastOp,
+    i1,
+    i32,
+    i64,
+)
 from xdsl.dialects.cf import BranchOp, ConditionalBranchOp
 from xdsl.dialects.scf import ForOp, IfOp, IndexSwitchOp
 from xdsl.ir import Operation
@@ -28,6 +36,7 @@ from lowering.llvm.conversion import ops_below
 from microkernels.llvm_ops import made
 
 _MAY_OVERFLOW = {"overflowFlags": IntegerOverflowAttr("none")}
+_NOTHING_CARRIED = {"operandSegmentSizes": DenseArrayBase.from_list(i32, (1, 0, 0))}
 _BELOW = {"predicate": IntegerAttr(2, i64)}  # slt
 
 
@@ -53,7 +62,10 @@ class _ForOnceLowering(RewritePattern):
         init.add_op(BranchOp.create(operands=[op.lb, *op.iter_args], successors=[condition]))
         below = made(CmpiOp, [number, op.ub], [i1], _BELOW)
         condition.add_op(below)
-        condition.add_op(ConditionalBranchOp(below.results[0], inside, (), end, ()))
+        branch = ConditionalBranchOp.create(
+            operands=[*below.results], properties=_NOTHING_CARRIED, successors=[inside, end]
+        )
+        condition.add_op(branch)
         for old, new in zip(op.results, results, strict=True):
             old.replace_all_uses_with(new)
         end.erase_op(op)

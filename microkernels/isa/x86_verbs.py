@@ -32,6 +32,7 @@ class X86Verbs(Verbs):
 
     popcount_bytes = {"integer": 4, "look_up": 2}
     fold_bytes = {"multiply": 2, "integer": 1}
+    addresses = "after"
 
     def __init__(self, target: Target):
         bits = target.simd_bits

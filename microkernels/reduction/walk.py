@@ -10,6 +10,7 @@ from xdsl.ir import SSAValue
 
 from microkernels.address import Address, move
 from microkernels.emit import Emitter
+from microkernels.isa.verbs import Addresses
 
 
 class Strides(NamedTuple):
@@ -47,8 +48,7 @@ class Walk:
     """How a step is repeated along both operands."""
 
     emit: Emitter
-    early: bool
-    """Whether the next addresses are formed before the products, and carried."""
+    addresses: Addresses
 
     def over(
         self,
@@ -58,6 +58,28 @@ class Walk:
         step: Step,
     ) -> Step:
         """`step` in a loop over numbered places, `size` at a time, whose neighbours lie `strides` apart."""
+        return self._loop(bounds, size, strides, lambda _: step)
+
+    def chunks(
+        self, count: int, size: int, strides: Strides, chunk: Callable[[SSAValue | int], Step]
+    ) -> Step:
+        """A loop over `count` places, `size` in a `chunk` or as many as are left."""
+        emit = self.emit
+
+        def one(number: SSAValue) -> Step:
+            if count % size == 0:
+                return chunk(size)
+            return chunk(emit.at("min", emit.at("sub", emit.index(count), number), size))
+
+        return self._loop((0, count), size, strides, one)
+
+    def _loop(
+        self,
+        bounds: tuple[SSAValue | int, SSAValue | int],
+        size: int,
+        strides: Strides,
+        step: Callable[[SSAValue], Step],
+    ) -> Step:
         emit = self.emit
 
         def walk(at: Cursor, totals: Totals) -> Totals:
@@ -70,16 +92,23 @@ class Walk:
             def there(x: SSAValue, w: SSAValue) -> Cursor:
                 return Cursor(Address(x, at.x.bytes), Address(w, at.w.bytes))
 
-            def body(number: SSAValue, carried: Totals) -> Totals:
-                return step(there(*start(number)), carried)
+            def after(pointers: Sequence[SSAValue]) -> list[SSAValue]:
+                here = self.addresses == "before"
+                moved = (emit.offset(p, size * s) for p, s in zip(pointers, strides))
+                return [emit.pinned(pointer, here=here) for pointer in moved]
 
-            def early(_: SSAValue, carried: list[SSAValue]) -> Sequence[SSAValue]:
-                x, w, *sums = carried
-                after = [emit.pinned(emit.offset(p, size * s)) for p, s in zip((x, w), strides)]
-                return [*after, *step(there(x, w), sums)]
+            def carried(number: SSAValue, values: list[SSAValue]) -> Sequence[SSAValue]:
+                x, w, *sums = values
+                if self.addresses == "before":
+                    return [*after((x, w)), *step(number)(there(x, w), sums)]
+                sums = step(number)(there(x, w), sums)
+                return [*after((x, w)), *sums]
 
-            if self.early:
-                return emit.loop(low, high, size, [*start(low), *totals], early)[2:]
-            return emit.loop(low, high, size, totals, body)
+            def formed(number: SSAValue, sums: Totals) -> Totals:
+                return step(number)(there(*start(number)), sums)
+
+            if self.addresses == "numbers":
+                return emit.loop(low, high, size, totals, formed)
+            return emit.loop(low, high, size, [*start(low), *totals], carried)[2:]
 
         return walk

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from xdsl.ir import SSAValue
+
 from microkernels.interface import Narrow
 from microkernels.reduction.narrows import Level, Narrows
 from microkernels.reduction.products import Inside, Products
@@ -50,10 +52,7 @@ class Words:
         """A step over `count` words, cut in pieces that `narrows` can hold."""
         products = self.products
         if not narrows:
-            weight = abs(factor) if self.narrows.opened else factor
-            return self._pieces(
-                count, self.unroll, lambda words: products.step(words, inside, weight)
-            )
+            return self._unrolled(count, inside, factor)
         narrow, *rest = narrows
         if not rest and narrow.steps <= SHORT_STEPS:
             size = max(1, self.unroll // narrow.steps) * narrow.steps
@@ -67,7 +66,28 @@ class Words:
         def piece(words: int) -> Step:
             return self.narrows.within(narrow, factor, self._chunks(rest, words, inside, factor))
 
+        def chunk(words: SSAValue | int) -> Step:
+            return self.narrows.within(narrow, factor, self._unrolled(words, inside, factor))
+
+        if not rest and (uneven := _uneven(count, self.unroll, narrow.steps)):
+            size, whole = uneven
+            chunks = self.walk.chunks(whole, size, products.operands.words, chunk)
+            return self._pieces(
+                count, whole, lambda words: chunks if words == whole else piece(words)
+            )
         return self._pieces(count, _even(count, self.unroll, narrow.steps), piece)
+
+    def _unrolled(self, count: SSAValue | int, inside: Inside, factor: int) -> Step:
+        """A step over `count` words, which if they are a value can be unrolled without a rest."""
+        products, weight = self.products, abs(factor) if self.narrows.opened else factor
+
+        def piece(words: int) -> Step:
+            return products.step(words, inside, weight)
+
+        if isinstance(count, int):
+            return self._pieces(count, self.unroll, piece)
+        strides = products.operands.words
+        return self.walk.over((0, count), self.unroll, strides, piece(self.unroll))
 
     def _pieces(self, count: int, size: int, piece: Callable[[int], Step]) -> Step:
         """A step over `count` words in pieces of `size`: a loop over the whole ones, then the rest."""
@@ -106,6 +126,9 @@ def _pieces_of(count: int, unroll: int, narrows: list[int]) -> object:
     limit, *rest = narrows
     if not rest and limit <= SHORT_STEPS:
         return _cut(count, max(1, unroll // limit) * limit, lambda words: words)
+    if not rest and (uneven := _uneven(count, unroll, limit)):
+        tail = count - uneven[1]
+        return *uneven, unroll, (_pieces_of(tail, unroll, rest),) if tail else None
     size = _even(count, unroll, limit)
     return _cut(count, size, lambda words: (_pieces_of(words, unroll, rest),))
 
@@ -115,6 +138,21 @@ def _even(count: int, unroll: int, steps: int) -> int:
     limit = steps // unroll * unroll or steps
     even = -(-count // (-(-count // limit) * unroll)) * unroll
     return min(even, limit)
+
+
+def _uneven(count: int, unroll: int, steps: int) -> tuple[int, int] | None:
+    """Words of chunks in one loop, of which the last may have fewer, and of all these chunks.
+
+    So none has code of its own: of 8 bodies of C9 at 2 x 1 bits 5 are left. What cannot be unrolled comes
+    after them; None where that would take one more accumulator of `steps`, or there is nothing to loop over.
+    """
+    limit, whole = steps // unroll * unroll, count // unroll * unroll
+    if limit <= unroll or whole <= limit:
+        return None
+    chunks = -(-whole // limit)
+    if chunks + (whole < count) > -(-count // limit):
+        return None
+    return -(-whole // (chunks * unroll)) * unroll, whole
 
 
 def _cut(count: int, size: int, piece: Callable[[int], object]) -> object:
