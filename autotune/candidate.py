@@ -9,7 +9,7 @@ from functools import partial
 from typing import cast
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.rewriter import Rewriter
@@ -106,22 +106,38 @@ class Candidate:
         return lambda kept=(self, pointers): run()
 
 
-def compile_candidate(
+@dataclass(frozen=True)
+class Compiled:
+    """The code of a schedule as LLVM IR."""
+
+    translated: Translated
+    symbol: str
+    pointers: tuple[Pointer, ...]
+    packers: tuple[Pointer, ...]
+    """What the function that packs takes, whose symbol ends in `_pack`; nothing where there is none."""
+    packing: str
+    tasks: tuple[tuple[str, int], ...]
+
+
+def lower_candidate(
     graph: ModuleOp,
     schedule: Schedule | Plan,
     target: Target,
     threads: int = 1,
     *,
     known: Callable[[str], bool] = lambda packing: False,
-    edit: Edit | None = None,
-) -> Candidate:
-    """Compile a program, which stays as it is, by complete schedules, a single one for a single op.
+    symbol: str | None = None,
+) -> Compiled:
+    """Take a program, which stays as it is, down to LLVM IR by complete schedules, one for a single op.
 
-    Code that packs constants is left out if its `packing` is `known`; what LLVM gets is `edit`ed before. What
-    a pass refuses is raised as it comes, and `BackendError` where LLVM does.
+    Code that packs constants is left out if its `packing` is `known`; `symbol` is another name for the
+    function. What a pass refuses is raised as it comes.
     """
     module = graph.clone()
     pin(module, schedule)
+    if symbol is not None:
+        (func,) = (op for op in module.ops if isinstance(op, FuncOp))
+        func.properties["sym_name"] = StringAttr(symbol)
     run_stage("pack", module, target, threads)
     _, pack = _functions(module)
     packing = text_of(pack.attributes[PACKING]) or "" if pack is not None else ""
@@ -132,15 +148,28 @@ def compile_candidate(
     pointers, packers = _pointers(main), _pointers(pack) if pack is not None else ()
     for stage in BELOW_PLAN[2:]:
         run_stage(stage, module, target, threads)
-    symbol = main.sym_name.data
-    tasks = tuple(tasks_of(module, symbol))
-    translated = translate(module, target)
-    jit = Jit(edit(translated) if edit else translated, target)
+    name = main.sym_name.data
+    tasks = tuple(tasks_of(module, name))
+    return Compiled(translate(module, target), name, pointers, packers, packing, tasks)
+
+
+def compile_candidate(
+    graph: ModuleOp,
+    schedule: Schedule | Plan,
+    target: Target,
+    threads: int = 1,
+    *,
+    known: Callable[[str], bool] = lambda packing: False,
+    edit: Edit | None = None,
+) -> Candidate:
+    """Do `lower_candidate` and load the code, `edit`ed before; raises `BackendError` where LLVM does."""
+    code = lower_candidate(graph, schedule, target, threads, known=known)
+    jit = Jit(edit(code.translated) if edit else code.translated, target)
     return Candidate(
-        _loaded(jit, symbol, pointers),
-        _loaded(jit, f"{symbol}_pack", packers) if packers else None,
-        packing,
-        make_team(jit, tasks, threads) if threads > 1 else None,
+        _loaded(jit, code.symbol, code.pointers),
+        _loaded(jit, f"{code.symbol}_pack", code.packers) if code.packers else None,
+        code.packing,
+        make_team(jit, code.tasks, threads) if threads > 1 else None,
     )
 
 

@@ -38,6 +38,8 @@ class Started:
     workers: int
     resumed: int = 0
     """Candidates that a log already held, which are not tried again."""
+    machine: str = ""
+    """The identity of what measures."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ it is sold by and the data caches.
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,15 +18,15 @@ from pathlib import Path
 
 from lowering.backend.host import host_arch, host_target
 from lowering.backend.machine import llvm_version
-from microkernels.target import TARGETS
+from microkernels.target import TARGETS, Target
 
 _CPUINFO = Path("/proc/cpuinfo")
 _MODEL_KEYS = (
-    ("vendor_id", "CPU implementer"),
-    ("cpu family", "CPU architecture"),
-    ("model", "CPU part"),
+    ("vendor_id", "CPU implementer", "Vendor ID"),
+    ("cpu family", "CPU architecture", "CPU family"),
+    ("model", "CPU part", "Model"),
 )
-"""How Linux calls vendor, family and model, on x86 and on Arm."""
+"""How Linux calls vendor, family and model, on x86, on Arm and in `lscpu`."""
 
 
 @cache
@@ -34,10 +35,21 @@ def machine_identity() -> str:
     try:
         target = host_target()
     except ValueError:  # there is none, and so no measurement
-        return f"{_model()} {host_arch()}; {processor_name()}; 0/0/0"
+        return f"{_model(_cpuinfo())} {host_arch()}; {processor_name()}; 0/0/0"
+    return _identity(_cpuinfo(), target, processor_name())
+
+
+def board_identity(said: str, board: str, target: Target) -> str:
+    """Another machine in one line: what `/proc/cpuinfo` or `lscpu` says there, its name, its target."""
+    info = _first_processor(said)
+    name = info.get("model name") or info.get("Model name") or ""
+    return _identity(info, target, _plain(" ".join((board, name))) or "unknown")
+
+
+def _identity(info: Mapping[str, str], target: Target, name: str) -> str:
     base = TARGETS[target.name].caches
     caches = "/".join(f"{size >> 10}K" for size in target.caches)
-    return f"{_model()} {replace(target, caches=base)}; {processor_name()}; {caches}"
+    return f"{_model(info)} {replace(target, caches=base)}; {name}; {caches}"
 
 
 def core_of(identity: str) -> str:
@@ -54,8 +66,11 @@ def tool_versions() -> str:
 
 def processor_name() -> str:
     """The name that the processor of this machine is sold by."""
-    found = _cpuinfo().get("model name") or platform.processor() or platform.machine()
-    return " ".join(found.replace(";", ",").split())
+    return _plain(_cpuinfo().get("model name") or platform.processor() or platform.machine())
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace(";", ",").split())
 
 
 def _version(name: str) -> str:
@@ -65,11 +80,9 @@ def _version(name: str) -> str:
         return "of a clone"
 
 
-def _model() -> str:
-    found = [
-        next((_cpuinfo()[key] for key in keys if key in _cpuinfo()), "") for keys in _MODEL_KEYS
-    ]
-    vendor, family, model = (text.replace(";", ",") or "unknown" for text in found)
+def _model(info: Mapping[str, str]) -> str:
+    found = [next((info[key] for key in keys if key in info), "") for keys in _MODEL_KEYS]
+    vendor, family, model = (_plain(text) or "unknown" for text in found)
     return f"{vendor} {family}/{model}"
 
 
@@ -77,8 +90,11 @@ def _model() -> str:
 def _cpuinfo() -> dict[str, str]:
     """What Linux says of the first processor; nothing elsewhere."""
     try:
-        first = _CPUINFO.read_text().partition("\n\n")[0]
+        return _first_processor(_CPUINFO.read_text())
     except OSError:
         return {}
-    pairs = (line.partition(":") for line in first.splitlines())
+
+
+def _first_processor(said: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in said.partition("\n\n")[0].splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, islice
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from autotune.candidate import Plan
@@ -85,13 +86,19 @@ class Measurer:
         effort: Effort = EFFORT,
         recycle: int = _RECYCLE,
         job: str = "autotune.measuring_worker:measure",
+        preparing: str = _PREPARE,
+        machine: str | None = None,
+        more: Mapping[str, Any] = MappingProxyType({}),
     ):
         """`reference` is the candidate that all others are timed beside: the default schedule unless given.
 
-        A process tries at most `recycle` candidates, by the function that `job` names.
+        A process tries at most `recycle` candidates, by the function that `job` names, of subjects that the
+        function `preparing` has made ready; requests say `more` besides. `machine` is what runs the code
+        where that is not this one.
         """
-        self.machine = machine_identity()
+        self.machine = machine or machine_identity()
         """The machine that measures."""
+        self._preparing, self._more = preparing, more
         self._subject, self._limits, self._effort, self._job = subject, limits, effort, job
         self._reference = "" if reference is None else str(reference)
         self._cores = _cores()
@@ -153,9 +160,10 @@ class Measurer:
             "reference": self._reference,
             "effort": asdict(self._effort),
             "cores": hand.core if subject.threads == 1 else self._cores,
+            **self._more,
         }
         if hand.preparing:
-            job, more, limits = _PREPARE, dict[str, Any](), _PREPARING
+            job, more, limits = self._preparing, dict[str, Any](), _PREPARING
         else:
             more = {"schedule": str(candidate), "best": self._best.get(subject)}
             job, limits = self._job, _limits_of(candidate, self._limits)

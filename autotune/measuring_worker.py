@@ -29,6 +29,7 @@ from autotune.stopwatch import measure as measure_time
 from autotune.workbench import RUNS, OutOfBounds, Workbench, Wrong, address_space
 from lowering.backend.host import resolve_target
 from lowering.backend.machine import BackendError
+from microkernels.target import Target
 
 _PREPARED = 32
 """Subjects that are kept."""
@@ -43,7 +44,9 @@ class Station:
         """Raises what compiling and comparing the reference candidate do."""
         self._target, self._threads = resolve_target(subject.target), subject.threads
         self.bench = Workbench(subject.program, self._target)
-        self.reference = Plan.parse(reference) if reference else self._planned()
+        self.reference = (
+            Plan.parse(reference) if reference else planned(self.bench, self._target, self._threads)
+        )
         candidate = self._compiled(self.reference, None)
         self.bench.check(candidate)
         memory = self.bench.memory(candidate)
@@ -57,15 +60,15 @@ class Station:
             candidate = self._compiled(plan, edit)
             self.bench.check(candidate)
         except MemoryError as error:
-            return _failed("memory", error)
+            return failed("memory", error)
         except BackendError as error:
-            return _failed("memory" if out_of_memory(str(error)) else "compile", error)
+            return failed("memory" if out_of_memory(str(error)) else "compile", error)
         except (DiagnosticException, ValueError) as error:
-            return _failed("refused", error)
+            return failed("refused", error)
         except Wrong as error:
-            return _failed("wrong", error)
+            return failed("wrong", error)
         except OutOfBounds as error:
-            return _failed("bounds", error)
+            return failed("bounds", error)
         memory = self.bench.memory(candidate)
         print(RUNS, "random data, timed", file=sys.stderr, flush=True)
         return measure_time(lambda: Placed(candidate, memory), self._beside, effort, best)
@@ -81,11 +84,12 @@ class Station:
             edit=edit,
         )
 
-    def _planned(self) -> Plan:
-        """What is chosen for the ops where nothing is known."""
-        module = self.bench.graph.clone()
-        LowbitPlanPass(target=str(self._target), threads=self._threads).apply(Context(), module)
-        return Plan(tuple(op.schedule.data for op in linears_of(module) if op.schedule))
+
+def planned(bench: Workbench, target: Target, threads: int = 1) -> Plan:
+    """What is chosen for the ops of a program where nothing is known."""
+    module = bench.graph.clone()
+    LowbitPlanPass(target=str(target), threads=threads).apply(Context(), module)
+    return Plan(tuple(op.schedule.data for op in linears_of(module) if op.schedule))
 
 
 def prepare(request: bytes) -> bytes:
@@ -126,5 +130,6 @@ def _station(subject: Subject, reference: str, effort: Effort) -> Station:
     return Station(subject, reference, effort)
 
 
-def _failed(kind: FailureKind, error: Exception) -> Failed:
+def failed(kind: FailureKind, error: Exception) -> Failed:
+    """What an exception says of a candidate."""
     return Failed(kind, " ".join(str(error).split())[:_LONGEST])

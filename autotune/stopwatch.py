@@ -16,6 +16,10 @@ _FAR = 3.0
 """How many times slower than the best a first look finds what one round is enough for."""
 
 
+Samples = list[tuple[float, float]]
+"""Seconds of a call on one allocation, each beside those of the reference candidate."""
+
+
 @dataclass(frozen=True)
 class Effort:
     """How much time is spent on timing a candidate."""
@@ -64,28 +68,32 @@ def measure(
     `best` is the time of the fastest candidate so far as a part of the reference candidate's: what is
     clearly slower is not measured to the end, and in one round what is slower by far.
     """
-    medians: list[float] = []
-    ratios: list[float] = []
+    samples: list[Samples] = []
     kept: list[Placed] = []  # or the next would lie in the same place
     for number in range(effort.allocations):
         kept.append(placed())
         time.sleep(effort.cool_down)
-        ours, theirs = _in_turn(kept[-1], beside[number % len(beside)], effort, best)
-        medians.append(median(ours))
-        ratios += [one / other for one, other in zip(ours, theirs)]
-        if best is not None and min(ratios) > effort.give_up * best:
+        samples.append(_in_turn(kept[-1], beside[number % len(beside)], effort, best))
+        if best is not None and min(_ratios(samples)) > effort.give_up * best:
             break
-    return Measured(median(medians), max(medians) - min(medians), median(ratios))
+    return measured(samples)
 
 
-def _in_turn(
-    one: Placed, other: Placed, effort: Effort, best: float | None
-) -> tuple[list[float], list[float]]:
+def measured(samples: Sequence[Samples]) -> Measured:
+    """What samples on several allocations say."""
+    medians = [median(one for one, _ in allocation) for allocation in samples]
+    return Measured(median(medians), max(medians) - min(medians), median(_ratios(samples)))
+
+
+def _ratios(samples: Sequence[Samples]) -> list[float]:
+    return [one / other for allocation in samples for one, other in allocation]
+
+
+def _in_turn(one: Placed, other: Placed, effort: Effort, best: float | None) -> Samples:
     expected = one.rehearse(effort.sample), other.rehearse(effort.sample)
     counts = [max(1, round(effort.sample / max(1e-9, seconds))) for seconds in expected]
     far = best is not None and expected[0] > _FAR * best * expected[1]
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(1 if far else effort.rounds):
-        for placed, count, samples in zip((one, other), counts, times):
-            samples.append(time_repeated(placed.run, count))
-    return times
+    rounds = range(1 if far else effort.rounds)
+    return [
+        (time_repeated(one.run, counts[0]), time_repeated(other.run, counts[1])) for _ in rounds
+    ]

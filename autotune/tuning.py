@@ -167,7 +167,8 @@ def tune(tasks: Sequence[Task], measurer: Measuring, run: Run, listen: Listener)
     records = _logged(run.log) if run.resume else ()
     resumed = sum(_resume(task, measurer.machine, run, records) for task in tasks)
     layers = tuple(task.layer for task in tasks)
-    listen(Started(layers, run.strategy, run.trials, run.time_budget, run.workers, resumed))
+    limits = run.trials, run.time_budget, run.workers
+    listen(Started(layers, run.strategy, *limits, resumed, measurer.machine))
     session = _Session(measurer, run, listen)
     for task in tasks:
         if task.default not in task.times:

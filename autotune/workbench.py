@@ -65,10 +65,18 @@ class Workbench:
         self.target = target
         self.graph = _parsed(program)
         """The program after stage `graph`, of which candidates are made."""
-        self._exact = is_exact(self.graph)
+        main = _main(self.graph)
+        self.inputs = dict(zip(argument_names(main), map(shaped, main.body.block.args)))
+        """The types of the inputs, by name."""
+        last = main.body.block.last_op
+        assert last is not None
+        self.results = list(map(shaped, last.operands))
+        """The types of the results."""
+        self.exact = is_exact(self.graph)
+        """Whether results are the same bits whatever the schedule."""
         # The layers of a program have been compared alone.
         kinds = KINDS if len(linears_of(self.graph)) == 1 else KINDS[:1]
-        self._examples = [_example(self.graph, kind, seed) for kind in kinds]
+        self.examples = [_example(self.graph, kind, seed) for kind in kinds]
         self._stored: dict[object, bytes] = {}
         self._packed: dict[str, list[list[bytes]]] = {}
         run_stage("graph", self.graph, target)
@@ -87,7 +95,7 @@ class Workbench:
         packed = self._packed.get(candidate.packing) or self._pack(candidate)
         for at, side in enumerate(SIDES):
             with _between_guards(candidate.main, side) as buffers:
-                for number, (example, weights) in enumerate(zip(self._examples, packed)):
+                for number, (example, weights) in enumerate(zip(self.examples, packed)):
                     if number and number % len(SIDES) != at:
                         continue
                     told = f"{example.kind} data, {side}-flush"
@@ -98,7 +106,7 @@ class Workbench:
 
     def memory(self, candidate: Candidate) -> list[bytes | int]:
         """For each pointer of a checked candidate what lies behind it, or how many bytes it only writes."""
-        given = self._given(candidate.main, self._examples[0], self._packed[candidate.packing][0])
+        given = self._given(candidate.main, self.examples[0], self._packed[candidate.packing][0])
         sizes = (pointer.size for pointer in candidate.main.pointers)
         return [size if content is None else content for size, content in zip(sizes, given)]
 
@@ -106,10 +114,10 @@ class Workbench:
         """What packing gives of each example."""
         function = candidate.pack
         if function is None:
-            return [[] for _ in self._examples]
+            return [[] for _ in self.examples]
         packed: list[list[bytes]] = []
         with _between_guards(function, "right") as buffers:
-            for example in self._examples:
+            for example in self.examples:
                 given = self._given(function, example, ())
                 packed.append(_call(function, buffers, given, f"{example.kind} data to pack"))
         return packed
@@ -148,8 +156,8 @@ class Workbench:
                 continue
             shape, dtype = storage_of(type)
             got = from_storage(np.frombuffer(out, dtype).reshape(shape), type)
-            difference = first_difference(got, want, self._exact)
-            if difference is None and self._exact:
+            difference = first_difference(got, want, self.exact)
+            if difference is None and self.exact:
                 difference = "it sets bits that store no element"
             if difference is not None:
                 raise Wrong(f"result {number} on {told}: {difference}")
@@ -168,8 +176,12 @@ def _parsed(program: str) -> ModuleOp:
     return module
 
 
+def _main(module: ModuleOp) -> FuncOp:
+    return next(op for op in module.ops if isinstance(op, FuncOp))
+
+
 def _example(module: ModuleOp, kind: str, seed: int) -> Example:
-    main = next(op for op in module.ops if isinstance(op, FuncOp))
+    main = _main(module)
     types = [shaped(argument) for argument in main.body.block.args]
     arrays = example(kind, types, np.random.default_rng(seed), argument_bounds(main))
     results = reference.run(module, *arrays, function=main.sym_name.data)

@@ -270,6 +270,11 @@ def _add_tune(commands: Commands) -> None:
         metavar="ADDRESS",
         help="measure on a Dask cluster, tcp://... (extra `cluster`)",
     )
+    parser.add_argument(
+        "--runner",
+        metavar="RUNNER",
+        help="measure on a board: ssh:HOST, or command:COMMAND that has a shell there run its last argument",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (0)")
     parser.add_argument("--log", metavar="FILE", help="where records go (those of this user)")
     parser.add_argument(

@@ -39,6 +39,7 @@ def run(given: Namespace) -> None:
             time_budget=given.time_budget,
             workers=given.workers,
             cluster=given.cluster,
+            runner=given.runner,
             seed=given.seed,
             log=given.log,
             resume=given.resume,
@@ -56,9 +57,10 @@ def tell(tuned: Tuned, target: Target, given: Namespace) -> None:
         write_text(str(tuned.program), given.output)
     if given.report is not None:
         title = given.program or f"{given.suite}, {given.activation} x {given.weight}"
-        write_text(page(described_machine(target, given.threads), title, tuned), given.report)
+        machine = _elsewhere(tuned, target, given) or described_machine(target, given.threads)
+        write_text(page(machine, title, tuned), given.report)
     if given.json:
-        machine = machine_facts() | {"target": str(target)}
+        machine = _elsewhere(tuned, target, given) or machine_facts() | {"target": str(target)}
         write_json({"machine": machine, "strategy": given.strategy, **tuned.to_json()})
     else:
         print(tuned)
@@ -77,6 +79,14 @@ def subject(given: Namespace) -> Program:
     given.activation = given.activation or ELEMENT
     given.weight = given.weight or ELEMENT
     return network_of(chosen(given), given.activation, given.weight)
+
+
+def _elsewhere(tuned: Tuned, target: Target, given: Namespace) -> dict[str, Any]:
+    """The machine that a runner reached; nothing without one."""
+    started = tuned.course.started
+    if not given.runner or started is None:
+        return {}
+    return {"cpu": started.machine, "target": str(target), "runner": given.runner}
 
 
 def described_machine(target: Target, threads: int) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Asked:
     resume: bool = False
     threads: int = 1
     correction: bool = False
+    runner: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError naming what is no such number or strategy."""
@@ -47,6 +48,8 @@ class Asked:
         budget = self.time_budget
         if budget is not None and not (type(budget) in (int, float) and 0 < budget < float("inf")):
             raise ValueError(f"time_budget is a number of seconds above 0, not {budget!r:.60}")
+        if self.runner is not None:
+            self._check_runner()
         cores = usable_cores()
         if check_threads(self.threads) > cores and self.cluster is None:
             raise ValueError(
@@ -55,7 +58,22 @@ class Asked:
         if self.correction and self.strategy != "guided":
             raise ValueError("correction is of the model's first choices: use strategy='guided'")
 
+    def _check_runner(self) -> None:
+        """Raise ValueError for what a board does not do."""
+        if check_threads(self.threads) > 1:
+            raise ValueError("a runner times one thread: leave out threads")
+        for name in ("workers", "cluster", "correction"):
+            if getattr(self, name):
+                raise ValueError(f"a runner is one board and measures alone: leave out {name}")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another machine measures."""
+        return self.cluster is not None or self.runner is not None
+
     @property
     def processes(self) -> int:
         """How many measure: as many as cores allow unless given."""
+        if self.runner is not None:
+            return 1
         return self.workers or max(1, usable_cores() // self.threads)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from autotune.board import BoardMeasurer
 from autotune.candidate import Plan, linears_of
 from autotune.cluster import ClusterMeasurer
 from autotune.correction import Correction, learnt
@@ -42,6 +43,7 @@ def tune(
     time_budget: float | None = None,
     workers: int | None = None,
     cluster: str | None = None,
+    runner: str | None = None,
     seed: int = 0,
     log: str | Path | None = None,
     resume: bool = False,
@@ -52,7 +54,8 @@ def tune(
 
     A layer that pins its schedule keeps it. `trials` candidates a layer, on average, are compiled, compared
     with the reference and timed on so many `threads`, in `workers` processes of their own, as many as usable
-    cores allow unless given, or on a Dask `cluster`; all that ends after `time_budget` seconds. `strategy` is
+    cores allow unless given, on a Dask `cluster`, or on the board that a `runner` reaches, `ssh:HOST` or
+    `command:COMMAND` (`autotune.board_transport`); all that ends after `time_budget` seconds. `strategy` is
     `random`, `evolutionary`, which crosses and mutates the fastest, `guided`, the same from the model's first
     choices on, or `exhaustive`. In the end the best are timed again, also inside the program, where what was
     fastest alone can lose (not on a cluster). What is measured is appended to `log`, by default the records
@@ -73,6 +76,7 @@ def tune(
         resume,
         threads,
         correction,
+        runner,
     )
     tuned = fused(instance("program", program, Program))
     subjects, course = subjects_of(tuned), Course()
@@ -94,7 +98,7 @@ def search(program: Program, subjects: Sequence[Subject], asked: Asked, listen: 
     """Let the tuner work on layers of a program; everything that comes of it is told to `listen`."""
     began = time.monotonic()  # the model's first choices take a part of a second a layer
     works = {subject.name: subject.work for subject in subjects}
-    known = {} if asked.cluster else limits(works, asked.target, asked.threads)
+    known = {} if asked.elsewhere else limits(works, asked.target, asked.threads)
     log = Log(asked.log or user_file())
     records = _known(log, asked.target, asked.threads)
     layers = {subject.name: Searched(subject, asked) for subject in subjects}
@@ -120,11 +124,15 @@ def search(program: Program, subjects: Sequence[Subject], asked: Asked, listen: 
 
 
 def measurer_of(asked: Asked, subject: Measured) -> Measurer | ClusterMeasurer:
-    """What measures; raises ValueError for a target that this machine does not run, and without a cluster."""
+    """What measures; raises ValueError for a target that this machine does not run, unless another does."""
+    if asked.runner is not None:
+        return BoardMeasurer(asked.runner, subject)
     if asked.cluster is not None:
         return ClusterMeasurer(asked.cluster, subject)
     if reason := missing_on_host(asked.target):
-        raise ValueError(f"{asked.target} cannot be tuned on this machine: {reason}")
+        raise ValueError(
+            f"{asked.target} cannot be tuned on this machine: {reason}; --runner ssh:HOST measures on a board"
+        )
     return Measurer(subject, asked.processes)
 
 

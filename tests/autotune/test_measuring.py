@@ -251,7 +251,7 @@ def test_data_keep_what_a_program_promises(activation: str, weight: str, low: in
         }}""",
         host_target(),
     )
-    examples = bench._examples  # pyright: ignore[reportPrivateUsage]
+    examples = bench.examples
     for example in examples:
         values, weights = (one.astype(np.int64) for one in example.inputs.values())
         products = values[:, :, None] * weights
@@ -264,7 +264,7 @@ def test_a_wrong_result_names_the_first_element(monkeypatch: pytest.MonkeyPatch)
     target = host_target()
     bench = Workbench(layer(), target)
     candidate = compile_candidate(bench.graph, planned(bench), target)
-    example = bench._examples[0]  # pyright: ignore[reportPrivateUsage]
+    example = bench.examples[0]
     example.results[0].flat[40] += 1
     with pytest.raises(
         Wrong, match=r"result 0 on random data, right-flush: 1 of 800 .* \[0, 0, 1, 8\]"

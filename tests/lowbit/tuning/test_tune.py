@@ -153,6 +153,15 @@ def test_an_interrupt_keeps_what_was_found(network: lowbit.Program, tuner: Tuner
             "correction is of the model's first choices: use strategy='guided'",
         ),
         ({"log": 3}, "log is 3: expected str or Path"),
+        ({"runner": "ssh:a", "threads": 2}, "a runner times one thread: leave out threads"),
+        (
+            {"runner": "ssh:a", "cluster": "tcp://b"},
+            "a runner is one board and measures alone: leave out cluster",
+        ),
+        (
+            {"runner": "ssh:a", "workers": 2},
+            "a runner is one board and measures alone: leave out workers",
+        ),
         ({"target": "znver9"}, "unknown target 'znver9'; did you mean"),
     ],
 )
@@ -321,6 +330,7 @@ def test_code_for_other_machines_is_not_tuned_here(
 ) -> None:
     monkeypatch.setattr("lowbit.tuning.tune.missing_on_host", lambda target: "it lacks beads")
     with pytest.raises(
-        ValueError, match=r"^x86-64 cannot be tuned on this machine: it lacks beads$"
+        ValueError,
+        match=r"^x86-64 cannot be tuned on this machine: it lacks beads; --runner ssh:HOST ",
     ):
         lowbit.tune(network, "x86-64")
