@@ -8,7 +8,6 @@ is bound to be slower than the best that are known is not looked into.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from heapq import nsmallest
 from itertools import permutations, product
@@ -93,7 +92,7 @@ def first_choice(
     if error := _impossible(space, pinned):
         raise ValueError(error)
     if pinned.algorithm and space.demand.work == space.demand.work.gathered:
-        pinned = replace(pinned, algorithm="direct")
+        pinned = pinned.changed(algorithm="direct")
     model = Model(space.demand.work, space.target, machine, stored, space.threads)
     ranking = Ranking(space, model, pinned)
     first = ranking.best(1)
@@ -141,7 +140,7 @@ class Ranking:
         for place, (block, (unroll, taps, _)) in enumerate(self._cores()):
             if place >= max(CORES, count) and len(legal) >= count:
                 break
-            core = replace(block, taps=taps, unroll=unroll)
+            core = block.changed(taps=taps, unroll=unroll)
             for schedule in self._looped(core, tiled=place < TILED_CORES):
                 one = self.space.canonical(schedule)
                 if one in found:
@@ -169,7 +168,7 @@ class Ranking:
             first = Schedule(algorithm=str(algorithm), loops=PLAIN)
             kernels = self.space.domain("microkernel", first)
             for kernel in (one for one in kernels if self.pinned.microkernel in (None, one)):
-                way = replace(first, microkernel=str(kernel))
+                way = first.changed(microkernel=str(kernel))
                 cost = self.model.cost(str(algorithm), str(kernel))
                 vectors: tuple[int, ...] = self._domain("vectors", way)  # pyright: ignore
                 least = self._outputs(cost) * cost.least(max(vectors), inf)
@@ -198,7 +197,7 @@ class Ranking:
             yield self.model.tiles(cost, nest, body)[0] + more, (block, body)
 
         for taps in map(str, self._domain("taps", block)):
-            unrolls: tuple[int, ...] = self._domain("unroll", replace(block, taps=taps))  # pyright: ignore
+            unrolls: tuple[int, ...] = self._domain("unroll", block.changed(taps=taps))  # pyright: ignore
             for body in ((unroll, taps, planes) for unroll in unrolls):
                 bound = self.model.least(cost, nest, body, least)
                 yield bound + more, Closed(partial(priced, body))
@@ -211,7 +210,7 @@ class Ranking:
             size, one = (vectors, pixels, planes == "inner"), (self._cycles(cost, block), block)
             sizes[size] = min(sizes.get(size, one), one)
         return [
-            replace(way, vectors=vectors, planes=planes, borders=borders, pixels=pixels)  # pyright: ignore[reportArgumentType]
+            way.changed(vectors=vectors, planes=planes, borders=str(borders), pixels=pixels)
             for _, (vectors, planes, pixels) in nsmallest(LOOKED_AT, sizes.values())
             for borders in self._domain("borders", way)
         ]
@@ -221,7 +220,7 @@ class Ranking:
         fields = ("vectors", "planes", "borders")
         found: set[Numbers] = set()
         for vectors, planes, borders in product(*(self._domain(field, way) for field in fields)):
-            one = replace(way, vectors=vectors, planes=planes, borders=borders)  # pyright: ignore[reportArgumentType]
+            one = way.changed(vectors=vectors, planes=planes, borders=borders)  # pyright: ignore[reportArgumentType]
             found |= {(vectors, planes, pixels) for pixels in self._domain("pixels", one)}  # pyright: ignore
         return found
 
@@ -277,13 +276,13 @@ class Ranking:
 
     def _looped(self, core: Schedule, *, tiled: bool) -> Iterator[Schedule]:
         """A register block in the loops that bring it what it reads soonest."""
-        plain = replace(core, tables="whole", prefetch=0, parallel="none", loops=PLAIN)
+        plain = core.changed(tables="whole", prefetch=0, parallel="none", loops=PLAIN)
         rest = {
             field: value
             for field in ("prefetch", "parallel", "tables", "loops")
             if (value := getattr(self.pinned, field)) is not None
         }
-        plain = replace(plain, **rest)
+        plain = plain.changed(**rest)
         if self.pinned.loops is not None:
             yield plain
             return
@@ -300,7 +299,7 @@ class Ranking:
                 more = (one for one in domain if len(one) == TILED)
                 moved += [(self._beside(traffic, one, 0.0), one) for one in more]
             for _, loops in nsmallest(LOOPS, moved, key=lambda one: one[0]):
-                yield replace(plain, loops=loops)
+                yield plain.changed(loops=loops)
         if self.pinned.tables != "whole":
             yield from self._strips(plain, nest)
 
@@ -320,7 +319,7 @@ class Ranking:
                 fitting = [n for n in TILES if row * (n * rows.stride + reach) <= capacity]
                 sizes = [n for n in fitting if n < rows.out][-STRIPS:] or [1] * pinned
         strips = [
-            replace(plain, loops=(Loop("rows", size), *PLAIN_ROWS), tables="strips")
+            plain.changed(loops=(Loop("rows", size), *PLAIN_ROWS), tables="strips")
             for size in sizes
         ]
         return strips or [plain] * (self.pinned.tables == "strips")

@@ -74,11 +74,12 @@ class Traffic:
     def reuses(self, loops: tuple[Loop, ...]) -> tuple[Reuse, ...]:
         """For each cache, from the innermost on, what comes into it."""
         touched, turns = self._inside(loops)
+        sizes = [*map(sum, touched)]
         found: list[Reuse] = []
         for level, capacity in self._caches:
-            depth = next((d for d, one in enumerate(touched) if sum(one) <= capacity), len(touched))
+            depth = next((d for d, size in enumerate(sizes) if size <= capacity), len(sizes))
             if depth == 0:  # the call before left everything there
-                found.append(Reuse(level, loops, sum(touched[0]), 0.0, 0.0, 0.0))
+                found.append(Reuse(level, loops, sizes[0], 0.0, 0.0, 0.0))
                 break
             # The loop just around the body touches each byte once; those around that, again each turn.
             around = depth - 1 if depth < len(touched) else len(touched) - 1
@@ -89,8 +90,8 @@ class Traffic:
             inputs, weights, results = (times * one for one in into)
             if self._nest.blocks > 1 and loops[-1].axis != "channels":
                 results *= SCATTERED
-            held = touched[min(depth, len(touched) - 1)]
-            found.append(Reuse(level, loops[depth:], sum(held), inputs, weights, results))
+            held = sizes[min(depth, len(touched) - 1)]
+            found.append(Reuse(level, loops[depth:], held, inputs, weights, results))
         return tuple(found)
 
     def unheld(self) -> tuple[Reuse, ...]:

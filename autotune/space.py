@@ -8,7 +8,6 @@ is filed under. Sampling, mutation, crossover and enumeration are all made of th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from random import Random
 
 from autotune.loop_orders import effective, orders, steps_of
@@ -118,8 +117,7 @@ class Space:
         taps, unroll = reduced(taps, unroll, planes, way)
         borders = schedule.borders if way.borders else "peeled"
         strips = schedule.tables == "strips" and way.strips and not self._whole
-        one = replace(
-            schedule,
+        one = schedule.changed(
             algorithm=schedule.algorithm if way.work != self.demand.work else "direct",
             vectors=min(schedule.vectors, way.vectors),
             pixels=even(way.row(borders), schedule.pixels),
@@ -130,8 +128,7 @@ class Space:
             tables="strips" if strips else "whole",
         )
         nest = nest_of(way.work, one, way.kernel)
-        return replace(
-            one,
+        return one.changed(
             parallel=self._parallel(one.parallel, nest),
             loops=effective(schedule.loops, steps_of(nest), strips=strips),
         )
@@ -168,7 +165,7 @@ class Space:
             case "unroll":
                 return _unrolls(decided, way)
             case "loops":
-                nest = nest_of(way.work, replace(decided, loops=PLAIN), way.kernel)
+                nest = nest_of(way.work, decided.changed(loops=PLAIN), way.kernel)
                 return orders(steps_of(nest), self.strips(decided))
             case "tables":
                 assert decided.loops
@@ -203,7 +200,7 @@ class Space:
             others = [one for one in self.domain(field, before) if one != getattr(schedule, field)]
             if not others:
                 continue
-            changed = replace(schedule, **{field: random.choice(others)})  # pyright: ignore[reportArgumentType]
+            changed = schedule.changed(**{field: random.choice(others)})
             found = self._completed(changed, random)
             if found != schedule:
                 return found
@@ -221,7 +218,7 @@ class Space:
             for field in FIELDS:
                 domain, value = self.domain(field, decided), getattr(wanted, field)
                 value = value if value in domain else random.choice(domain)
-                decided = replace(decided, **{field: value})  # pyright: ignore[reportArgumentType]
+                decided = decided.changed(**{field: value})
             if self.refusal(decided) is None:
                 return self.canonical(decided)
             wanted = Schedule()
@@ -240,7 +237,7 @@ class Space:
             return
         field, *rest = fields
         for value in self.domain(field, decided):
-            yield from self._each(replace(decided, **{field: value}), tuple(rest))  # pyright: ignore[reportArgumentType]
+            yield from self._each(decided.changed(**{field: value}), tuple(rest))
 
 
 def _planes(way: Way) -> tuple[str, ...]:
