@@ -57,9 +57,12 @@ def find_linker(target: Target) -> tuple[str, ...]:
 
 
 def link_static(
-    linker: Iterable[str], files: Iterable[Path], program: Path, seconds: float = 120.0
+    linker: Iterable[str], files: Iterable[Path], program: Path, seconds: float = 240.0
 ) -> None:
-    """Compile and link C files and objects to a static program; raises `LinkingError`."""
+    """Compile and link C files and objects to a static program; raises `LinkingError`.
+
+    Zig builds a C library the first time, which takes half a minute of a core.
+    """
     command = [*linker, "-O2", "-static", *map(str, files), "-o", str(program)]
     try:
         done = subprocess.run(

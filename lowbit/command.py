@@ -323,6 +323,12 @@ def _add_export(commands: Commands) -> None:
         action="store_true",
         help="make each layer a function of its own, which debuggers and profilers can name",
     )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="declare the tasks that work for so many threads of the caller's is made of (1)",
+    )
     _json(parser)
 
 

@@ -12,6 +12,7 @@ from lowbit import __version__
 from lowbit.argument_checks import instance
 from lowbit.c_names import C_TYPES, c_symbol, is_word
 from lowbit.code_generation import Code, generate
+from lowbit.compiling import check_threads
 from lowbit.cpu_check import supported
 from lowbit.element_types import spelling_of
 from lowbit.lowered import as_written
@@ -50,13 +51,15 @@ def export(
     schedule: str | Schedule = "default",
     check: bool = False,
     layers: bool = False,
+    threads: int = 1,
 ) -> Exported:
     """Write `NAME.o`, `libNAME.a`, which holds it, and `NAME.h` for a target, and return where.
 
     `name` is the C function; it is that of the program's function unless given (`network` for `main`). With
     `check` the header has `NAME_supported()`, which asks the processor for all features of the target. With
-    `layers` each layer is a function of its own, `NAME.LAYER`, for debuggers and profilers to name. Raises
-    ValueError naming what is wrong.
+    `layers` each layer is a function of its own, `NAME.LAYER`, for debuggers and profilers to name. With more
+    than one of `threads` the header also has the tasks that the work is made of, for threads of the
+    caller's. Raises ValueError naming what is wrong.
     """
     from lowering.backend.archive import archive
     from lowering.backend.elf import sizes
@@ -66,8 +69,12 @@ def export(
     symbol = c_symbol(name or instance("program", program, Program).name)
     renamed = Program(as_written(program).module.clone())
     renamed.func.properties["sym_name"] = StringAttr(symbol)
+    if layers and check_threads(threads) > 1:
+        raise ValueError(
+            "layers are functions of their own on one thread: leave out layers or threads"
+        )
     added: Added = {"buffers": (LowbitLayersPass(),)} if layers else {}
-    code = generate(renamed, target, schedule, added=added)
+    code = generate(renamed, target, schedule, threads=check_threads(threads), added=added)
     told = f"lowbit {__version__} for {code.target}"
     try:
         image = emit_object(with_comment(code.translated, told), code.target)
@@ -77,6 +84,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     functions = (code.signature.pack, code.signature.main)
     symbols = tuple(f.symbol for f in functions if f is not None)
+    symbols += tuple(symbol for symbol, _ in code.tasks)
     paths = folder / f"{symbol}.o", folder / f"lib{symbol}.a", folder / f"{symbol}.h"
     paths[0].write_bytes(image)
     paths[1].write_bytes(archive(symbol, image, symbols))
@@ -108,6 +116,7 @@ def header(code: Code, *, check: bool = False) -> str:
         "#endif",
         "",
         *_functions(signature),
+        *_tasks(code),
         "#undef LOWBIT_RESTRICT",
         "#ifdef __cplusplus",
         "}",
@@ -125,6 +134,25 @@ def _functions(signature: Signature) -> list[str]:
         summary = "Pack constant inputs once, for any number of calls."
         lines += _prototype(signature.pack, summary, taken)
     return lines + _prototype(signature.main, "Run the program.", taken)
+
+
+def _tasks(code: Code) -> list[str]:
+    """The declarations of the tasks of a program for several threads."""
+    if not code.tasks:
+        return []
+    name = code.signature.main.symbol
+    rows = ", ".join(f"{{{symbol}, {extent}}}" for symbol, extent in code.tasks)
+    taken = "(void *const *pointers, intptr_t begin, intptr_t end);"
+    return [
+        f"/* The work of {name} for threads of your own: the same bits, however it is shared out.",
+        " *",
+        f" * `pointers` are the arguments of {name}, in order. Of each task in turn, parts of one unit or",
+        " * more, from `begin` to before `end`, may run at the same time on any threads, until all its units",
+        " * are done. */",
+        f"#define {name.upper()}_TASKS {{{rows}}}",
+        *(f"void {symbol}{taken}" for symbol, _ in code.tasks),
+        "",
+    ]
 
 
 def _prototype(function: Function, summary: str, taken: set[str]) -> list[str]:

@@ -30,6 +30,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     TensorType,
     UnitAttr,
+    i32,
     i64,
 )
 from xdsl.dialects.func import FuncOp
@@ -198,7 +199,7 @@ def is_task(func: AnyFuncOp) -> bool:
     """Whether a function takes what a task does: pointers, and the units to do of its axis."""
     match argument_types(func):
         case (llvm.LLVMPointerType(), begin, end):
-            return begin == end and begin in (IndexType(), i64)
+            return begin == end and begin in (IndexType(), i32, i64)
         case _:
             return False
 

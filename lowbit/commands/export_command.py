@@ -20,6 +20,7 @@ def run(given: Namespace) -> None:
             schedule=schedule,
             check=given.check,
             layers=given.layers,
+            threads=given.threads,
         )
     if given.json:
         write_json(

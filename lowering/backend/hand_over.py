@@ -8,14 +8,13 @@ from collections.abc import Callable
 from lowering.backend.host import host_target
 from lowering.backend.jit import Jit
 from lowering.backend.pool import make_team
+from lowering.backend.pool_code import filled
 from lowering.backend.translate import Translated
 
 MEETINGS = 1000
 """Tasks of one run."""
 
 _IR = """
-declare void @llvm.x86.sse2.pause()
-
 ; Unit 1 counts up; unit 0 waits for that, for some microseconds at most: the other may have lost its core.
 define void @meet(ptr %args, i64 %begin, i64 %end) nounwind {
 entry:
@@ -28,7 +27,7 @@ expect:
   br label %look
 look:
   %looks = phi i64 [ 0, %expect ], [ %looks.next, %look ]
-  call void @llvm.x86.sse2.pause()
+  <pause>
   %found = load atomic i64, ptr %count acquire, align 8
   %met = icmp ne i64 %found, %seen
   %looks.next = add i64 %looks, 1
@@ -54,7 +53,7 @@ def hand_over_probe() -> Callable[[], None] | None:
     written, and that it is done.
     """
     target = host_target()
-    jit = Jit(Translated(f'target triple = "{target.triple}"\n{_IR}', {}), target)
+    jit = Jit(Translated(filled(_IR, target), {}), target)
     team = make_team(jit, [("meet", 2)] * MEETINGS, 2)
     if team is None:
         return None

@@ -1,15 +1,13 @@
-; The pool of threads (`pool_code.py`); <names> are numbers filled in there.
+; The pool of threads (`pool_code.py`); <names> are numbers and calls filled in there.
 
 declare i32 @sem_wait(ptr)
 declare i32 @sem_post(ptr)
 declare i32 @sched_yield()
 declare i32 @sched_getcpu()
 declare i32 @sched_setaffinity(i32, i64, ptr)
-declare i64 @llvm.readcyclecounter()
-declare void @llvm.x86.sse2.pause()
 
 define i64 @clock() nounwind {
-  %now = call i64 @llvm.readcyclecounter()
+  %now = <now>
   ret i64 %now
 }
 
@@ -119,7 +117,7 @@ entry:
   ; New threads start beside their creator: waking finds them a core of their own.
   br label %sleep
 idle:
-  %since = call i64 @llvm.readcyclecounter()
+  %since = <now>
   br label %look
 look:
   %looks = phi i64 [ 0, %idle ], [ %looks.next, %stay ], [ %looks.next, %yield ]
@@ -140,8 +138,8 @@ wait:
   %stopped = icmp ne i64 %stop, 0
   br i1 %stopped, label %out, label %pause
 pause:
-  call void @llvm.x86.sse2.pause()
-  %now = call i64 @llvm.readcyclecounter()
+  <pause>
+  %now = <now>
   %spent = sub i64 %now, %since
   %late = icmp sgt i64 %spent, %limit
   %looks.next = add i64 %looks, 1
@@ -171,7 +169,7 @@ entry:
   %began = load i64, ptr %began.at, align 8
   %wake.at = getelementptr i8, ptr %pool, i64 <wake>
   %limit = load i64, ptr %wake.at, align 8
-  %now = call i64 @llvm.readcyclecounter()
+  %now = <now>
   %spent = sub i64 %now, %began
   %late = icmp sgt i64 %spent, %limit
   br i1 %late, label %next, label %out
@@ -263,7 +261,7 @@ look:
   %open = icmp ne i64 %left, 0
   br i1 %open, label %pause, label %complete
 pause:
-  call void @llvm.x86.sse2.pause()
+  <pause>
   %looks.next = add i64 %looks, 1
   %many = and i64 %looks.next, <looks>
   %late = icmp eq i64 %many, 0
@@ -299,7 +297,7 @@ entered:
   %began = load i64, ptr %began.at, align 8
   %ended = load i64, ptr %ended.at, align 8
   %limit = load i64, ptr %spin.at, align 8
-  %now = call i64 @llvm.readcyclecounter()
+  %now = <now>
   %gap = sub i64 %now, %ended
   %new = icmp sgt i64 %gap, %limit
   %row = select i1 %new, i64 %now, i64 %began
@@ -332,7 +330,7 @@ done:
 last:
   br i1 %shared, label %leave, label %out
 leave:
-  %end = call i64 @llvm.readcyclecounter()
+  %end = <now>
   %ended.to = getelementptr i8, ptr %pool, i64 <ended>
   store i64 %end, ptr %ended.to, align 8
   store atomic i64 0, ptr %pool release, align 8

@@ -6,7 +6,8 @@ is left at a time, of their own portion first and then of others': so a thread w
 by another process, gets less to do (beside a busy process, 1.6 times one thread where fixed halves
 reach 1.2 to 1.4). A task is done when its last claimed unit is, whoever claimed it: nobody waits for a
 thread that has claimed nothing. A worker touches one line of memory a task; to hand one over and see
-the answer takes 0.07 to 0.2 us (Zen 3, two cores of a VM, 2026-11; `lowbit bench --threads 2` says).
+the answer takes 0.07 to 0.2 us (Zen 3, two cores of a VM, 2026-11; `lowbit bench --threads 2` says). The
+code is made of LLVM's atomics, for x86-64 and AArch64.
 
 Workers are Python threads that stay in one native call, without the GIL. They spin for `SPIN_US` after
 their last task and then wait on a semaphore. On that machine waking one takes the caller 20 to 40 us and
@@ -33,7 +34,7 @@ from typing import Any
 from lowering.backend.host import host_target
 from lowering.backend.jit import Jit
 from lowering.backend.machine import BackendError
-from lowering.backend.pool_code import CONTROL, LINE, MOST_THREADS, SLEEPER, pool_ir
+from lowering.backend.pool_code import CONTROL, IMPORTS, LINE, MOST_THREADS, SLEEPER, pool_ir
 from lowering.backend.translate import Translated
 
 SPIN_US = 100
@@ -53,9 +54,8 @@ class Pool:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         libc = ctypes.CDLL(None)
-        names = ("sem_wait", "sem_post", "sched_yield", "sched_getcpu", "sched_setaffinity")
-        imports = {n: ctypes.cast(getattr(libc, n), ctypes.c_void_p).value or 0 for n in names}
-        self._jit = Jit(Translated(pool_ir(), {}), host_target(), imports=imports)
+        imports = {n: ctypes.cast(getattr(libc, n), ctypes.c_void_p).value or 0 for n in IMPORTS}
+        self._jit = Jit(Translated(pool_ir(host_target()), {}), host_target(), imports=imports)
         self._run_worker = self._jit.function("worker", None, ctypes.c_void_p, ctypes.c_int64)
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         self.run = self._jit.function("run", None, pointer, pointer, number, number, pointer)
