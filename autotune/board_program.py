@@ -49,13 +49,12 @@ class BoardData:
     def image(self) -> bytes:
         """The file: of each example the inputs, then the results."""
         types = [*self._bench.inputs.values(), *self.results]
-        return b"".join(
-            to_storage(values, type).tobytes()
+        values = (
+            (*(example.inputs[name] for name in self.inputs), *example.results)
             for example in self._bench.examples
-            for values, type in zip(
-                (*map(example.inputs.get, self.inputs), *example.results), types
-            )
-            if values is not None
+        )
+        return b"".join(
+            to_storage(array, type).tobytes() for one in values for array, type in zip(one, types)
         )
 
     def plan(self, candidate: Compiled, reference: Compiled) -> str:

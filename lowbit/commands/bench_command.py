@@ -164,12 +164,17 @@ def chosen(given: Namespace) -> tuple[Layer, ...]:
 
 
 def prepared(target: Target) -> Rates:
-    """The rates of this machine; raises ValueError for a foreign target."""
+    """The rates of this machine; raises ValueError for a foreign target, and where nothing can be probed."""
+    from lowering.backend.machine import BackendError
+
     if reason := missing_on_host(target):
         raise ValueError(
             f"nothing is timed here for {target}: {reason}; --model counts instructions of ARM"
         )
-    return Rates(target)
+    try:
+        return Rates(target)
+    except BackendError as error:
+        raise ValueError(str(error)) from error
 
 
 def describe_machine(target: Target, rates: Rates, threads: int, *, peers: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from command_line import output
 
 from lowbit.bench import peers
 from lowbit.command import main
+from lowering.backend.machine import BackendError
 
 pytestmark = pytest.mark.usefixtures("folder", "quick")
 
@@ -100,3 +101,14 @@ def test_a_failed_check_of_bits_is_told(
 def test_an_empty_layer_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--conv2d", ""]) == 1
     assert "'' is no convolution: expected seven" in capsys.readouterr().err
+
+
+def test_a_machine_that_no_probe_runs_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: object) -> None:
+        raise BackendError("there is no probe for this machine")
+
+    monkeypatch.setattr("lowbit.commands.bench_command.Rates", refuse)
+    assert main(["bench", "--dense", "2 64 32"]) == 1
+    assert capsys.readouterr().err == "lowbit: error: there is no probe for this machine\n"
