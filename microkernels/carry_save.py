@@ -6,13 +6,14 @@ Digits `ones`, `twos`, `fours` and `eights` hold, in each bit, the count of that
     half = a ^ u        sum = half ^ v        carry = (a & u) | (half & v)
 
 Of 16 words 15 adders leave one carry, whose ones are counted by masks: 5 instructions to counts of nibbles,
-2 to bytes, and one (`usada8` of ARM) that adds the bytes to the count. With 32 loads and 16 `and` or `xor`
-that is 131 for 16 words, 8.2 a word, where `llvm.ctpop` takes 12.5. Adders of zero fold away, so that few
-words pay only for the digits that they reach. At the end 31 join the digits and the count.
+2 to bytes, and one (`usada8` of ARM) that adds the bytes to the count. With 16 loads of two words each
+(`reduction/late.py`) and 16 `and` or `xor` that is 115 for 16 words, 7.2 a word, where `llvm.ctpop` takes
+12.5. Adders of zero fold away, so that few words pay only for the digits that they reach. At the end 31 join
+the digits and the count.
 
 LLVM forms half of all adders before it needs them, and spills, unless carries are pinned: then a word of a
-long sum takes 9.0 instructions on the Cortex-M7, loop and spills included, where it took 12.7 (counted on
-Unicorn, 32 words unrolled, 2026-11).
+long sum takes 8.1 instructions on the Cortex-M7, loop and spills included, where it took 12.7 (counted on
+Unicorn, 48 words unrolled, 2026-11).
 
 Registers, one sum: 4 digits + 1 count + 2 addresses + 1 bound + 4 of adders = 12 of 13. Layouts as for
 `popcount_32xV`.
@@ -51,7 +52,8 @@ class CarrySave(Popcount):
         run = row or GROUP
         counted = -(-run // GROUP) / run
         product = {"scalar": 1 + ADDER * (GROUP - 1) / GROUP + COUNTED * counted}
-        return Instructions(product, {"load": 1}, {"load": 1}, "scalar", ({"scalar": JOINED},))
+        loads = {"load": -(-run // 2) / run}
+        return Instructions(product, loads, loads, "scalar", ({"scalar": JOINED},))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(2**31 // 32, (i32,) * 5, self._join),)
@@ -60,7 +62,8 @@ class CarrySave(Popcount):
         self, emit: Emitter, total: Values, words: Iterable[Word], *, xor: bool, weight: int
     ) -> Values:
         *digits, count = total
-        carries = self._products(emit, words, "xor" if xor else "and")
+        name = "xor" if xor else "and"
+        carries = (emit.binary(name, x, w) for x, w in words)
         for place in range(len(digits)):
             carries = _carry(emit, digits, place, carries)
         for carry in carries:
@@ -68,13 +71,6 @@ class CarrySave(Popcount):
             both = emit.binary("add", nibbles, _shifted(emit, "lshr", nibbles, 4))
             count = self.verbs.add_all_bytes(emit, count, _masked(emit, both, 0x0F0F0F0F))
         return *digits, count
-
-    def _products(self, emit: Emitter, words: Iterable[Word], name: str) -> Iterator[SSAValue]:
-        """Words of activations by words of weights, loaded not before they are wanted."""
-        for number, (x, w) in enumerate(words):
-            if number % 2 == 0:
-                emit.barrier()
-            yield emit.binary(name, x, w)
 
     def _join(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
         *digits, count = narrow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from xdsl.ir import SSAValue
 
@@ -55,10 +54,7 @@ class Products:
                 if together > 1 and first % together == 0:
                     ahead = self._ahead(at.x, inside, range(first, min(first + together, words)))
                 numbers = range(first, min(first + group, words))
-                if self.kernel.loads_late:
-                    totals = self._multiply_late(at, totals, inside, numbers, factor)
-                else:
-                    totals = self._multiply(at, totals, inside, numbers, factor, ahead)
+                totals = self._multiply(at, totals, inside, numbers, factor, ahead)
             return totals
 
         return steps
@@ -131,29 +127,6 @@ class Products:
                         for i, j in one.pairs
                     ]
                     totals[own] = self._accumulate(tuple(totals[own]), words, factor)
-        return totals
-
-    def _multiply_late(
-        self, at: Cursor, totals: Totals, inside: Inside, numbers: range, factor: int
-    ) -> Totals:
-        """Load each word of a group when it is multiplied, again for each output."""
-        totals = list(totals)
-        size = len(totals) // self.count
-        for n, one in enumerate(self.sums):
-            for r, v in product(inside, range(self.vectors)):
-                own = _slots((n * self.pixels + r) * self.vectors + v, size)
-                words = (
-                    (
-                        self._inputs(at.x, r, range(number, number + 1), (i,))[number, i],
-                        self._weights(at.w, range(number, number + 1), (j,))[number, j][v],
-                    )
-                    for number in numbers
-                    for i, j in one.pairs
-                )
-                weight = self.weights.get(one.pairs[0], factor)
-                totals[own] = self.kernel.accumulate_late(
-                    self.emit, tuple(totals[own]), words, xor=self.xor, weight=weight
-                )
         return totals
 
     def _accumulate(

@@ -35,6 +35,11 @@ class Cursor:
         """This cursor moved by constants."""
         return Cursor(self.x.plus(by.x), self.w.plus(by.w))
 
+    def pinned(self, emit: Emitter) -> Cursor:
+        """The same places, from pointers of which LLVM knows nothing."""
+        places = (Address(emit.pinned(one.pointer), one.bytes) for one in (self.x, self.w))
+        return Cursor(*places)
+
 
 Totals = list[SSAValue]
 """The values of all accumulators of a block."""

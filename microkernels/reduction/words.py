@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xdsl.ir import SSAValue
 
 from microkernels.interface import Narrow
+from microkernels.reduction.late import Late
 from microkernels.reduction.narrows import Level, Narrows
 from microkernels.reduction.products import Inside, Products
 from microkernels.reduction.turns import Tap, Turns
@@ -81,8 +82,10 @@ class Words:
         """A step over `count` words, which if they are a value can be unrolled without a rest."""
         products, weight = self.products, abs(factor) if self.narrows.opened else factor
 
+        step = Late(products).step if products.kernel.loads_late else products.step
+
         def piece(words: int) -> Step:
-            return products.step(words, inside, weight)
+            return step(words, inside, weight)
 
         if isinstance(count, int):
             return self._pieces(count, self.unroll, piece)

@@ -28,5 +28,5 @@ def retired(target: str, words: int) -> int:
 
 @pytest.mark.parametrize("target", ["cortex-m4", "cortex-m7"])
 def test_a_long_sum(target: str):
-    """15 adders and a count for 16 words are 8.2 instructions a word, with loop and spills 9.0 to 9.25."""
-    assert retired(target, 288) / (288 * OUTPUTS) <= 9.3
+    """15 adders and a count for 16 words are 7.2 instructions a word, with loop and spills 8.1 to 8.3."""
+    assert retired(target, 288) / (288 * OUTPUTS) <= 8.4
