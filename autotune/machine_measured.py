@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -49,21 +50,17 @@ def measured_table(target: Target) -> MachineTable:
     vector = max(1.0, *(rates[name] for name in VECTOR if name in rates))
     # Classes that the target has no instruction for keep their rate, as far as there are pipes.
     others = {name: min(rate, vector) for name, rate in known.rates.items() if name in VECTOR}
-    return MachineTable(
+    return replace(
+        known,
         name=f"this machine as {target.name}",
         source="measured",
         clock=1 / cycle,
-        issue=known.issue,
         vector=vector,
         general=max(rates["scalar"], 1.0),
         # A pair is two instructions on vectors, whatever pipes they may take.
         mixing=min(1.0, pairs / min(rates["multiply"], vector / 2)),
-        copying=known.copying,
-        spreading=known.spreading,
-        overlap=known.overlap,
         rates={**known.rates, **others, **rates},
         latency={**known.latency, **latency},
-        forward=known.forward,
         read={**known.read, **read},
         write={**known.write, **write},
     )

@@ -1,10 +1,10 @@
 """What instructions and bytes cost on one core: the only constants of the cost model, a table a machine.
 
 A table is measured (`autotune/machine_measured.py`) or shipped here for a processor by name. Shipped rates of
-Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module), and those of Zen 4 at 256 bits (EPYC, VM,
-2.8 GHz, 2026-11) and Cascade Lake (Xeon, VM, 3.0 GHz, 2026-11); of Zen 3 the bandwidths are
-(`autotune/bandwidth.py`). The rest of it, Zen 4 at 512 bits and Ice Lake follow what is commonly published of
-them, and have not been checked on such a core. A level of x86-64 names no processor: it costs as on Zen 5,
+Zen 5 are measured (EPYC, VM, 4.07 GHz, 2026-11, with that module), and those of Zen 3 (EPYC, VM, 3.2 GHz,
+2026-11), Zen 4 at 256 bits (EPYC, VM, 2.8 GHz, 2026-11) and Cascade Lake (Xeon, VM, 3.0 GHz, 2026-11).
+Zen 4 at 512 bits and Ice Lake follow what is commonly published of them, and have not been checked on such a
+core. A level of x86-64 names no processor: it costs as on Zen 5,
 the newest that was measured. Write `x86-64-v3,cpu=znver3` for another. Those of AArch64 follow LLVM's
 scheduling models and what is published; no board was there.
 """
@@ -18,6 +18,7 @@ from microkernels.target import TARGETS, Target
 
 VECTOR = (
     "integer",
+    "shift",
     "ternary",
     "popcount",
     "look_up",
@@ -53,8 +54,15 @@ class MachineTable:
     """Pipes of vectors that a copy from register to register takes; 0 where renaming does it."""
     spreading: float
     """Pipes of look-ups that a load of 128 bits to all of a vector takes beside its load."""
+    shifting: float
+    """Pipes of look-ups that a shift takes."""
+    sharpness: float
+    """How nearly the fullest of the pipes alone bounds a register block (`autotune.bounds.joint`)."""
     overlap: float
-    """How nearly the core works and its caches are filled side by side (`autotune.bounds.joint`)."""
+    """The same of the core's work and what fills its caches."""
+    exposed: float
+    """The part of the time to write results to L3 and beyond, and to read from there what does not lie in a
+    row, that goes on beside nothing."""
     rates: Mapping[str, float]
     """Instructions a cycle of each class."""
     latency: Mapping[str, float]
@@ -81,6 +89,7 @@ def _rates(**changed: float) -> dict[str, float]:
         "spread": 2.0,
         "store": 2.0,
         "integer": 4.0,
+        "shift": 2.0,
         "ternary": 3.3,
     }
     rates |= {
@@ -116,7 +125,10 @@ _ZEN5 = MachineTable(
     mixing=0.8,
     copying=1,
     spreading=1,
+    shifting=0,
+    sharpness=13,
     overlap=2.5,
+    exposed=0,
     rates=_rates(store=1),
     latency=_latency(),
     forward=7,
@@ -130,11 +142,13 @@ _ZEN4 = replace(
     issue=6,
     vector=2,
     general=4,
+    shifting=1,
     overlap=3.5,
     rates=_rates(
         load=1,
         store=0.5,
         integer=2,
+        shift=1,
         ternary=2,
         popcount=1,
         look_up=1,
@@ -149,24 +163,36 @@ _ZEN4 = replace(
     read=_bytes(64, 32, 26, 9),
     write=_bytes(32, 26, 22, 8),
 )
+# A loop of a look-up and a shift takes twice as long as one of the two: they share their pipes. A subtraction
+# for each look-up leaves 1.6 look-ups of 2 a cycle, loads beside them 1.3 to 1.5: no bound is reached. Copies
+# beside four subtractions take no time.
 _ZEN3 = replace(
     _ZEN4,
     name="znver3",
     clock=3.24e9,
     vector=4,
-    rates=_rates(store=1, ternary=4, scalar=4, scalar_popcount=3, scalar_multiply=1),
+    copying=0,
+    spreading=0,
+    shifting=1,
+    sharpness=5,
+    exposed=0.5,
+    rates=_rates(store=1, ternary=4, widening=1, scalar=4, scalar_popcount=3, scalar_multiply=1),
     latency=_latency(integer=1, float=3),
     read=_bytes(63, 31, 24, 6.5),
     write=_bytes(32, 30, 22, 4.6),
+    bits=256,
 )
+_ZEN3_128 = replace(_ZEN3, rates={**_ZEN3.rates, "widening": 2.0}, bits=128)
 _ICE_LAKE = replace(
     _ZEN4,
     name="icelake-server",
     clock=2.9e9,
     issue=5,
+    shifting=0,
     rates=_rates(
         store=1,
         integer=2,
+        shift=1,
         ternary=2,
         popcount=1,
         look_up=1,
@@ -201,7 +227,7 @@ _CASCADE_LAKE_256 = replace(
     vector=3,
     issue=3.5,
     mixing=0.95,
-    rates={**_CASCADE_LAKE.rates, "integer": 3.0, "multiply": 2.0, "float": 2.0},
+    rates={**_CASCADE_LAKE.rates, "integer": 3.0, "shift": 2.0, "multiply": 2.0, "float": 2.0},
     read=_bytes(64, 30, 8.5, 4),
     write=_bytes(32, 20, 7, 2.7),
     bits=256,
@@ -217,7 +243,10 @@ _A53 = MachineTable(
     mixing=1,
     copying=1,
     spreading=0,
+    shifting=0,
+    sharpness=13,
     overlap=1,
+    exposed=0,
     rates=dict.fromkeys(_rates(), 1.0) | {"scalar": 2, "scalar_popcount": 0.25},
     latency=_latency(integer=3, ternary=3, multiply=4, float=4),
     forward=5,
@@ -288,7 +317,7 @@ _SHIPPED = {
     "cooperlake": _CASCADE_LAKE,
     "skylake": _CASCADE_LAKE_256,
 }
-_NARROW = {"cascadelake": _CASCADE_LAKE_256}
+_NARROW = {"cascadelake": _CASCADE_LAKE_256, "znver3": _ZEN3_128}
 """Tables of vectors of 256 bits and less that do not follow from those of 512."""
 _STANDS = {"x86_64": _ZEN5, "aarch64": _A76, "armv7": _A53, "thumbv7em": _M4, "riscv64": _A53}
 """What a processor without a table of its own costs as, by architecture."""

@@ -20,7 +20,7 @@ from autotune.tile_cost import TileCost
 from autotune.tile_words import Block
 from lowbit_dialect.layout import Layout
 from lowbit_dialect.ops.contraction import Contraction
-from lowbit_dialect.schedule import Schedule
+from lowbit_dialect.schedule import AXES, Loop, Schedule
 from microkernels.interface import Microkernel
 from microkernels.legality import executed
 from microkernels.nest import Nest, nest_of
@@ -29,6 +29,10 @@ from microkernels.target import Target
 
 STRIPS = 0.5
 """The part of what L2 must get that is left where tables are made in strips: they stay where they are."""
+
+AROUND = 5.0
+"""Cycles of a turn of the loop around the innermost: a dozen instructions and two jumps that are taken. C3 at
+1 x 1 bit: nibbles 1 x 4, channels innermost, take 48.5 us, 1 x 8, all at once, 43 (Zen 3, 2026-11)."""
 
 HAND_OVER = 4e-7
 """Seconds to hand a task to another thread and to know that it is done (`autotune.machine` measures it)."""
@@ -96,7 +100,22 @@ class Model:
             source = LEVELS[LEVELS.index(reuse.level) + 1]
             read = (reuse.inputs + reuse.weights) / self.machine.read[source]
             found[source] = read + reuse.results / self.machine.write[source]
+            found[source] -= self._exposed(reuse)
         return found
+
+    def exposed(self, reuses: tuple[Reuse, ...]) -> float:
+        """Cycles that what comes from L3 and beyond, or goes there, takes beside nothing else."""
+        return sum(map(self._exposed, reuses))
+
+    def _exposed(self, reuse: Reuse) -> float:
+        """Of results, and of activations that are not read as they lie: row after row for some pixels."""
+        source = LEVELS[LEVELS.index(reuse.level) + 1]
+        if source == "L2":
+            return 0.0
+        cycles = reuse.results / self.machine.write[source]
+        if _inner_axis(reuse.body) == "rows":
+            cycles += reuse.inputs / self.machine.read[source]
+        return self.machine.exposed * cycles
 
     def predict(self, schedule: Schedule) -> Prediction:
         """The time of a complete schedule."""
@@ -104,6 +123,7 @@ class Model:
         cost = self.cost(schedule.algorithm, schedule.microkernel)
         nest = self.nest(schedule)
         cycles, binds = self.tiles(cost, nest, body_of(schedule), schedule.prefetch or 0)
+        cycles += AROUND * turns(nest, nest.loops)
         reuses = self.traffic(cost, nest, schedule.planes or "").reuses(nest.loops)
         moving = {f"from {level}": c for level, c in self.moving(reuses).items()}
         if schedule.tables == "strips" and "from L3" in moving:
@@ -118,7 +138,7 @@ class Model:
         prepared = preparing(
             self.work, schedule, cost, again(nest, schedule), self.stored, self.machine
         )
-        running = joint(parts.values(), self.machine.overlap)
+        running = joint(parts.values(), self.machine.overlap) + self.exposed(reuses)
         seconds = self.machine.seconds(running + prepared / self.threads)
         seconds += HAND_OVER * (self.threads > 1)
         told = {
@@ -148,6 +168,22 @@ def body_of(schedule: Schedule) -> Body:
     """The body of a complete schedule's register blocks."""
     assert schedule.unroll and schedule.taps and schedule.planes
     return schedule.unroll, schedule.taps, schedule.planes
+
+
+def _inner_axis(loops: tuple[Loop, ...]) -> str | None:
+    """The axis of the innermost loop over outputs of a channel."""
+    return next((loop.axis for loop in reversed(loops) if loop.axis != "channels"), None)
+
+
+def turns(nest: Nest, loops: tuple[Loop, ...]) -> float:
+    """Turns of the loop around the innermost."""
+    steps = {axis: nest.steps(axis) for axis in AXES}
+    found = last = float(nest.batch * nest.groups)
+    for loop in loops:
+        inside = min(steps[loop.axis], loop.by or 1)
+        last, found = found, found * steps[loop.axis] / inside
+        steps[loop.axis] = inside
+    return last
 
 
 @cache

@@ -7,7 +7,7 @@ is bound to be slower than the best that are known is not looked into.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from heapq import nsmallest
 from itertools import permutations, product
@@ -17,7 +17,7 @@ from autotune.best_first import Closed, best_first
 from autotune.bounds import joint
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import Body, Model, Prediction, body_of, operands_of
+from autotune.model import AROUND, Body, Model, Prediction, body_of, operands_of, turns
 from autotune.preparing import Stored, preparing
 from autotune.reuse import Traffic
 from autotune.space import Space
@@ -153,6 +153,11 @@ class Ranking:
         fastest = nsmallest(count, legal, key=lambda one: one[0])
         return [(schedule, found[schedule]) for _, schedule in fastest]
 
+    def kernels(self, seconds: float) -> list[Schedule]:
+        """Algorithms and kernels that by their bounds may take so many seconds or fewer."""
+        ways = ((self.model.machine.seconds(bound), way) for bound, way in self._ways())
+        return [way.changed(loops=None) for bound, way in ways if bound <= seconds]
+
     def _cores(self) -> Iterator[Core]:
         """Register blocks of all kernels by their cycles, best first."""
         ways = [(bound, Closed(partial(self._blocks, way))) for bound, way in self._ways()]
@@ -252,8 +257,9 @@ class Ranking:
 
     def _beside(self, traffic: Traffic, loops: tuple[Loop, ...], cycles: float) -> float:
         """Cycles of tiles, and of bringing what they read in some loops beside that."""
-        moving = self.model.moving(traffic.reuses(loops))
-        return joint((cycles, *moving.values()), self.model.machine.overlap)
+        reuses = traffic.reuses(loops)
+        moving = self.model.moving(reuses).values()
+        return joint((cycles, *moving), self.model.machine.overlap) + self.model.exposed(reuses)
 
     def _laying(self, way: Schedule) -> float:
         """Cycles of laying out activations."""
@@ -293,12 +299,15 @@ class Ranking:
         tiles, _ = self.model.tiles(cost, nest, body_of(plain), plain.prefetch or 0)
         if self.pinned.tables in (None, "whole"):
             traffic = self.model.traffic(cost, nest, plain.planes or "outer")
-            moved = [(self._beside(traffic, loops, 0.0), loops) for loops in ORDERS]
-            if tiled and min(moved, key=lambda one: one[0])[0] > tiles * BOUND:
+            looked_at: Iterable[tuple[Loop, ...]] = ORDERS
+            if tiled and min(self._beside(traffic, one, 0.0) for one in ORDERS) > tiles * BOUND:
                 domain: tuple[tuple[Loop, ...], ...] = self.space.domain("loops", core)  # pyright: ignore
-                more = (one for one in domain if len(one) == TILED)
-                moved += [(self._beside(traffic, one, 0.0), one) for one in more]
-            for _, loops in nsmallest(LOOPS, moved, key=lambda one: one[0]):
+                looked_at = (*ORDERS, *(one for one in domain if len(one) == TILED))
+
+            def taken(loops: tuple[Loop, ...]) -> float:
+                return self._beside(traffic, loops, tiles + AROUND * turns(nest, loops))
+
+            for loops in nsmallest(LOOPS, looked_at, key=taken):
                 yield plain.changed(loops=loops)
         if self.pinned.tables != "whole":
             yield from self._strips(plain, nest)

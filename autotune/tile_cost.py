@@ -27,8 +27,8 @@ from microkernels.instructions import Instructions, total
 from microkernels.interface import Microkernel
 from microkernels.target import Target
 
-SHARPNESS = 13.0
-"""How nearly the bounds of a block are a maximum."""
+PORTS = 13.0
+"""How nearly the ports of loads and all else that bounds a block are a maximum."""
 
 WAITS = {True: 0.5, False: 0.67}
 """The part of the latency of an addition that a word takes, by whether others stand beside it: LLVM adds the
@@ -62,7 +62,7 @@ PLACING = {True: {"scalar": 28.0, "branch": 4.0}, False: {"scalar": 5.0, "branch
 """Of one tile, by whether it has several taps: addresses of its operands, bounds, the loops around it."""
 
 
-SHIFTED = {"integer": 2.0}
+SHIFTED = {"integer": 1.0, "shift": 1.0}
 """Of one register of sums for each pair of planes in a loop: shifted by what the pair counts, and added."""
 WAITING = {"load": 1.0, "store": 1.0}
 """Of one register of sums that waits in memory."""
@@ -144,7 +144,6 @@ class TileCost(TileWords):
             waits *= CARRIED
         chain = passes * steps * each * waits
         bounds = {**settled(added, self.machine), "chain": chain}
-        bounds["issue"] -= self._fused(block, parts) * steps * pairs / self.machine.issue
         binds = max(bounds, key=bounds.__getitem__)
         each_spilled = SPILLED[self.registers.many] if self._simd else 2
         # Those of 64 bytes are hidden less (uint4 x odd1, C9, 7 x 2: 283 us, not 268; Cascade Lake, 2026-11).
@@ -153,7 +152,10 @@ class TileCost(TileWords):
         )
         spilling = each_spilled * spilled / self.machine.rates["store"]
         body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
-        cycles = joint(bounds.values(), SHARPNESS)
+        fused, loads = self._fused(block, parts) * steps, bounds["loads"]
+        bounds["issue"] -= fused / self.machine.issue
+        bounds["loads"] -= fused / self.machine.rates["load"]
+        cycles = joint((joint(bounds.values(), self.machine.sharpness), loads), PORTS)
         if parts.chain == "ternary":
             cycles = joint((cycles, chain), QUEUED)
         cycles += spilling
@@ -227,9 +229,19 @@ class TileCost(TileWords):
         return 0.0 if turns or not self._simd else sums * (1.0 + self.registers.scalar)
 
     def _fused(self, block: Block, parts: Instructions) -> float:
-        """Loads for a word that are operands of the only instruction that needs them."""
-        if not self._memory_operands:
+        """Loads for a step that are operands of the one instruction that needs them: they take ports alone.
+
+        A table of 16 bytes is in a register: its index may be in memory. Below AVX vectors in memory would
+        have to be aligned.
+        """
+        legacy = self.target.vector_bits == 64 and not self.registers.scalar
+        if legacy or not self._memory_operands:
             return 0.0
-        inputs = block.pixels * parts.input.get("load", 0) if block.vectors == 1 else 0
-        weights = block.vectors * parts.weights.get("load", 0) if block.pixels == 1 else 0
-        return inputs + weights
+        x, w, inner = self.x_planes, self.w_planes, block.planes == "inner"
+        found = 0.0
+        held = (self.tables and parts.product.get("look_up")) or (inner and w > 1)
+        if block.vectors == 1 and not held:
+            found += block.pixels * parts.input.get("load", 0) * (x if inner else x * w)
+        if block.pixels == 1 and not (inner and x > 1):
+            found += block.vectors * parts.weights.get("load", 0) * (w if inner else x * w)
+        return found

@@ -34,7 +34,9 @@ class TileWords:
 
     def __init__(self, work: Contraction, kernel: Microkernel):
         self.work, self.kernel = work, kernel
-        self.x_planes = _planes(work.activation, PLANES in kernel.input_layout(work).terms)
+        layout = kernel.input_layout(work)
+        self.tables = layout.table is not None
+        self.x_planes = _planes(work.activation, PLANES in layout.terms)
         self.w_planes = _planes(work.weight, PLANES in kernel.weight_layout(work, 1).terms)
         self.words = -(-work.inputs // kernel.channels_per_word)
         self.narrows = kernel.narrows(work.activation, work.weight)

@@ -60,7 +60,7 @@ class HarleySeal(Popcount):
         row = row or GROUP
         whole, rest = divmod(row, GROUP)
         product = total((whole / row, entering(GROUP)), (1 / row, entering(rest)))
-        folding = {"integer": 16, "look_up": 6, "multiply": 3}
+        folding = {"integer": 13, "shift": 3, "look_up": 6, "multiply": 3}
         # Constants, carries, words: 5 x 1 and 1 x 6 lack a register (counted on AVX-512).
         loading = {"broadcast": 1}, {"load": 1}
         return Instructions(product, *loading, "ternary", (folding,), held=12)
@@ -138,4 +138,4 @@ def entering(words: int) -> Counts:
     for _ in ("twos", "fours"):
         carries = -(-carries // 2)
         adders += 2 * carries
-    return {"ternary": adders, "integer": 5, "look_up": 2, "copy": words + 3}
+    return {"ternary": adders, "integer": 4, "shift": 1, "look_up": 2, "copy": words + 3}

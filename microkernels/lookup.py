@@ -66,8 +66,8 @@ class Lookup(Microkernel):
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         spread = self.lanes > 1 << self.channels_per_word
-        halving = {"integer": 4}
-        joining = {"integer": 6, "look_up": 2, "widening": 4}
+        halving = {"integer": 3, "shift": 1}
+        joining = {"integer": 5, "shift": 1, "look_up": 2, "widening": 4}
         return Instructions(
             {"look_up" if self.channels_per_word == 4 else "permute": 1, "integer": 1},
             {"spread" if spread else "load": 1},

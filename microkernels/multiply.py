@@ -101,7 +101,7 @@ class MultiplyBytePairs(MultiplyPairs):
         return fits and value_range(work.weight)[0] >= -128 and value_range(work.weight)[1] <= 127
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        widening: Counts = {"look_up": 1, "integer": 1}
+        widening: Counts = {"look_up": 1, "shift": 1}
         if "widen" in self.verbs.can:
             widening = {"widening": 1}
         return replace(

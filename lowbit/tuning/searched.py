@@ -15,8 +15,9 @@ from autotune.measuring import Subject as Measured
 from autotune.model import Model
 from autotune.plan import LowbitPlanPass, planned, shared_out
 from autotune.preparing import Stored
-from autotune.ranking import ranked, stored_as
+from autotune.ranking import stored_as
 from autotune.record import Record
+from autotune.shortlist import shortlist
 from autotune.space import Space, reads_alone
 from autotune.starts import FIRST, fitted, recorded
 from autotune.tuning import Task
@@ -78,9 +79,9 @@ class Searched:
         )
 
     def _first(self, correction: Correction | None) -> list[Schedule]:
-        """The model's choices."""
+        """What the model has measured first."""
         space = self._space
-        first = ranked(space, self._machine, FIRST, stored=self._stored, correction=correction)
+        first = shortlist(space, self._machine, FIRST, self._stored, correction)
         return [shared_out(self._inside, space, schedule) for schedule, _ in first]
 
 

@@ -30,7 +30,7 @@ _LOOK_UPS = {16: "pshufb", 64: "vpermb"}
 class X86Verbs(Verbs):
     """The verbs of x86, from SSE2 to AVX-512."""
 
-    popcount_bytes = {"integer": 4, "look_up": 2}
+    popcount_bytes = {"integer": 3, "shift": 1, "look_up": 2}
     fold_bytes = {"multiply": 2, "integer": 1}
     addresses = "after"
 

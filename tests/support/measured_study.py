@@ -19,8 +19,8 @@ from statistics import mean, median, stdev
 from autotune.machine_table import table_of
 from autotune.measuring import Measurer, Subject
 from autotune.outcome import Failed, Measured, Outcome
-from autotune.ranking import ranked
 from autotune.search import Evolution, RandomSearch, Strategy
+from autotune.shortlist import shortlist
 from autotune.space import Space
 from autotune.starts import FIRST
 from lowbit.bench.suites import ConvLayer, program_of
@@ -43,7 +43,7 @@ class Timed:
         self.name, self.path, self.measurer = f"{layer} {pair}", path, measurer
         self.subject = Subject(str(program.module), "host")
         self.space = Space(op, target)
-        self.model = [schedule for schedule, _ in ranked(self.space, table_of(target), FIRST)]
+        self.model = [schedule for schedule, _ in shortlist(self.space, table_of(target), FIRST)]
         self.times: dict[Schedule, float | None] = {}
         """Beside the default's, which is measured in turn with each."""
         self.spent: dict[Schedule, float] = {}

@@ -25,7 +25,7 @@ from autotune.machine_table import MachineTable, table_of
 from autotune.measuring import Measurer, Subject
 from autotune.model import Model
 from autotune.outcome import Measured
-from autotune.ranking import ranked
+from autotune.shortlist import shortlist
 from autotune.space import Space
 from lowbit.bench.suites import RESNET18, ConvLayer, program_of
 from lowbit_dialect.ops.linear import LinearOp
@@ -57,7 +57,7 @@ def quality(
     """Measure the model's first choices and random schedules of a space."""
     random = Random(seed)
     model = Model(space.demand.work, space.target, machine, threads=space.threads)
-    chosen = [schedule for schedule, _ in ranked(space, machine, top)]
+    chosen = [schedule for schedule, _ in shortlist(space, machine, top)]
     drawn = list(dict.fromkeys(space.sample(random) for _ in range(samples)))
     times = measure([*chosen, *drawn])
     own = [seconds for seconds in times[: len(chosen)] if seconds is not None]
