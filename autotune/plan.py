@@ -12,6 +12,7 @@ from typing import Literal
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
@@ -20,6 +21,7 @@ from autotune.machine_measured import measured_table
 from autotune.machine_table import MachineTable, table_of
 from autotune.ranking import first_choice, stored_as
 from autotune.recorded import pin_recorded
+from autotune.selection import Selector
 from autotune.space import Space
 from lowbit_dialect.layout import Layout, LayoutAttr, storage_bytes
 from lowbit_dialect.ops.linear import LinearOp
@@ -41,19 +43,25 @@ class LowbitPlanPass(ModulePass):
 
     target: str = "host"
     source: Literal["default", "model", "records", "exact"] = "default"
-    """`default` is the first choice of the model by a shipped table, `model` by one that is measured."""
+    """`default` is the first choice of the model by a shipped table, `model` by one that is measured; `exact`
+    chooses for all ops of a function together (`selection.py`)."""
     threads: int = 1
     least: int = 2000
     """Nanoseconds that an op must take on one thread, as estimated, to be shared out unless it pins how:
     to hand over a task and claim its units takes a few hundred."""
+    ram: int = 0
+    """Bytes that the arena of a function may have at most; 0 for any number. For source=exact."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Complete the schedule of each `conv2d` and `dense`."""
-        if self.source == "exact":
-            raise PassFailedException(
-                f"lowbit-plan has no schedules from '{self.source}' yet: use source=default, model or records"
-            )
         target = target_of(self.target)
+        if self.ram and self.source != "exact":
+            raise PassFailedException(f"ram = {self.ram} is for source=exact, not {self.source}")
+        if self.source == "exact":
+            selector = Selector.of(target, self.threads)
+            for func in op.ops:
+                if isinstance(func, FuncOp) and not func.is_declaration:
+                    selector.pin(func, self.ram)
         ops = [inner for inner in op.walk() if isinstance(inner, LinearOp)]
         if self.source == "records":
             pin_recorded(ops, target, self.threads)

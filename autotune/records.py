@@ -171,6 +171,20 @@ class Library:
             self.problems.append(f"{described(op)}: {refused[0]}: {count}")
         return schedule
 
+    def times(
+        self, op: LinearOp, target: Target, machine: str, threads: int, refusal: Refusal
+    ) -> dict[Schedule, float]:
+        """Seconds of the schedules of an op that were measured on a machine or, of the same core, on others.
+
+        What failed or is illegal is left out, without a word: `find` has it.
+        """
+        found: dict[Schedule, float] = {}
+        for record in self._candidates(key_of(op), target, machine, threads):
+            schedule, why = _read(record.schedule, refusal)
+            if why is None and isinstance(record.outcome, Measured):
+                found.setdefault(schedule, record.outcome.seconds)
+        return found
+
     def _candidates(self, key: str, target: Target, machine: str, threads: int) -> Iterator[Record]:
         for shelf in self._shelves:
             yield from _preferred(

@@ -102,7 +102,10 @@ def _target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--schedule",
         default="default",
-        help="default, model, records, or fields such as 'pixels = 4, vectors = 2' for every op (default)",
+        help="default, model, records, exact, or fields such as 'pixels = 4, vectors = 2' for all (default)",
+    )
+    parser.add_argument(
+        "--ram", type=int, metavar="BYTES", help="of the arena at most, with --schedule exact"
     )
 
 

@@ -13,7 +13,7 @@ from lowbit.cache import Cache, key_of
 from lowbit.code_generation import Request, generate, resolve
 from lowbit.kernel import Kernel
 from lowbit.lowered import after_passes
-from lowbit.pipeline import read_schedule
+from lowbit.pipeline import limited, read_schedule, reads_records
 from lowbit.program import Program
 from lowbit.saved import from_bytes, read_own
 from lowbit_dialect.schedule import Schedule
@@ -27,21 +27,23 @@ def compile(
     threads: int = 1,
     verify_each: bool = False,
     *,
+    ram: int | None = None,
     passes: Sequence[ModulePass | str] = (),
     cache: bool | str | Path = False,
 ) -> Kernel:
     """Compile a program for a target.
 
-    `schedule` is `default`; `model`; `records`, for what `lowbit.tune` found on a machine like this one; or a
-    `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does not pin its own. A call shares
-    its work out to `threads` at most, as many as there are usable cores; the results are the same bits for
-    any number. `passes` of one's own, as values or as text, run first, on the program as it is given: that
-    may be IR of any stage, `lowbit.parse(kernel.ir("plan"))`. `cache` keeps kernels on disk, in the folder
-    given or, if True, in the user's cache, and finds what was compiled from the same program by the same
-    versions. Raises ValueError naming the op or option that is wrong.
+    `schedule` is `default`; `model`; `records`, for what `lowbit.tune` found on a machine like this one;
+    `exact`, for what by prediction is the best for all ops together, with an arena of `ram` bytes at most;
+    or a `Schedule` or its text, `pixels = 4, vectors = 2`, for every op that does not pin its own. A call
+    shares its work out to `threads` at most, as many as there are usable cores; the results are the same bits
+    for any number. `passes` of one's own, as values or as text, run first, on the program as it is given:
+    that may be IR of any stage, `lowbit.parse(kernel.ir("plan"))`. `cache` keeps kernels on disk, in the
+    folder given or, if True, in the user's cache, and finds what was compiled from the same program by the
+    same versions. Raises ValueError naming the op or option that is wrong.
     """
     program = after_passes(program, passes)
-    text = str(read_schedule(schedule)) or "default"
+    text = str(limited(read_schedule(schedule), ram)) or "default"
     request = Request(str(resolve(target)), text, check_threads(threads))
     store = Cache.of(cache)
     if store is None:
@@ -62,7 +64,7 @@ def compile(
 
 def _known(request: Request) -> str:
     """What decides the code besides what is asked for: the records as they are now."""
-    if request.schedule != "records":
+    if not reads_records(request.schedule):
         return ""
     from autotune.recorded import fingerprint
 

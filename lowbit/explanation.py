@@ -6,16 +6,18 @@ import re
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import Float32Type, ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from autotune.ceilings import ceilings, level_in
 from autotune.machine_table import table_of
+from autotune.selection import Selector
 from lowbit.bench.limits import work_of_op
 from lowbit.code_generation import resolve
 from lowbit.element_types import spelling_of
 from lowbit.forecast import Forecast
 from lowbit.lowered import as_written
-from lowbit.pipeline import STAGES, Stage, lower
+from lowbit.pipeline import STAGES, Stage, lower, source_of
 from lowbit.program import Program
 from lowbit.signature import signature_of
 from lowbit_dialect.interface import functions_of
@@ -84,6 +86,31 @@ class LayerStory:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What the exact selection of schedules came to."""
+
+    predicted_us: float
+    """All layers together with what values are converted for."""
+    bound_us: float
+    """What no other choice is predicted to take less than: the same if it is proved to be the best."""
+    solved_ms: float
+    choices: tuple[int, ...]
+    """How many each layer had."""
+    pins: tuple[tuple[str, float], ...]
+    """Each op that pins something, and the microseconds that the best choice loses by that."""
+
+    @staticmethod
+    def of(func: FuncOp, target: Target, ram: int) -> Chosen:
+        """Select once more for a fused function, with and without what its ops pin."""
+        selector = Selector.of(target)
+        found = selector.select(func, ram)
+        pins = ((title(op), round(lost * 1e6, 3)) for op, lost in selector.pins(func, ram))
+        times = found.seconds * 1e6, found.bound * 1e6, found.solving * 1e3
+        predicted, bound, solved = (round(one, 3) for one in times)
+        return Chosen(predicted, bound, solved, found.choices, tuple(pins))
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Everything that `lowbit explain` prints."""
 
@@ -93,6 +120,8 @@ class Explanation:
     conversions: tuple[str, ...]
     """Ops that pack, unpack or move data between layouts."""
     arena_bytes: int
+    chosen: Chosen | None
+    """None unless schedules were selected exactly."""
     stages: dict[str, str]
     """IR after each stage, long constants left out."""
 
@@ -124,8 +153,14 @@ def explain(
         tuple((title(op), why_alone(op)) for op in alone),
         tuple(_movement(op) for op in moves),
         signature_of(lowered).main.arena,
+        _chosen(fused, machine, schedule),
         texts,
     )
+
+
+def _chosen(func: Operation, target: Target, schedule: str | Schedule) -> Chosen | None:
+    source, ram = source_of(schedule)
+    return Chosen.of(func, target, ram) if source == "exact" and isinstance(func, FuncOp) else None
 
 
 def stage_text(program: Program, stage: str, target: str, schedule: str | Schedule) -> str:

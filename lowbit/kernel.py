@@ -17,7 +17,7 @@ from lowbit.arrays import Intake
 from lowbit.calling import Arguments, Bound, Packed, in_place, match_inputs, result_place
 from lowbit.code_generation import Code, Generated, Request, generate, stage_of
 from lowbit.lowered import program_of
-from lowbit.pipeline import check_stage
+from lowbit.pipeline import check_stage, reads_records
 from lowbit.program import Program, parse_module
 from lowbit.saved import Saved, from_bytes, to_bytes, write_at_once
 from lowbit.shown import html_table
@@ -143,11 +143,12 @@ class Kernel:
     @property
     def _source(self) -> str:
         """Where schedules come from when the program is lowered again: not from records, which change."""
-        return "default" if self._request.schedule == "records" else self._request.schedule
+        asked = self._request.schedule
+        return "default" if reads_records(asked) else asked
 
     def _pin(self, stage: str, module: ModuleOp) -> None:
         """Give ops the schedules that they have in this kernel, once they are what they run as."""
-        if stage == "graph" and self._request.schedule == "records":
+        if stage == "graph" and reads_records(self._request.schedule):
             ops = (op for op in module.walk() if isinstance(op, LinearOp))
             for op, (_, schedule) in zip(ops, self.schedules):
                 op.properties["schedule"] = ScheduleAttr(schedule)

@@ -16,7 +16,7 @@ from lowbit.compiling import check_threads
 from lowbit.cpu_check import supported
 from lowbit.element_types import spelling_of
 from lowbit.lowered import as_written
-from lowbit.pipeline import Added
+from lowbit.pipeline import Added, limited
 from lowbit.program import Program
 from lowbit.signature import Function, Signature
 from lowbit_dialect.layout import ShapedValue, layout_of, storage_bytes, storage_of
@@ -49,6 +49,7 @@ def export(
     *,
     name: str | None = None,
     schedule: str | Schedule = "default",
+    ram: int | None = None,
     check: bool = False,
     layers: bool = False,
     threads: int = 1,
@@ -59,7 +60,8 @@ def export(
     `check` the header has `NAME_supported()`, which asks the processor for all features of the target. With
     `layers` each layer is a function of its own, `NAME.LAYER`, for debuggers and profilers to name. With more
     than one of `threads` the header also has the tasks that the work is made of, for threads of the
-    caller's. Raises ValueError naming what is wrong.
+    caller's. `ram` is what the arena may have at most, for `schedule=\"exact\"`. Raises ValueError
+    naming what is wrong.
     """
     from lowering.backend.archive import archive
     from lowering.backend.elf import sizes
@@ -74,7 +76,8 @@ def export(
             "layers are functions of their own on one thread: leave out layers or threads"
         )
     added: Added = {"buffers": (LowbitLayersPass(),)} if layers else {}
-    code = generate(renamed, target, schedule, threads=check_threads(threads), added=added)
+    source = limited(schedule, ram)
+    code = generate(renamed, target, source, threads=check_threads(threads), added=added)
     told = f"lowbit {__version__} for {code.target}"
     try:
         image = emit_object(with_comment(code.translated, told), code.target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
@@ -10,6 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException, VerifyException
 
+from lowbit.argument_checks import integer
 from lowbit.registry import context
 from lowbit.source import state_ranges, verify
 from lowbit_dialect.ops.linear import LinearOp
@@ -18,9 +20,9 @@ from lowering import pipeline
 
 Stage = Literal["graph", "plan", "buffers", "loops", "kernels", "llvm"]
 STAGES: tuple[Stage, ...] = ("graph", "plan", "buffers", "loops", "kernels", "llvm")
-Source = Literal["default", "model", "records"]
-SOURCES: tuple[Source, ...] = ("default", "model", "records")
-LATER_SOURCES = ("exact",)
+Source = Literal["default", "model", "records", "exact"]
+SOURCES: tuple[Source, ...] = ("default", "model", "records", "exact")
+_LIMITED = re.compile(r"exact, ram = ([1-9]\d*)")
 Watch = Callable[[str, ModuleOp], None]
 Added = Mapping[Stage, Sequence[ModulePass]]
 """Passes that run at the end of a stage, after its own."""
@@ -28,15 +30,15 @@ NONE_ADDED: Added = MappingProxyType({})
 
 
 def passes(
-    stage: Stage, target: str = "host", threads: int = 1, source: Source = "default"
+    stage: Stage, target: str = "host", threads: int = 1, source: Source = "default", ram: int = 0
 ) -> tuple[ModulePass, ...]:
-    """The passes of one stage for a target."""
+    """The passes of one stage for a target, with an arena of `ram` bytes at most unless that is 0."""
     if stage != "plan":
         return pipeline.passes(stage, target, threads)
     from autotune.plan import LowbitPlanPass
 
     return (
-        LowbitPlanPass(target=target, source=source, threads=threads),
+        LowbitPlanPass(target=target, source=source, threads=threads, ram=ram),
         *pipeline.passes("pack", target, threads),
     )
 
@@ -78,11 +80,11 @@ def lower(
     state_ranges(result)
     verify(result)
     apply_schedule(result, schedule)
-    source: Source = "default" if isinstance(schedule, Schedule) else _source(schedule)
+    source, ram = source_of(schedule)
     for stage in stages(until, after):
         if stage == "llvm" and not verify_each:
             verify(result)
-        for one in (*passes(stage, target, threads, source), *added.get(stage, ())):
+        for one in (*passes(stage, target, threads, source, ram), *added.get(stage, ())):
             run_pass(one, result)
             if verify_each:
                 verify(result)
@@ -125,28 +127,44 @@ def apply_schedule(module: ModuleOp, schedule: str | Schedule) -> None:
 def read_schedule(given: str | Schedule) -> str | Schedule:
     """A schedule as it is or from its fields, `pixels = 4, vectors = 2`, or a source of schedules.
 
-    Raises ValueError naming the field that is wrong, or a source that is unknown or not there yet.
+    A source may have a limit, `exact, ram = 65536`. Raises ValueError naming the field that is wrong, or a
+    source that is unknown.
     """
     if isinstance(given, Schedule) or given in SOURCES:
         return given
-    if given in LATER_SOURCES:
-        raise ValueError(
-            f"schedule='{given}' is not available yet: use 'default', 'model', 'records' or a Schedule"
-        )
     if not isinstance(given, str) or "=" not in given:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(
-            f"unknown schedule {given!r:.60}: expected 'default', 'model', 'records', a Schedule, or "
-            "fields of one such as 'pixels = 4, vectors = 2'"
+            f"unknown schedule {given!r:.60}: expected 'default', 'model', 'records', 'exact', a Schedule, "
+            "or fields of one such as 'pixels = 4, vectors = 2'"
         )
+    if _LIMITED.fullmatch(given):
+        return given
     return Schedule.parse(given)
 
 
-def _source(schedule: str) -> Source:
-    """The source that decides what fields leave open."""
+def limited(schedule: str | Schedule, ram: int | None) -> str | Schedule:
+    """A source of schedules with an arena of `ram` bytes at most; raises ValueError unless it is `exact`."""
+    if ram is None:
+        return schedule
+    if schedule != "exact":
+        raise ValueError(f"ram is for schedule='exact', not {str(schedule)!r:.60}")
+    if integer("ram", ram) < 1:
+        raise ValueError(f"ram is a number of bytes, not {ram}")
+    return f"{schedule}, ram = {ram}"
+
+
+def reads_records(schedule: str) -> bool:
+    """Whether what a source of schedules comes to depends on records, which change."""
+    return schedule == "records" or schedule.startswith("exact")
+
+
+def source_of(schedule: str | Schedule) -> tuple[Source, int]:
+    """The source that decides what fields leave open, and the bytes that an arena may have."""
     for known in SOURCES:
         if schedule == known:
-            return known
-    return "default"
+            return known, 0
+    found = _LIMITED.fullmatch(schedule) if isinstance(schedule, str) else None
+    return ("exact", int(found[1])) if found else ("default", 0)
 
 
 def check_stage(stage: str) -> Stage:

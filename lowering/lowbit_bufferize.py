@@ -65,6 +65,15 @@ def memref_of(type: Attribute) -> MemRefType[Any]:
     return MemRefType(tensor.element_type, tensor.get_shape(), layout)
 
 
+@dataclass(frozen=True)
+class Life:
+    """A buffer: its bytes, the op that writes it first, and the last that reads it."""
+
+    size: int
+    first: int
+    last: int
+
+
 @dataclass
 class Arena:
     """Offsets of buffers by their lives: a buffer gets the lowest gap among those alive with it."""
@@ -72,6 +81,19 @@ class Arena:
     size: int = 0
     placed: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
     """`(offset, end, first op, last op)` of each buffer."""
+
+    @classmethod
+    def of(cls, lives: Sequence[Life]) -> tuple[int, list[int]]:
+        """The size of an arena and the offset of each buffer, placed in order or, if it is less, by size."""
+        plans: list[tuple[int, list[int]]] = []
+        places = range(len(lives))
+        for order in (places, sorted(places, key=lambda at: -lives[at].size)):
+            arena = cls()
+            offsets = {
+                at: arena.place(lives[at].size, lives[at].first, lives[at].last) for at in order
+            }
+            plans.append((arena.size, [offsets[at] for at in places]))
+        return min(plans, key=lambda plan: plan[0])
 
     def place(self, size: int, first: int, last: int) -> int:
         """Offset of a buffer of `size` bytes that lives from op `first` to op `last`."""
@@ -100,32 +122,35 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
         name = value.name_hint
         buffers[value] = block.insert_arg(memref_of(value.type), len(block.args))
         buffers[value].name_hint = f"{name}_out" if name else "out"
-    arena, slices = Arena(), list[tuple[Operation, SSAValue, int]]()
+    inner = [(op, r) for op in order for r in _buffered(op) if r not in buffers]
+    lives = [Life(storage_bytes(shaped(r)), order[op], _last_use(r, order)) for op, r in inner]
+    size, offsets = Arena.of(lives)
     for op in list(block.ops):
         if isinstance(op, ConstantOp):
             _global(op, module, constants)
         elif isinstance(op, ReshapeOp):
             Rewriter.replace_op(op, ReshapeOp(op.input, memref_of(op.result.type)))
-        elif op.results and isinstance(op.results[0].type, TensorType):
-            result = op.results[0]
-            if result not in buffers:
-                offset = arena.place(
-                    storage_bytes(shaped(result)), order[op], _last_use(result, order)
-                )
-                slices.append((op, result, offset))
-            else:
-                _to_outs(op, buffers[result])
-    if arena.size:
-        scratch = block.insert_arg(MemRefType(i8, [arena.size]), len(block.args))
+        else:
+            for result in _buffered(op):
+                if result in buffers:
+                    _to_outs(op, buffers[result])
+    if size:
+        scratch = block.insert_arg(MemRefType(i8, [size]), len(block.args))
         scratch.name_hint = "arena"
-        for op, result, offset in slices:
+        for (op, result), offset in zip(inner, offsets):
             piece = SliceOp(scratch, offset, memref_of(result.type))
             piece.result.name_hint = result.name_hint
             block.insert_op_before(piece, op)
             _to_outs(op, piece.result)
-        marks.append(DictionaryAttr({ARENA: IntegerAttr(arena.size, i64)}))
+        marks.append(DictionaryAttr({ARENA: IntegerAttr(size, i64)}))
     Rewriter.replace_op(last, ReturnOp())
     _set_type(func, marks)
+
+
+def _buffered(op: Operation) -> list[SSAValue]:
+    """The tensor that an op writes to a buffer, if it does."""
+    kept = isinstance(op, ConstantOp | ReshapeOp) or not op.results
+    return [] if kept or not isinstance(op.results[0].type, TensorType) else [op.results[0]]
 
 
 def _mark(value: SSAValue, name: str) -> DictionaryAttr:

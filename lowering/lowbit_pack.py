@@ -162,13 +162,11 @@ class Packer(Storage):
         """Standalone elementwise ops read and write unpacked elements, their channels innermost."""
         if has_channels_within(op):
             op = collapse(op, self)
-        rank, axis = len(shape_of(op.input)), op.channel_axis
-        tables = any(shape_of(table)[0] != 1 for table in op.tables)
-        axes = CHANNELS_LAST if tables and axis != rank - 1 else tuple(range(rank))
+        axes = axes_of(op)
         for value in (op.input, *op.others):
             layout = self.channels_last(shaped(value), axes)
             _replace(op, value, self.stored(value, layout))
-        self._tables(op, 1, shape_of(op.input)[axis], lanewise.lanes(self.target), op)
+        self._tables(op, 1, shape_of(op.input)[op.channel_axis], lanewise.lanes(self.target), op)
         self.output(op, axes, packs=False)
 
     def data(self, op: ReshapeOp | TransposeOp | MoveOp | RowOp) -> None:
@@ -179,6 +177,13 @@ class Packer(Storage):
             folded = fold_constant(op)
             if folded is not op:
                 Rewriter.replace_op(op, folded)
+
+
+def axes_of(op: ElementwiseOp) -> tuple[int, ...]:
+    """The order in which an elementwise op that stands alone reads and writes its axes."""
+    rank = len(shape_of(op.input))
+    tables = any(shape_of(table)[0] != 1 for table in op.tables)
+    return CHANNELS_LAST if tables and op.channel_axis != rank - 1 else tuple(range(rank))
 
 
 def _bound(op: LinearOp) -> None:

@@ -23,7 +23,7 @@ from lowbit.bench.timing import Timer
 from lowbit.code_generation import resolve
 from lowbit.commands import bench_model
 from lowbit.commands.bench_words import heading, layer_line, layers_head, profile_lines, summary
-from lowbit.commands.command_io import load_program, progress, read_schedule, write_json, write_text
+from lowbit.commands.command_io import load_program, progress, schedule_of, write_json, write_text
 from lowbit.compiling import check_threads
 from lowering.backend.host import missing_on_host
 from microkernels.target import Target
@@ -62,7 +62,7 @@ def _program(given: Namespace) -> None:
     program, target = load_program(given), resolve(given.target)
     rates = prepared(target)
     with progress("compiling"):
-        ready = marked(program, str(target), read_schedule(given.schedule))
+        ready = marked(program, str(target), schedule_of(given))
     machine = describe_machine(target, rates, given.threads, peers=False)
     call = replace(ready.call, perf_map=given.perf_map)
     profile: Profile | None = None
@@ -91,7 +91,7 @@ def _layers(given: Namespace, layers: tuple[Layer, ...]) -> None:
         given.weight,
         given.output,
         given.target,
-        read_schedule(given.schedule),
+        schedule_of(given),
         not given.no_check,
         threads=given.threads,
     )

@@ -18,9 +18,10 @@ from lowbit.array_files import STDIN
 from lowbit.constructors import import_model
 from lowbit.kernel import Kernel
 from lowbit.lowered import after_passes, program_of
-from lowbit.pipeline import read_schedule as read_schedule
+from lowbit.pipeline import limited, read_schedule
 from lowbit.program import Program, parse_module, was_lowered
 from lowbit_dialect.interface import functions_of
+from lowbit_dialect.schedule import Schedule
 
 MODEL = b"\x08"
 """What an ONNX file begins with, and no text: its version."""
@@ -52,6 +53,11 @@ def load_program(given: Namespace) -> Program:
     else:
         raise ValueError(f"{path}: a program is a .mlir or an .onnx file, or - for stdin")
     return after_passes(program, getattr(given, "passes", None) or ())
+
+
+def schedule_of(given: Namespace) -> str | Schedule:
+    """The schedule of a command, or the source of schedules and what limits it."""
+    return limited(read_schedule(given.schedule), given.ram)
 
 
 def _picked(module: ModuleOp, path: str, name: str | None) -> ModuleOp:

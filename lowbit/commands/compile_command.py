@@ -13,7 +13,7 @@ from lowbit.commands.command_io import (
     KERNEL,
     load_program,
     progress,
-    read_schedule,
+    schedule_of,
     tell_threads,
     write_text,
 )
@@ -27,7 +27,7 @@ from lowbit.program import Program
 
 def run(given: Namespace) -> None:
     """Compile a program and print what was asked for."""
-    program, schedule = load_program(given), read_schedule(given.schedule)
+    program, schedule = load_program(given), schedule_of(given)
     if given.json and given.emit != "summary":
         raise ValueError(f"--json describes the interface: leave it out with --emit {given.emit}")
     if given.print_pipeline:

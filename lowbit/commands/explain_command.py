@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from lowbit.commands.command_io import load_program, progress, read_schedule, write_json
-from lowbit.explanation import Bound, Explanation, explain, stage_text
+from lowbit.commands.command_io import load_program, progress, schedule_of, write_json
+from lowbit.explanation import Bound, Chosen, Explanation, explain, stage_text
 from lowbit.forecast import Forecast
 
 
 def run(given: Namespace) -> None:
     """Print what each stage made of a program."""
-    program, schedule = load_program(given), read_schedule(given.schedule)
+    program, schedule = load_program(given), schedule_of(given)
     if given.stage and given.no_ir:
         raise ValueError("--no-ir leaves out all that --stage asks for: give one of both")
     if given.stage:
@@ -52,6 +52,16 @@ def _predicted(forecast: Forecast) -> list[str]:
     return lines
 
 
+def _chosen(chosen: Chosen) -> list[str]:
+    """What the exact selection came to."""
+    least, most = min(chosen.choices, default=0), max(chosen.choices, default=0)
+    told = (
+        f"selected     {chosen.predicted_us:g} us predicted, at least {chosen.bound_us:g}: of {least} to "
+        f"{most} choices a layer, solved in {chosen.solved_ms:g} ms"
+    )
+    return [told, *(f"  pinned     {op}: {lost:+g} us" for op, lost in chosen.pins)]
+
+
 def in_words(story: Explanation, *, with_ir: bool) -> list[str]:
     """The explanation as lines for a person."""
     lines: list[str] = []
@@ -70,6 +80,7 @@ def in_words(story: Explanation, *, with_ir: bool) -> list[str]:
     lines += [f"{op} stands alone: {reason}" for op, reason in story.not_fused]
     lines += list(story.conversions)
     lines.append(f"arena of {story.arena_bytes} bytes")
+    lines += _chosen(story.chosen) if story.chosen else ()
     if with_ir:
         for stage, text in story.stages.items():
             lines += ["", f"// after {stage}" if stage != "source" else "// source", text]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from lowbit.commands.command_io import load_program, progress, read_schedule, write_json
+from lowbit.commands.command_io import load_program, progress, schedule_of, write_json
 from lowbit.objects import export
 
 
 def run(given: Namespace) -> None:
     """Write an object, a library of it and a header."""
-    program, schedule = load_program(given), read_schedule(given.schedule)
+    program, schedule = load_program(given), schedule_of(given)
     with progress("compiling"):
         exported = export(
             program,

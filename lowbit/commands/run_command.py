@@ -21,7 +21,7 @@ from lowbit.commands.command_io import (
     KERNEL,
     load_program,
     progress,
-    read_schedule,
+    schedule_of,
     tell_threads,
     write_json,
 )
@@ -48,12 +48,16 @@ def run(given: Namespace) -> None:
     tell(program.result_names, results, seconds, profile, given)
 
 
+_DEFAULTS = ("host", "default", None, 1)
+"""Of `--target`, `--schedule`, `--ram` and `--threads`."""
+
+
 def _saved_kernel(given: Namespace) -> None:
     """Run a kernel that `lowbit compile -o NAME.lbk` wrote, in which everything is decided."""
     for option in ("function", "shape", "batch", "passes", "reference", "profile"):
         if getattr(given, option):
             raise ValueError(f"--{option} is for programs: {given.program} is compiled already")
-    if (given.target, given.schedule, given.threads) != ("host", "default", 1):
+    if (given.target, given.schedule, given.ram, given.threads) != _DEFAULTS:
         raise ValueError(
             f"{given.program} is compiled already: leave out --target, --schedule and --threads"
         )
@@ -93,7 +97,7 @@ def profiled(program: Program, arrays: list[Array], given: Namespace) -> Profile
         other = "--reference" if given.reference else "--threads"
         raise ValueError(f"--profile times a kernel on one thread: leave out {other}")
     with progress("timing"), Timer(resolve(given.target)) as timer:
-        ready = marked(program, given.target, read_schedule(given.schedule), arrays)
+        ready = marked(program, given.target, schedule_of(given), arrays)
         return ready.profile(timer([ready.call], ready.rates))
 
 
@@ -102,14 +106,14 @@ def compute(
 ) -> tuple[tuple[Array, ...], float]:
     """The results, and the seconds that they took."""
     if given.reference:
-        if (given.target, given.schedule, given.threads) != ("host", "default", 1):
+        if (given.target, given.schedule, given.ram, given.threads) != _DEFAULTS:
             raise ValueError(
                 "--reference runs no kernel: leave out --target, --schedule and --threads"
             )
         started = time.perf_counter()
         result = reference(program, *arrays)
     else:
-        kernel = compile(program, given.target, read_schedule(given.schedule), given.threads)
+        kernel = compile(program, given.target, schedule_of(given), given.threads)
         tell_threads(kernel, given.threads)
         started = time.perf_counter()
         result = kernel(*arrays)

@@ -60,7 +60,7 @@ def gather(op: LinearOp, kernel: Microkernel, storage: Storage) -> LinearOp:
 def _sampled(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) -> SSAValue:
     """The pixels that `op` reads, stored in `layout`, or in planes as they are."""
     axes, format = work.input_axes, "nhwc" if work.input_axes[3] == 3 else "nchw"
-    planes = Layout.row_planes(axes) if layout.encoded and _has_planes(op.input) else None
+    planes = Layout.row_planes(axes) if layout.encoded and has_planes(op.input) else None
     image = planes or storage.channels_last(shaped(op.input), axes)
     strides = work.window.rows.stride, work.window.columns.stride
     sampled = SubsampleOp(storage.stored(op.input, image), strides, format=format)
@@ -75,7 +75,7 @@ def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) 
     axes = [(a.kernel, a.stride, a.dilation) for a in (rows, columns)]
     kernel, strides, dilations = zip(*axes)
     padded = columns.before + columns.size + columns.after
-    pixels, planes = padded, layout.encoded and _has_planes(op.input)
+    pixels, planes = padded, layout.encoded and has_planes(op.input)
     if layout.encoded:
         runs = runs_of(channels, kernel, strides, dilations)
         written = columns.before + columns.size if planes else 0
@@ -123,7 +123,7 @@ def _filling(work: Contraction) -> int:
     return work.pad_value if work.pad_value in values else min(values)
 
 
-def _has_planes(value: SSAValue) -> bool:
+def has_planes(value: SSAValue) -> bool:
     """Whether a value is packed, or computed by an op that can store planes."""
     layout = layout_of(shaped(value))
     return isinstance(value.owner, LinearOp) or (layout is not None and layout.encoded)

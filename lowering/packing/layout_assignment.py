@@ -46,7 +46,7 @@ def fold_constant(op: Operation) -> Operation:
     return ConstantOp.of(evaluate_op(op, values), shaped(op.results[0]).element_type)
 
 
-_WRITERS = (ConstantOp, LinearOp, PoolOp, ElementwiseOp)
+WRITERS = (ConstantOp, LinearOp, PoolOp, ElementwiseOp)
 """Ops that store their results as they are wanted, or channels last."""
 
 
@@ -68,6 +68,15 @@ class Storage:
         return self._converted[key]
 
     @staticmethod
+    def channels_last(type: Any, axes: tuple[int, ...]) -> Layout | None:
+        """Layout of unpacked elements with the channels innermost; None if they lie so anyway."""
+        if axes[-1] == type.get_num_dims() - 1:
+            return None
+        dtype = storage_dtype(type.element_type)
+        word = f32 if dtype.kind == "f" else IntegerType(8 * dtype.itemsize)
+        return Layout(tuple(Term(axis) for axis in axes), word)
+
+    @staticmethod
     def kept(layout: Layout | None, element: Any) -> Layout | None:
         """A layout as types carry it: None for one that stores elements as none does."""
         return None if plain(layout, element) else layout
@@ -77,7 +86,7 @@ class Storage:
         if rows not in (None, layout_of(shaped(value))) and not isinstance(value.owner, ConstantOp):
             # What is prepared from planes in rows starts there: the producer may store those itself.
             value = self.stored(value, rows)
-        elif layout is not None and layout.packed and not isinstance(value.owner, _WRITERS):
+        elif layout is not None and layout.packed and not isinstance(value.owner, WRITERS):
             value = self._in_order(value, layout)
         owner = value.owner
         if isinstance(owner, ConstantOp):
@@ -108,14 +117,6 @@ class Storage:
             turned.name_hint = f"{name}_turned"
         return turned
 
-    def channels_last(self, type: Any, axes: tuple[int, ...]) -> Layout | None:
-        """Layout of unpacked elements with the channels innermost; None if they lie so anyway."""
-        if axes[-1] == type.get_num_dims() - 1:
-            return None
-        dtype = storage_dtype(type.element_type)
-        word = f32 if dtype.kind == "f" else IntegerType(8 * dtype.itemsize)
-        return Layout(tuple(Term(axis) for axis in axes), word)
-
     def output(self, op: Operation, axes: tuple[int, ...], *, packs: bool) -> None:
         """Let an op write what it can, and convert for everyone who wants something else.
 
@@ -123,7 +124,7 @@ class Storage:
         """
         type = tensor_of(op.results[0])
         wanted, natural = layout_of(type), self.channels_last(type, axes)
-        rows = Layout.of(", ".join([*(f"d{a}" for a in axes[:-1]), "planes", f"d{axes[-1]} by 32"]))
+        rows = Layout.row_planes(axes)
         if packs and (wanted == rows or (wanted is None and self._write_planes(op, rows))):
             return
         if natural != wanted:

@@ -100,7 +100,7 @@ class TestErrors:
             ("compile net.mlir --target zx81", "unknown target 'zx81'"),
             ("compile net.mlir --target x86-64,+neon", "unknown feature 'neon'"),
             ("compile net.mlir --schedule best", "unknown schedule 'best': expected"),
-            ("compile net.mlir --schedule exact", "schedule='exact' is not available yet"),
+            ("compile net.mlir --ram 4096", "ram is for schedule='exact', not 'default'"),
             ("compile net.mlir --schedule pixels=x", "pixels is a number from 1 to 1024, not 'x'"),
             ("compile net.mlir --schedule pixel=1", "a schedule has no 'pixel': it has "),
             ("compile net.mlir --emit loops -o /none/x", "/none/x: No such file or directory"),

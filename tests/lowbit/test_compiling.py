@@ -13,20 +13,19 @@ COMPILES: list[tuple[dict[str, object], str]] = [
     ({"target": "x86-64,vector_bits=128"}, "vector_bits is 64, 256 or 512, not 128"),
     ({"threads": 0}, "threads is a whole number of at least 1, not 0"),
     ({"threads": "2"}, "threads is a whole number of at least 1, not '2'"),
-    (
-        {"schedule": "exact"},
-        "schedule='exact' is not available yet: use 'default', 'model', 'records' or a Schedule",
-    ),
+    ({"ram": 4096}, "ram is for schedule='exact', not 'default'"),
+    ({"schedule": "exact", "ram": 0}, "ram is a number of bytes, not 0"),
+    ({"schedule": "exact", "ram": "4K"}, "ram is a whole number, not '4K'"),
     (
         {"schedule": None},
-        "unknown schedule None: expected 'default', 'model', 'records', a Schedule",
+        "unknown schedule None: expected 'default', 'model', 'records', 'exact', a Schedule",
     ),
     ({"schedule": "pixels = x"}, "pixels is a number from 1 to 1024, not 'x'"),
     ({"schedule": "pixel = 4"}, "a schedule has no 'pixel': it has algorithm, "),
     ({"target": None}, "target is None: expected str or Target"),
     (
         {"schedule": "best"},
-        "unknown schedule 'best': expected 'default', 'model', 'records', a Schedule",
+        "unknown schedule 'best': expected 'default', 'model', 'records', 'exact', a Schedule",
     ),
     (
         {"target": "x86-64-v3", "schedule": lowbit.Schedule(microkernel="abacus")},

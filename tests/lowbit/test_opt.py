@@ -55,7 +55,7 @@ def test_lowering_leaves_the_program_alone(program: Path) -> None:
         (["-p", "lowbit-plan{"], "cannot read the pipeline: Expected argument name here"),
         (["-p", "lowbit-plan{target=zx81}"], "unknown target 'zx81'"),
         (["-p", "lowbit-plan{source=guess}"], "pass 'lowbit-plan': Incompatible types: "),
-        (["-p", "lowbit-plan{source=exact}"], "lowbit-plan has no schedules from 'exact' yet"),
+        (["-p", "lowbit-plan{ram=9}"], "ram = 9 is for source=exact, not default"),
         (["-p", "lowbit-plan{tgt=host}"], "pass 'lowbit-plan': Provided arguments [\"tgt\"]"),
         (["-p", "lowbit-expand-microkernels{target=x86-64,+neon}"], "cannot read the pipeline: "),
         (["-p", 'lowbit-tile{target="x86-64,+neon"}'], "unknown feature 'neon'"),

@@ -1,6 +1,7 @@
 """`lowbit explain`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,25 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     stages = ["source", "graph", "plan", "buffers", "loops", "kernels", "llvm"]
     assert list(told["stages"]) == stages
     assert "memref" in output(capsys, "explain", "net.mlir", "--stage", "buffers")
+
+
+def test_explain_says_what_pins_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path("net.mlir").read_text()
+    pinned = text.replace(
+        "lowbit.conv2d %x, %w {",
+        "lowbit.conv2d %x, %w {schedule = #lowbit.schedule<"
+        "algorithm = direct, microkernel = multiply_i32x8>, ",
+    )
+    assert pinned != text
+    Path("pinned.mlir").write_text(pinned)
+    exact = ("--no-ir", "--target", "x86-64-v3", "--schedule", "exact")
+    assert "  pinned " not in output(capsys, "explain", "net.mlir", *exact)
+    told = output(capsys, "explain", "pinned.mlir", *exact).splitlines()
+    (chosen,) = [line for line in told if line.startswith("selected  ")]
+    predicted, least = re.findall(r"([\d.]+) us predicted, at least ([\d.]+): ", chosen)[0]
+    assert predicted == least
+    (cost,) = [line for line in told if line.startswith("  pinned ")]
+    assert re.fullmatch(r"  pinned     conv2d %\w+: \+[\d.e-]+ us", cost)
 
 
 def test_explain_says_why_an_op_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
