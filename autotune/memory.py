@@ -21,7 +21,7 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from autotune.capacity import Space
 from autotune.choices import Choice
 from autotune.network import Forms, Network, Value
-from autotune.storing import Form, gathers, wanted_by
+from autotune.storing import Form, gathers, laid_out, wanted_by
 from lowbit_dialect.attributes import ARENA, CONSTANT
 from lowbit_dialect.interface import argument_attributes, whole
 from lowbit_dialect.layout import layout_of, storage_bytes, with_layout
@@ -104,6 +104,8 @@ class Memory:
         may: dict[Form, int] = {}
         returned = False
         for use in value.value.uses:
+            if laid_out(use):
+                continue
             at = self._order[_top(use.operation, self._order)]
             layer = self._network.at.get(op := use.operation)
             if layer is None or use.index != 0 or not isinstance(op, LinearOp):

@@ -57,10 +57,20 @@ def wanted(op: LinearOp, kernel: Microkernel, algorithm: str) -> Form:
     return Storage.kept(layout, type.element_type)
 
 
+def laid_out(use: Use) -> bool:
+    """Whether a value is laid out for one reader, as weights and tables are, which is in no prediction."""
+    op = use.operation
+    if isinstance(op, ElementwiseOp):
+        return use.index > 0 and op.operands[use.index] in op.tables
+    return isinstance(op, LinearOp) and use.index > 0
+
+
 def wanted_by(use: Use) -> Form:
     """The layout in which any other reader has a value: no schedule changes it."""
     op, around = use.operation, use.operation.parent_op()
     type = shaped(op.operands[use.index])
+    if laid_out(use):
+        return layout_of(type)
     match op:
         case ReturnOp():
             return layout_of(type)

@@ -103,7 +103,7 @@ def in_strips(op: ConversionOp) -> bool:
     )
 
 
-@settings(max_examples=120, phases=[Phase.generate])
+@settings(max_examples=40, phases=[Phase.generate])
 @given(networks(), st.integers(0, 2**32 - 1), st.sampled_from(TARGETS))
 def test_packing_inserts_what_is_counted_on(drawn: Drawn, seed: int, tier: str):
     target = Target.parse(tier)

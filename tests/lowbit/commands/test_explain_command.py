@@ -34,7 +34,7 @@ def test_explain_says_what_pins_cost(capsys: pytest.CaptureFixture[str]) -> None
     pinned = text.replace(
         "lowbit.conv2d %x, %w {",
         "lowbit.conv2d %x, %w {schedule = #lowbit.schedule<"
-        "algorithm = direct, microkernel = multiply_i32x8>, ",
+        "algorithm = direct, microkernel = multiply_16x8>, ",
     )
     assert pinned != text
     Path("pinned.mlir").write_text(pinned)
