@@ -60,7 +60,7 @@ def export(
     `check` the header has `NAME_supported()`, which asks the processor for all features of the target. With
     `layers` each layer is a function of its own, `NAME.LAYER`, for debuggers and profilers to name. With more
     than one of `threads` the header also has the tasks that the work is made of, for threads of the
-    caller's. `ram` is what the arena may have at most, for `schedule=\"exact\"`. Raises ValueError
+    caller's. `ram` is what the arena may have at most, for `schedule="exact"`. Raises ValueError
     naming what is wrong.
     """
     from lowering.backend.archive import archive
