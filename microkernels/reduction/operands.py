@@ -52,7 +52,8 @@ class Operands:
         inputs, outputs = shape[w_axes[2]], shape[w_axes[3]] // groups
         w_word, channels = w.blocked(w_axes[2])
         x_group, x_block, stored = x.channels(x_axes[3], groups, inputs)
-        words = Strides(x_block * channels // stored, w_word)
+        # A group of one block has no stride between blocks, but words may be parts of it.
+        words = Strides((x_block or x_group) * channels // stored, w_word)
         w_group, w_block, block = w.channels(w_axes[3], groups, outputs)
         x_start = _input_start(emit, tile, x, (x_group, words.x if lanewise else 0))
         # A block of `block` channels starts at channel / block times its stride, which divides.

@@ -26,6 +26,7 @@ CASES = (
     replace(PADDED, channels=16, kernel=(1, 5), padding=(0, 2, 0, 2), dilations=(1, 2)),
     replace(PADDED, channels=32, outputs=32, groups=2, activation="uint1", weight="uint1"),
     replace(PADDED, channels=96, outputs=16, groups=2),
+    replace(PADDED, channels=64, outputs=16, groups=2),
     replace(IMAGE, width=24, channels=64, kernel=(2, 13)),
     replace(PADDED, width=24, kernel=(1, 17), padding=(0, 8, 0, 1)),
     replace(IMAGE, kernel=(1, 1), channels=176, batch=2),
