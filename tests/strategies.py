@@ -42,6 +42,8 @@ CHANNELS = (1, 3, 31, 32, 33, 63, 64, 65, 96)
 OUTPUTS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
 DEPTHS = (*CHANNELS, 127, 128, 129, 255, 256, 257, 1984, 1985, 4097)
 """Depths of dense layers: 31 steps of 64 bits fill a byte of popcounts."""
+PLANES_FEW = 6
+"""Products of planes that a test can afford to unroll."""
 FILLS = ("random", "min", "max", "alternating", "zeros")
 PLAIN = {"i8": i8, "i16": i16, "f32": f32}
 
@@ -283,6 +285,16 @@ def table_layouts(draw: DrawFn, rank: int, code: CodeType) -> Layout:
 def summed_codes(draw: DrawFn) -> CodeType:
     """A code whose values tables can sum."""
     return parse_code(f"{draw(st.sampled_from(('uint', 'odd')))}{draw(st.integers(1, 4))}")
+
+
+@st.composite
+def few_planes(draw: DrawFn) -> tuple[str, str]:
+    """A pair of codes of at most `PLANES_FEW` products of planes."""
+    codes = [parse_code(spelling) for spelling in CODE_SPELLINGS]
+    first = draw(st.sampled_from([code for code in codes if code.planes <= PLANES_FEW]))
+    rest = [code for code in codes if first.planes * code.planes <= PLANES_FEW]
+    pair = first.spelling, draw(st.sampled_from(rest)).spelling
+    return pair if draw(st.booleans()) else (pair[1], pair[0])
 
 
 @st.composite

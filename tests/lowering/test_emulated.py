@@ -5,76 +5,44 @@ Each test compiles a few dozen programs and runs them in one boot of the emulato
 Schedules and shapes are drawn as for the tiers of the host.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import pytest
 from emulated import ALL_TIERS, TIERS, Emulation
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
-from programs import Net, inputs
+from sampling import drawn
 from schedules import in_strips, linear_of, pin, schedules
 from strategies import (
     LinearCase,
-    code_types,
     depthwise_cases,
     element,
+    few_planes,
     fill,
-    layouts,
     linear_cases,
     look_up_pairs,
     plain_pairs,
     program_for,
 )
-from thresholds import CODES, PAIRS, RESIDUALS, TABLES, added_codes, packed_thresholds
-from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
+from xdsl.dialects.builtin import i64
 
 from lowbit_dialect import reference
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
-from lowbit_dialect.layout import Array, with_layout
-from lowbit_dialect.ops.conversions import BitpackOp, UnpackOp
-from lowbit_dialect.ops.elementwise import QuantizeOp, RequantizeOp, ThresholdOp
-from lowbit_dialect.ops.pool import MaxPoolOp
+from lowbit_dialect.layout import Array
 from lowbit_dialect.schedule import Schedule
 from lowering.backend.host import resolve_target
 from microkernels.table import kernels
 
-T = TypeVar("T")
-PLANES_FEW = 6
-"""Products of planes that a test can afford to unroll."""
-
 pytestmark = pytest.mark.emulated
 
 
-def sample(strategy: SearchStrategy[T], count: int, start: int) -> list[T]:
-    """The same `count` examples every time, to be run together."""
-    found: list[T] = []
-
-    @seed(start)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def collect(one: T) -> None:
-        found.append(one)
-
-    collect()
-    return found
-
-
 def data_of(case: LinearCase) -> list[list[Array]]:
-    """The data that was drawn, and the largest sums there can be."""
-    kinds = (case.fills, ("max", "max"), ("min", "max"))
+    """The data that was drawn, the largest sums there can be, and more: a run costs less than a program."""
+    kinds = [case.fills, ("max", "max"), ("min", "max")]
+    kinds += [(kind, "random") for kind in ("random", "alternating", "max")]
     shapes = (case.input_shape, element(case.activation)), (case.weight_shape, element(case.weight))
     return [
-        [fill(k, *s, case.seed + i) for i, (k, s) in enumerate(zip(pair, shapes))] for pair in kinds
+        [fill(k, *s, case.seed + 2 * n + i) for i, (k, s) in enumerate(zip(pair, shapes))]
+        for n, pair in enumerate(kinds)
     ]
 
 
@@ -104,21 +72,11 @@ def forced(case: LinearCase, family: str | tuple[str, ...], tier: str, number: i
     return Schedule(microkernel=name, pixels=pixels, vectors=vectors, unroll=unroll, taps="none")
 
 
-@st.composite
-def few_planes(draw: DrawFn) -> tuple[str, str]:
-    """A pair of codes of at most `PLANES_FEW` products of planes."""
-    codes = [parse_code(spelling) for spelling in CODE_SPELLINGS]
-    first = draw(st.sampled_from([code for code in codes if code.planes <= PLANES_FEW]))
-    rest = [code for code in codes if first.planes * code.planes <= PLANES_FEW]
-    pair = first.spelling, draw(st.sampled_from(rest)).spelling
-    return pair if draw(st.booleans()) else (pair[1], pair[0])
-
-
 @pytest.mark.parametrize("family", ["popcount", "multiply"])
 @pytest.mark.parametrize("tier", ALL_TIERS)
 def test_codes(tier: str, family: str):
     emulation = Emulation(tier)
-    for number, case in enumerate(sample(linear_cases(few_planes(), largest=6), 24, 1)):
+    for number, case in enumerate(drawn(linear_cases(few_planes(), largest=6), 24, 1)):
         add_linear(emulation, case, forced(case, family, tier, number))
     emulation.run()
 
@@ -126,7 +84,7 @@ def test_codes(tier: str, family: str):
 @pytest.mark.parametrize("tier", TIERS)
 def test_look_ups(tier: str):
     emulation = Emulation(tier)
-    for number, case in enumerate(sample(linear_cases(look_up_pairs(), largest=6), 24, 7)):
+    for number, case in enumerate(drawn(linear_cases(look_up_pairs(), largest=6), 24, 7)):
         strip = number % 4
         case = replace(case, groups=1, batch=1 if strip else case.batch)
         schedule = replace(forced(case, "lookup", tier, number), **in_strips(strip))
@@ -141,7 +99,7 @@ def test_look_ups(tier: str):
 @pytest.mark.parametrize("tier", TIERS)
 def test_depthwise(tier: str):
     emulation = Emulation(tier)
-    cases = sample(depthwise_cases(), 10, 8) + sample(depthwise_cases(plain_pairs()), 8, 9)
+    cases = drawn(depthwise_cases(), 10, 8) + drawn(depthwise_cases(plain_pairs()), 8, 9)
     for number, case in enumerate(cases):
         case = replace(case, pad_value=0) if case.accumulator == i64 else case
         add_linear(emulation, case, forced(case, "depthwise", tier, number))
@@ -151,10 +109,10 @@ def test_depthwise(tier: str):
 @pytest.mark.parametrize("tier", TIERS)
 def test_schedules(tier: str):
     emulation = Emulation(tier)
-    cases = sample(linear_cases(few_planes(), largest=6), 14, 2)
+    cases = drawn(linear_cases(few_planes(), largest=6), 14, 2)
     for number, case in enumerate(cases):
-        drawn = sample(schedules(program_for(case), tier), 2, number)
-        add_linear(emulation, case, drawn[-1])
+        found = drawn(schedules(program_for(case), tier), 2, number)
+        add_linear(emulation, case, found[-1])
     emulation.run()
 
 
@@ -174,7 +132,7 @@ def test_every_code(tier: str):
 @pytest.mark.parametrize("tier", ALL_TIERS)
 def test_integers_and_floats(tier: str):
     emulation = Emulation(tier)
-    for case in sample(linear_cases(plain_pairs(), largest=6), 18, 3):
+    for case in drawn(linear_cases(plain_pairs(), largest=6), 18, 3):
         # Corrections of padding are i32, so sums in i64 pad with 0.
         add_linear(emulation, replace(case, pad_value=0) if case.accumulator == i64 else case, None)
     emulation.run()
@@ -217,98 +175,7 @@ def test_dot_products_of_bytes(tier: str, family: str | tuple[str, ...]):
 @pytest.mark.parametrize("tier", TIERS)
 def test_gathered_windows(tier: str):
     emulation = Emulation(tier)
-    for number, case in enumerate(sample(linear_cases(few_planes(), ("conv2d",), 6), 16, 10)):
+    for number, case in enumerate(drawn(linear_cases(few_planes(), ("conv2d",), 6), 16, 10)):
         case = replace(case, groups=1, pad_value=parse_code(case.activation).maximum)
         add_linear(emulation, case, Schedule(algorithm="im2col", vectors=1 + number % 3))
-    emulation.run()
-
-
-FILLS = (("random",), ("maximum",), ("alternating",))
-
-
-def add_programs(emulation: Emulation, programs: Sequence[ModuleOp]) -> None:
-    for number, module in enumerate(programs):
-        data = [inputs(module, fills, number) for fills in FILLS]
-        emulation.add(module, data, fuse=bool(number % 4))
-
-
-@st.composite
-def conversions(draw: DrawFn) -> ModuleOp:
-    """Codes packed to one layout, and unpacked again or not."""
-    code = draw(code_types())
-    shape = tuple(draw(st.lists(st.sampled_from((1, 2, 3, 8, 31, 33, 65)), min_size=1, max_size=2)))
-    net = Net()
-    packed = with_layout(TensorType(code, shape), draw(layouts(len(shape), packed=True)))
-    value = net.add(BitpackOp(net.input(shape, code), packed))
-    if draw(st.booleans()):
-        value = net.add(UnpackOp(value, TensorType(code, shape)))
-    return net.module(value)
-
-
-@pytest.mark.parametrize("tier", TIERS)
-def test_conversions(tier: str):
-    emulation = Emulation(tier)
-    add_programs(emulation, sample(conversions(), 16, 4))
-    emulation.run()
-
-
-@st.composite
-def networks(draw: DrawFn) -> ModuleOp:
-    """Two convolutions: thresholds pack the result of the first, floats are quantised after the second."""
-    pair, second = draw(few_planes()), parse_code(draw(few_planes())[0])
-    channels, middle, last = (draw(st.sampled_from((3, 16, 32, 33, 64))) for _ in range(3))
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    net = Net()
-    x = net.input((1, 4, draw(st.integers(1, 6)), channels), pair[0])
-    w = net.input((3, 3, channels, middle), pair[1], constant=True)
-    value = net.conv2d(x, w, padding=(1, 1, 1, 1))
-    table = np.sort(random.integers(-300, 300, (middle, second.steps)), axis=1)
-    flip = net.constant(-random.integers(0, 2, middle), i32) if draw(st.booleans()) else None
-    value = net.add(ThresholdOp(value, net.constant(table, i32), second, flip=flip))
-    if draw(st.booleans()):
-        value = net.add(MaxPoolOp(value, (2, 1), strides=(2, 1)))
-    w = net.input((1, 1, middle, last), "odd1", constant=True)
-    value = net.conv2d(value, w)
-    scale = net.constant(random.choice((0.5, 0.1, -2.0), last).astype(np.float32), f32)
-    value = net.add(RequantizeOp(value, scale, f32))
-    step = net.constant(np.float32([3.0]), f32)
-    return net.module(net.add(QuantizeOp(value, step, draw(code_types()))))
-
-
-@pytest.mark.parametrize("tier", TIERS)
-def test_networks(tier: str):
-    emulation = Emulation(tier)
-    add_programs(emulation, sample(networks(), 8, 5))
-    emulation.run()
-
-
-@pytest.mark.parametrize("tier", TIERS)
-def test_planes_of_thresholds(tier: str):
-    emulation, programs = Emulation(tier), list[ModuleOp]()
-    look_up = next((one.name for one in reversed(kernels(resolve_target(tier), "lookup"))), None)
-    for number, spelling in enumerate(CODES):
-        for step, pair in list(enumerate(PAIRS))[number % 2 :: 2]:
-            kind = TABLES[(number + step) // 2 % len(TABLES)]
-            name = look_up if number % 3 and pair[0] != "int2" else None
-            schedule = Schedule(microkernel=name, pixels=1 + step % 4, unroll=1, taps="none")
-            programs.append(packed_thresholds(pair, spelling, kind, schedule, number))
-    programs += [added_codes(PAIRS[n], RESIDUALS[n], None, n) for n in range(len(RESIDUALS))]
-    for number, module in enumerate(programs):
-        data = [inputs(module, (fill,), number) for fill in ("random", "maximum")]
-        emulation.add(module, data, fuse=True)
-    emulation.run()
-
-
-@pytest.mark.parametrize("tier", TIERS)
-def test_codes_behind_the_last_whole_vector(tier: str):
-    """One code more than a vector holds: its masked store wrote four bytes (llvm-project#179489)."""
-    emulation, programs = Emulation(tier), list[ModuleOp]()
-    for outputs in (17, 18, 31, 33):
-        net = Net()
-        x, w = net.input((3, 40), "uint2"), net.input((40, outputs), "odd1", constant=True)
-        table = net.constant(np.int32([[-9, 0, 9]]), i32)
-        programs.append(
-            net.module(net.add(ThresholdOp(net.dense(x, w), table, parse_code("int2"))))
-        )
-    add_programs(emulation, programs)
     emulation.run()

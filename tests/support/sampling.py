@@ -1,11 +1,12 @@
 """Run a test on a few drawn examples, the same ones every time."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy, tuples
 
+T = TypeVar("T")
 EXAMPLES = 10
 """Of one run: from the eleventh on Hypothesis mostly varies what it has drawn before."""
 
@@ -26,3 +27,10 @@ def sample(
         test(*drawn)
 
     seed(number)(quick(given(tuples(*strategies))(run)))()
+
+
+def drawn(strategy: SearchStrategy[T], count: int, number: int) -> list[T]:
+    """The same `count` examples every time, to be run together."""
+    found: list[T] = []
+    sample(found.append, number, strategy, count=count)
+    return found
