@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from ctypes import addressof, c_void_p
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 from xdsl.rewriter import Rewriter
 
+from autotune.layout_apart import layout_apart
 from lowbit_dialect.attributes import PACKED, PACKING
 from lowbit_dialect.interface import (
     Role,
@@ -117,6 +118,8 @@ class Compiled:
     """What the function that packs takes, whose symbol ends in `_pack`; nothing where there is none."""
     packing: str
     tasks: tuple[tuple[str, int], ...]
+    layout: FuncOp | None
+    """A function on memrefs that it calls and does not hold: it lays out activations."""
 
 
 def lower_candidate(
@@ -127,11 +130,12 @@ def lower_candidate(
     *,
     known: Callable[[str], bool] = lambda packing: False,
     symbol: str | None = None,
+    apart: bool = False,
 ) -> Compiled:
     """Take a program, which stays as it is, down to LLVM IR by complete schedules, one for a single op.
 
-    Code that packs constants is left out if its `packing` is `known`; `symbol` is another name for the
-    function. What a pass refuses is raised as it comes.
+    Code that packs constants is left out if its `packing` is `known`, what lays out activations if it is to
+    be `apart`; `symbol` is another name for the function. What a pass refuses is raised as it comes.
     """
     module = graph.clone()
     pin(module, schedule)
@@ -146,11 +150,12 @@ def lower_candidate(
     run_stage("buffers", module, target, threads)
     main, pack = _functions(module)
     pointers, packers = _pointers(main), _pointers(pack) if pack is not None else ()
+    layout = layout_apart(main, linears_of(module)) if apart and threads == 1 else None
     for stage in BELOW_PLAN[2:]:
         run_stage(stage, module, target, threads)
     name = main.sym_name.data
     tasks = tuple(tasks_of(module, name))
-    return Compiled(translate(module, target), name, pointers, packers, packing, tasks)
+    return Compiled(translate(module, target), name, pointers, packers, packing, tasks, layout)
 
 
 def compile_candidate(
@@ -160,17 +165,35 @@ def compile_candidate(
     threads: int = 1,
     *,
     known: Callable[[str], bool] = lambda packing: False,
+    laid_out: MutableMapping[str, Jit] | None = None,
     edit: Edit | None = None,
 ) -> Candidate:
-    """Do `lower_candidate` and load the code, `edit`ed before; raises `BackendError` where LLVM does."""
-    code = lower_candidate(graph, schedule, target, threads, known=known)
-    jit = Jit(edit(code.translated) if edit else code.translated, target)
+    """Do `lower_candidate` and load the code, `edit`ed before; raises `BackendError` where LLVM does.
+
+    What lays out activations is compiled once, if the caller keeps what was `laid_out` before.
+    """
+    apart = laid_out is not None
+    code = lower_candidate(graph, schedule, target, threads, known=known, apart=apart)
+    imports: dict[str, int] = {}
+    if code.layout is not None and laid_out is not None:
+        imports = _imported(code.layout, laid_out, target)
+    jit = Jit(edit(code.translated) if edit else code.translated, target, imports=imports)
     return Candidate(
         _loaded(jit, code.symbol, code.pointers),
         _loaded(jit, f"{code.symbol}_pack", code.packers) if code.packers else None,
         code.packing,
         make_team(jit, code.tasks, threads) if threads > 1 else None,
     )
+
+
+def _imported(func: FuncOp, known: MutableMapping[str, Jit], target: Target) -> dict[str, int]:
+    """The address of a function on memrefs, which is compiled unless it is known."""
+    name, module = func.sym_name.data, ModuleOp([func])
+    if (key := str(module)) not in known:
+        for stage in BELOW_PLAN[2:]:
+            run_stage(stage, module, target)
+        known[key] = Jit(translate(module, target), target)
+    return {name: known[key].address(name)}
 
 
 def pin(module: ModuleOp, schedule: Schedule | Plan) -> None:

@@ -28,6 +28,7 @@ from autotune.stopwatch import Effort, Placed
 from autotune.stopwatch import measure as measure_time
 from autotune.workbench import RUNS, OutOfBounds, Workbench, Wrong, address_space
 from lowering.backend.host import resolve_target
+from lowering.backend.jit import Jit
 from lowering.backend.machine import BackendError
 from microkernels.target import Target
 
@@ -44,6 +45,7 @@ class Station:
         """Raises what compiling and comparing the reference candidate do."""
         self._target, self._threads = resolve_target(subject.target), subject.threads
         self.bench = Workbench(subject.program, self._target)
+        self._laid_out: dict[str, Jit] = {}
         self.reference = (
             Plan.parse(reference) if reference else planned(self.bench, self._target, self._threads)
         )
@@ -81,6 +83,7 @@ class Station:
             self._target,
             self._threads,
             known=self.bench.knows,
+            laid_out=self._laid_out,
             edit=edit,
         )
 
