@@ -33,10 +33,11 @@ class Limited:
     needs: Callable[[Sequence[int]], int]
     """What a choice of all nodes really takes."""
 
-    def within(self, limit: int, most: int = 2000) -> Solution | None:
+    def within(self, limit: int, most: int = 600) -> Solution | None:
         """The best choice that takes no more than a limit; None if nothing does.
 
-        After `most` branches the first that fits, with the bound that is known by then.
+        After half of `most` branches the first that fits, with the bound that is known by then; None too if
+        none is found in all of them.
         """
         whole = tuple(np.ones(len(one), np.bool_) for one in self.problem.nodes)
         waiting: list[tuple[float, int, Allowed, Solution]] = []
@@ -47,13 +48,13 @@ class Limited:
             tried += 1
             if (found := solve(self._restricted(allowed, limit))) is not None:
                 # Of those that cost the same the last first: it has less space to save.
-                key = found.bound if tried < most else -tried
+                key = found.bound if 2 * tried < most else -tried
                 heappush(waiting, (key, -tried, allowed, found))
 
         push(whole)
-        while waiting:
+        while waiting and tried < most:
             _, _, allowed, found = heappop(waiting)
-            if tried < most or bound is None:
+            if 2 * tried < most or bound is None:
                 bound = found.bound
             branches = self._branches(found.choice, allowed, limit)
             if branches is None:
@@ -62,26 +63,23 @@ class Limited:
                 push(one)
         return None
 
-    def smallest(self) -> int:
-        """The least that any choice takes."""
+    def smallest(self, most: int = 120) -> tuple[int, Solution]:
+        """The least that any choice takes, as far as so many branches a step tell, and a choice that does."""
         nodes = [np.where(np.isinf(one), one, 0.0) for one in self.problem.nodes]
         edges = {key: np.where(np.isinf(one), one, 0.0) for key, one in self.problem.edges.items()}
         free = replace(self, problem=Problem(nodes, edges))
         low = int(np.sum([one.min(axis=0) for one in self.spaces], axis=0).max())
-        found = free.within(low)
-        step = max(low, 64)
-        while found is None:
-            step *= 2
-            found = free.within(step)
-        high = self.needs(found.choice)
+        best = solve(free.problem)
+        assert best is not None, "something is allowed"
+        high = self.needs(best.choice)
         while low < high:
             middle = (low + high) // 2
-            found = free.within(middle)
-            if found is None:
+            if (found := free.within(middle, most)) is None:
                 low = middle + 1
             else:
-                high = self.needs(found.choice)
-        return high
+                best, high = found, self.needs(found.choice)
+        cost = self.problem.cost(best.choice)
+        return high, replace(best, cost=cost, bound=min(cost, best.bound))
 
     def _restricted(self, allowed: Allowed, limit: int) -> Problem:
         """The problem without what is not allowed, and without what does not fit whatever the rest is."""

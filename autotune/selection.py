@@ -122,11 +122,12 @@ class Selector:
         limited = Limited(network.problem, memory.spaces, memory.needs)
         found = limited.within(ram)
         if found is None:
-            name = network.func.sym_name.data
-            raise ValueError(
-                f"no schedules of @{name} need as little as ram = {ram} bytes: the smallest arena is of "
-                f"{limited.smallest()}"
-            )
+            smallest, found = limited.smallest()
+            if smallest > ram:
+                raise ValueError(
+                    f"no schedules of @{network.func.sym_name.data} need as little as ram = {ram} bytes: "
+                    f"the smallest arena is of {smallest}"
+                )
         return found
 
     def pins(self, func: FuncOp, ram: int = 0) -> Iterator[tuple[LinearOp, float]]:

@@ -39,4 +39,5 @@ def test_the_best_that_fits(one: Limited, limit: int):
         assert (found.cost, found.bound) == (best, best)
         assert one.needs(found.choice) <= limit
     if sizes:
-        assert one.smallest() == min(sizes.values())
+        smallest, choice = one.smallest()
+        assert smallest == min(sizes.values()) == one.needs(choice.choice)
