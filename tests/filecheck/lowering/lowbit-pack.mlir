@@ -143,8 +143,8 @@ func.func @channels_first(%x: tensor<1x64x5x5x!lowbit.uint<1>>, %w: tensor<64x64
 // CHECK:         lowbit.conv2d %windows, %flat_packed {{{.*}}algorithm = im2col, microkernel = popcount_bytes_32x8
 // CHECK:         lowbit.conv2d %y, %w_packed {strides = array<i64: 2, 2>, {{.*}}algorithm = direct, microkernel = popcount_bytes_32x8
 func.func @skipping(%x: tensor<1x5x5x64x!lowbit.uint<1>>, %y: tensor<1x5x5x64x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, %w: tensor<1x1x64x64x!lowbit.uint<1>>) -> (tensor<1x3x3x64xi32>, tensor<1x3x3x64xi32>) {
-  %0 = lowbit.conv2d %x, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<1x5x5x64x!lowbit.uint<1>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
-  %1 = lowbit.conv2d %y, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<1x5x5x64x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
+  %0 = lowbit.conv2d %x, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<algorithm = im2col, microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<1x5x5x64x!lowbit.uint<1>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
+  %1 = lowbit.conv2d %y, %w {strides = array<i64: 2, 2>, schedule = #lowbit.schedule<algorithm = direct, microkernel = popcount_bytes_32x8, vectors = 2>} : tensor<1x5x5x64x!lowbit.uint<1>, #lowbit.layout<[d0, d1, d2, planes, d3 by 32], i32>>, tensor<1x1x64x64x!lowbit.uint<1>> -> tensor<1x3x3x64xi32>
   func.return %0, %1 : tensor<1x3x3x64xi32>, tensor<1x3x3x64xi32>
 }
 
