@@ -20,7 +20,7 @@ CLASSES = {
     "ternary": "any function of three vectors of bits",
     "popcount": "ones in the lanes of a vector",
     "look_up": "bytes of a vector that another vector names, and other moves between lanes",
-    "permute": "bytes of all of a vector of 512 bits that another names",
+    "permute": "bytes of 64 that another vector names",
     "widening": "lanes of a vector as wider ones",
     "multiply": "products of integers, and sums of neighbours",
     "float": "sums and products of f32, fused or not",

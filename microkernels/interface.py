@@ -69,6 +69,9 @@ class Microkernel(ABC):
     """Whether it is one word of all pixels after the other then: registers hold no weights of several."""
     loads_late: bool = False
     """Whether each word is loaded when it is multiplied (`accumulate_late`), not all of a group before."""
+    pins: bool = False
+    """Whether the sums of a pixel are formed before the words of the next are loaded: these take so many
+    registers that LLVM, which would load them early, would spill."""
     weighs: bool = False
     """Whether it multiplies products by the weight of their pair of planes, so that pairs share a sum."""
 

@@ -66,7 +66,7 @@ _PINNED: Properties = {
 }
 _PINNED_HERE: Properties = {**_PINNED, "has_side_effects": UnitAttr()}
 _NO_BUNDLES = DenseArrayBase.from_list(i32, ())
-_SEGMENTS = tuple(DenseArrayBase.from_list(i32, (count, 0)) for count in range(5))
+_SEGMENTS = tuple(DenseArrayBase.from_list(i32, (count, 0)) for count in range(6))
 _ALIGNMENTS = {1 << shift: IntegerAttr(1 << shift, i64) for shift in range(13)}
 _NOT_ATOMIC = IntegerAttr(0, i64)
 _NO_WRAP_FLAGS = IntegerAttr(0, i32)

@@ -27,6 +27,7 @@ class AArch64Verbs(Verbs):
             "words_64",
             "popcount_bytes",
             "look_up_16",
+            "look_up_64",
             "add_pairs",
             "broadcast_words",
             "insert_bits",
@@ -85,8 +86,14 @@ class AArch64Verbs(Verbs):
     def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
         return emit.call(f"{_named('shsub')}.{mangled(a.type)}", [a, b], a.type)
 
+    def load_table(self, emit: Emitter, pointer: SSAValue, lanes: int) -> SSAValue:
+        parts = emit.call_for(_named(f"ld1x4.v{lanes}i8.p0"), [pointer], [vector(lanes, i8)] * 4)
+        low, high = (emit.shuffle(a, range(2 * lanes), b) for a, b in (parts[:2], parts[2:]))
+        return emit.shuffle(low, range(4 * lanes), high)
+
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
-        return emit.call(_named("tbl1.v16i8"), [table, places], table.type)
+        parts = [emit.shuffle(table, range(n, n + 16)) for n in range(0, entries, 16)]
+        return emit.call(_named(f"tbl{len(parts)}.v16i8"), [*parts, places], places.type)
 
     def add_dots(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, signs: str = "us"

@@ -22,7 +22,7 @@ CAPABILITIES = {
     "popcount_words": "ones of lanes of 32 bits in one instruction",
     "popcount_bytes": "ones of bytes in one instruction",
     "look_up_16": "`look_up` in 16 entries",
-    "look_up_64": "`look_up` in 64 entries",
+    "look_up_64": "`look_up` in 64 entries, and `load_table` where vectors are narrower",
     "ternary": "`ternary`",
     "multiply_add_bytes": "`multiply_add_bytes`",
     "dot_us": "`add_dots` of unsigned by signed bytes",
@@ -118,6 +118,10 @@ class Verbs(ABC):
 
     def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
         """Half the difference of signed bytes, which does not wrap before it is halved."""
+        raise NotImplementedError
+
+    def load_table(self, emit: Emitter, pointer: SSAValue, lanes: int) -> SSAValue:
+        """A table of 64 bytes as `look_up` takes it, in one instruction; where vectors have fewer `lanes`."""
         raise NotImplementedError
 
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:

@@ -127,6 +127,10 @@ class Products:
                         for i, j in one.pairs
                     ]
                     totals[own] = self._accumulate(tuple(totals[own]), words, factor)
+            if kernel.pins:
+                for n in range(len(self.sums)):
+                    own = _slots(n * self.pixels + r, size * self.vectors)
+                    totals[own] = self.emit.barrier(*totals[own])
         return totals
 
     def _accumulate(
