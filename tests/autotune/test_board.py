@@ -40,7 +40,7 @@ def plan(program: str, target: str) -> Plan:
     return planned(Workbench(program, machine), machine)
 
 
-@pytest.mark.parametrize("target", BOARDS)
+@pytest.mark.parametrize("target", BOARDS[:1])
 def test_every_end_is_a_typed_outcome(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(SUPPORT)
     from hostile_boards import HOSTILE, JOB
@@ -69,7 +69,7 @@ def test_every_end_is_a_typed_outcome(target: str, tmp_path: Path, monkeypatch: 
     )
 
 
-@pytest.mark.parametrize("target", BOARDS[:1])
+@pytest.mark.parametrize("target", BOARDS[1:])
 def test_programs_and_schedules_are_measured_until_the_board_is_lost(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -88,7 +88,7 @@ def test_planes_of_thresholds(tier: str):
     emulation, programs = Emulation(tier), list[ModuleOp]()
     look_up = next((one.name for one in reversed(kernels(resolve_target(tier), "lookup"))), None)
     for number, spelling in enumerate(CODES):
-        for step, pair in list(enumerate(PAIRS))[number % 2 :: 2]:
+        for step, pair in list(enumerate(PAIRS))[number % 3 :: 3]:
             kind = TABLES[(number + step) // 2 % len(TABLES)]
             name = look_up if number % 3 and pair[0] != "int2" else None
             schedule = Schedule(microkernel=name, pixels=1 + step % 4, unroll=1, taps="none")
