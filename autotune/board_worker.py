@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -22,7 +22,7 @@ from autotune.board_transport import BoardError, Done, Transport
 from autotune.candidate import Edit, Plan, lower_candidate
 from autotune.linking import LinkingError, find_linker
 from autotune.measuring import Subject, out_of_memory
-from autotune.measuring_worker import failed, planned
+from autotune.measuring_worker import failed, planned, tried
 from autotune.outcome import Failed, Outcome
 from autotune.stopwatch import Effort, measured
 from autotune.workbench import RUNS, Workbench, address_space
@@ -185,10 +185,7 @@ def measure(request: bytes) -> bytes:
 def answer(request: bytes, edit: Edit | None = None) -> bytes:
     """Have a candidate tried, the reference one if none is named, after an `edit` of its code."""
     asked = json.loads(request)
-    station, effort = _asked_for(asked)
-    plan = Plan.parse(asked["schedule"]) if asked["schedule"] else station.reference
-    outcome = station.outcome(plan, asked["best"], effort, edit)
-    return json.dumps(asdict(outcome) | {"memory": address_space()}).encode()
+    return tried(asked, *_asked_for(asked), edit)
 
 
 def _asked_for(asked: dict[str, Any]) -> tuple[BoardStation, Effort]:

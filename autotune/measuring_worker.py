@@ -15,7 +15,7 @@ import os
 import sys
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from xdsl.context import Context
 from xdsl.utils.exceptions import DiagnosticException
@@ -36,6 +36,18 @@ _PREPARED = 32
 """Subjects that are kept."""
 _LONGEST = 400
 """Characters of a message."""
+
+
+class Tries(Protocol):
+    """A subject made ready."""
+
+    reference: Plan
+
+    def outcome(
+        self, plan: Plan, best: float | None, effort: Effort, edit: Edit | None = None
+    ) -> Outcome:
+        """Try a candidate."""
+        ...
 
 
 class Station:
@@ -114,7 +126,11 @@ def measure(request: bytes) -> bytes:
 def answer(request: bytes, edit: Edit | None = None) -> bytes:
     """Try a candidate, the reference one if none is named, after an `edit` of its code."""
     asked = json.loads(request)
-    station, effort = _asked_for(asked)
+    return tried(asked, *_asked_for(asked), edit)
+
+
+def tried(asked: dict[str, Any], station: Tries, effort: Effort, edit: Edit | None) -> bytes:
+    """The answer of a station to a request."""
     plan = Plan.parse(asked["schedule"]) if asked["schedule"] else station.reference
     outcome = station.outcome(plan, asked["best"], effort, edit)
     return json.dumps(asdict(outcome) | {"memory": address_space()}).encode()
