@@ -1,7 +1,8 @@
 """Train a network of few bits with Brevitas and export it as QONNX.
 
-The networks of `digits` and `fashion` are `plain` ones. Needs torch, brevitas==0.13.4, onnxoptimizer and
-onnxscript, which lowbit itself does not. Other images: an .npz with `images` (u8, [N, H, W]) and `labels`.
+`digits` has a `plain` one, `fashion` one of the first three, `keywords` what `keywords/sounds.py` says. Needs
+torch, brevitas==0.13.4, onnxoptimizer and onnxscript, which lowbit itself does not. Other images: an .npz
+with `images` (u8, [N, H, W]) and `labels`.
 """
 
 import argparse
@@ -13,12 +14,14 @@ import torch
 from brevitas.export import export_qonnx
 from torch import nn
 
+KINDS = ["plain", "residual", "depthwise", "keywords"]
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--images", default=Path(__file__).parent / "digits" / "digits_1797.npz")
 parser.add_argument("--white", type=int, default=16, help="the value of a white pixel")
 parser.add_argument("--train", type=int, default=1400, help="images to train on; the others test")
 parser.add_argument("--epochs", type=int, default=15)
-parser.add_argument("--network", choices=["plain", "residual", "depthwise"], default="plain")
+parser.add_argument("--network", choices=KINDS, default=KINDS[0])
+parser.add_argument("--bits", type=int, default=2, help="of the inner layers of residual ones")
 parser.add_argument("--output", default="trained.onnx")
 options = parser.parse_args()
 
@@ -44,16 +47,17 @@ def layer(inputs: int, outputs: int, bits: int, stride: int, codes: int = 2, **k
 
 
 class Residual(nn.Module):
-    """Two convolutions of 2 bits beside what goes past them; both sides of the add have 8 bits."""
+    """Two convolutions of few bits beside what goes past them; both sides of the add have 8 bits."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
+        bits = options.bits
         self.inner = nn.Sequential(
-            layer(inputs, outputs, 2, stride), linear(outputs, outputs, 2, 1)
+            layer(inputs, outputs, bits, stride, bits), linear(outputs, outputs, bits, 1)
         )
         same = stride == 1 and inputs == outputs
-        self.beside = nn.Identity() if same else linear(inputs, outputs, 2, stride, kernel=1)
-        self.codes, self.relu = qnn.QuantIdentity(bit_width=8), qnn.QuantReLU(bit_width=2)
+        self.beside = nn.Identity() if same else linear(inputs, outputs, bits, stride, kernel=1)
+        self.codes, self.relu = qnn.QuantIdentity(bit_width=8), qnn.QuantReLU(bit_width=bits)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The codes of the sum."""
@@ -66,21 +70,32 @@ def separable(inputs: int, outputs: int, stride: int) -> nn.Module:
     return nn.Sequential(depthwise, layer(inputs, outputs, 4, 1, codes=4, kernel=1))
 
 
-rows = -(-pixels.shape[2] // 4)
-averaged = nn.Sequential(nn.AvgPool2d(rows), nn.Flatten())
+rows, columns = (-(-extent // 4) for extent in pixels.shape[2:])
+averaged = nn.Sequential(
+    nn.AvgPool2d((rows, columns)), nn.Flatten(), qnn.QuantIdentity(bit_width=8)
+)
 NETWORKS = {
     "plain": lambda: [
         *(layer(1, 32, 8, 1), layer(32, 64, 2, 2), layer(64, 64, 2, 2)),
-        *(nn.Flatten(), qnn.QuantLinear(64 * rows**2, 10, bias=True, weight_bit_width=2)),
+        *(nn.Flatten(), qnn.QuantLinear(64 * rows * columns, 10, bias=True, weight_bit_width=2)),
     ],
     "residual": lambda: [
-        *(layer(1, 32, 8, 2), Residual(32, 32, 1), Residual(32, 64, 2), Residual(64, 64, 1)),
+        *(
+            layer(1, 32, 8, 2, options.bits),
+            Residual(32, 32, 1),
+            Residual(32, 64, 2),
+            Residual(64, 64, 1),
+        ),
         *(averaged, qnn.QuantLinear(64, 10, bias=True, weight_bit_width=8)),
     ],
     "depthwise": lambda: [
         *(layer(1, 32, 8, 2, codes=4), separable(32, 64, 1), separable(64, 128, 2)),
         *(separable(128, 128, 1), separable(128, 128, 1)),
         *(averaged, qnn.QuantLinear(128, 10, bias=True, weight_bit_width=8)),
+    ],
+    "keywords": lambda: [
+        *(layer(1, 32, 2, 2), layer(32, 32, 2, 1), layer(32, 64, 2, 2), layer(64, 64, 2, 1)),
+        *(averaged, qnn.QuantLinear(64, 10, bias=True, weight_bit_width=8)),
     ],
 }
 model = nn.Sequential(qnn.QuantIdentity(bit_width=8), *NETWORKS[options.network]())

@@ -18,9 +18,13 @@ def run(name: str, *options: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["fashion/classify.py", "digits/classify.py"])
+NETWORKS = ["digits/classify.py", "fashion/classify.py"]
+NETWORKS += [f"fashion/classify.py {one} 40" for one in ("residual", "depthwise")]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_networks_equal_the_reference_in_every_layer(name: str):
-    output = run(name)
+    output = run(*name.split())
     accuracy = float(re.findall(r"accuracy ([\d.]+)%", output)[0])
     assert accuracy > (98 if "digits" in name else 88)
     layers = re.findall(r"(\d+) of \d+ differ", output)
@@ -65,8 +69,9 @@ BOARD = "arm-linux-gnueabihf-gcc", "qemu-system-arm"
 
 
 @pytest.mark.skipif(not all(map(shutil.which, BOARD)), reason="no cross compiler or no QEMU")
-def test_a_network_runs_without_an_operating_system():
-    output = run("bare_metal/build.py")
+@pytest.mark.parametrize("network", ["digits", "keywords"])
+def test_a_network_runs_without_an_operating_system(network: str):
+    output = run("bare_metal/build.py", network)
     assert "4 images, 0 of 40 logits differ" in output
     arena, stack = map(int, re.findall(r"(\d+) bytes of arena, (\d+) of stack", output)[0])
     assert arena + stack < 64 << 10 and stack > 100

@@ -1,15 +1,15 @@
-/* The digits network on a Cortex-M7 without an operating system; prints the bits of its logits. */
-#include "digits.h"
+/* A network on a Cortex-M7 without an operating system; prints the bits of its logits. */
+#include "network.h"
 #include "images.h"
 
-enum { LOGITS = DIGITS_LINEAR_BYTES / 4, PAINT = 0xA5A5A5A5 };
+enum { LOGITS = NETWORK_LINEAR_BYTES / 4, PAINT = 0xA5A5A5A5 };
 
 extern uint32_t stack_top, stack_end;
 void reset(void);
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = {&stack_top, reset};
 
-static _Alignas(DIGITS_ARENA_ALIGNMENT) uint8_t arena[DIGITS_ARENA_BYTES];
+static _Alignas(NETWORK_ARENA_ALIGNMENT) uint8_t arena[NETWORK_ARENA_BYTES];
 
 /* Ask the debugger, or an emulator in its place: 4 prints a string, 24 ends the program. */
 static void ask(int what, const void *argument) {
@@ -35,7 +35,7 @@ void reset(void) {
             float logits[LOGITS];
             uint32_t bits[LOGITS];
         } out;
-        digits(images[image], out.logits, arena);
+        network(images[image], out.logits, arena);
         for (int i = 0; i < LOGITS; i++) print(out.bits[i], i + 1 < LOGITS ? ' ' : '\n');
     }
     const uint32_t *touched = &stack_end;

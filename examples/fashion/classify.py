@@ -1,8 +1,10 @@
-"""Classify Fashion-MNIST by a network of 2-bit weights and activations, trained and exported as QONNX.
+"""Classify Fashion-MNIST by a network of few bits, trained and exported as QONNX.
 
+That of 2 bits, or with `residual` or `depthwise` one of 4 bits; a second argument is how many are compared.
 Prints how many images are right, how many activations differ from the NumPy reference, and the time an image.
 """
 
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +17,8 @@ with np.load(HERE / "fashion_mnist_test2000.npz", allow_pickle=False) as data:
     images = data["images"].astype(np.float32)[:, None] / np.float32(255)
     labels = data["labels"]
 
-program = lowbit.import_model(HERE / "fashion_w2a2.onnx")
+network, compared = [*sys.argv[1:], *["w2a2", "400"][len(sys.argv) - 1 :]]
+program = lowbit.import_model(HERE / f"fashion_{network}.onnx")
 kernel = lowbit.compile(program, target="host")
 
 kernel(images[:1])
@@ -25,6 +28,6 @@ elapsed = time.perf_counter() - start
 right = int((logits.argmax(axis=1) == labels).sum())
 
 print(f"accuracy {right / len(images):.1%}: {right} of {len(images)} test images")
-for layer in lowbit.compare_layers(program, images[:400]):
+for layer in lowbit.compare_layers(program, images, int(compared)):
     print(f"  {layer}")
 print(f"{elapsed / len(images) * 1e6:.0f} us an image, one thread, Python's call included")

@@ -107,7 +107,11 @@ def import_onnx(source: str | Path | bytes | ModelProto, extents: Extents = ANY)
     names. They are f32; 8-bit integers stay what they are. `extents` fills in what the file leaves open.
     Raises ImportFailed, with one sentence, for anything that cannot be imported.
     """
-    model = read_model(source, extents)
+    return import_read(read_model(source, extents))
+
+
+def import_read(model: Model) -> ModuleOp:
+    """The same of a model that was read."""
     builder = Builder(model.constants, model.opset, model.batch)
     for name, one in model.inputs.items():
         type = TensorType(INPUT_ELEMENTS[one.dtype], one.shape)
