@@ -20,6 +20,7 @@ from lowbit_dialect.layout import Layout, storage_dtype
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.schedule import Schedule
 from lowering.packing.layout_assignment import rows_of
+from microkernels.instructions import total
 from microkernels.nest import Nest
 from microkernels.target import Target
 
@@ -43,10 +44,11 @@ _CODED = {(False, True): PACKING, (True, False): UNPACKING, (True, True): SPREAD
 RUN = {"load": 4.0, "store": 2.0, "integer": 8.0, "scalar": 10.0}
 """One row of a window: its address, how far to shift, and a vector of it."""
 TABLE_OF_TWO_FOURS = {"scalar": 6.0, "branch": 1.0, "store": 1.0}
-"""A pair of tables of 4 channels, and below for each plane."""
 PLANE_OF_TWO_FOURS = {"load": 2.0, "scalar": 3.0, "integer": 2.0}
+"""A pair of tables of 4 channels, and then each plane (Zen 3 and 5)."""
 TABLE_OF_SIX = {"store": 1.0, "scalar": 1.0}
-PLANE_OF_SIX = {"load": 1.0, "scalar": 3.0, "look_up": 2.0, "integer": 2.0, "popcount": 1.0}
+PLANE_OF_SIX = {"load": 1.25, "scalar": 3.0, "integer": 1.0}
+"""One table of 6, and for each plane, side by side: counted in the code of four tables of two planes."""
 
 
 def preparing(
@@ -140,7 +142,7 @@ def _tables(
     level = next((n for n, c in zip(LEVELS, core.caches) if part * size <= c), "memory")
     written = size / machine.write[level]
     if channels == 6:
-        made = tables * (_cycles(TABLE_OF_SIX, machine) + planes * _cycles(PLANE_OF_SIX, machine))
+        made = tables * _cycles(total((1, TABLE_OF_SIX), (planes, PLANE_OF_SIX)), machine)
     else:
         plane = _cycles(PLANE_OF_TWO_FOURS, machine)
         made = tables / 2 * (_cycles(TABLE_OF_TWO_FOURS, machine) + planes * plane)

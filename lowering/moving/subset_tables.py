@@ -1,9 +1,9 @@
 """Loops that build the tables that kernels look up, from planes packed in rows of 32-bit words.
 
 The table of `B` codes is the weighted sum over their planes of the table of `B` bits `n`, whose entry
-`s` is `popcount(n & s)` for `sums` and `popcount(n ^ s)` for `choices`. Two tables of 4 channels a step
-come from a constant of 256 x 32 bytes indexed by a byte of the plane, one addition a plane and one to
-double; a table of 6 is a broadcast, a mask and a popcount of 64 bytes.
+`s` is `popcount(n & s)` for `sums` and `popcount(n ^ s)` for `choices`. Those of all `n` are constants, of
+which a step takes 2 for 4 channels (256 x 32 bytes by a byte of the plane) or 1 for 6 (64 x 64 bytes): one
+addition a plane and one to double.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from xdsl.dialects.builtin import (
     TensorType,
     UnitAttr,
     i8,
-    i16,
     i32,
 )
 from xdsl.ir import SSAValue
@@ -112,51 +111,53 @@ def _fours(emit: Emitter, target: Element) -> Build:
 
 
 def _sixes(emit: Emitter, target: Element, plane_bytes: int) -> Build:
-    places = emit.constants(range(64), i8)
-    name = "xor" if target.table == CHOICES else "and"
+    bits = _bit_tables(emit, target)
 
-    def table(planes: Sequence[SSAValue], first: SSAValue | int, shift: int) -> SSAValue:
-        """The table whose six channels are `shift` bits above byte `first` of each plane."""
+    def words(planes: Sequence[SSAValue], first: int) -> list[SSAValue]:
+        return [emit.load(emit.offset(plane, first), i32, 1) for plane in planes]
+
+    def table(words: Sequence[SSAValue], shift: int) -> SSAValue:
+        """The table whose six channels are `shift` bits up in the words of the planes."""
         parts: list[SSAValue] = []
-        for plane in planes:
-            word = emit.load(emit.offset(plane, first), i16, 1)
-            bits = emit.binary("lshr", word, emit.constant(shift, i16))
-            bits = emit.binary("and", bits, emit.constant(63, i16))
-            lanes = emit.splat(emit.widen(bits, i8, signed=False), 64)
-            parts.append(emit.intrinsic("ctpop", emit.binary(name, lanes, places)))
+        for word in words:
+            # To where they count tables of 64 bytes.
+            name = "lshr" if shift > 6 else "shl"
+            at = emit.binary(name, word, emit.constant(abs(shift - 6), i32))
+            at = emit.binary("and", at, emit.constant(63 << 6, i32))
+            pointer = move(emit, bits, [(emit.op(arith.IndexCastOp(at, IndexType())), 1)])
+            parts.append(emit.load(pointer, vector(64, i8), 64))
         return _horner(emit, parts)
 
     def build(planes: Sequence[SSAValue], y: SSAValue, tables: int) -> None:
-        # Four tables take three bytes of a plane; the last reads one byte more.
+        # Four tables take three bytes of a plane and are read from four.
         whole = min(tables // 4, (plane_bytes - 1) // 3)
 
         def four(at: list[SSAValue]) -> None:
-            here = [move(emit, plane, [(at[0], 3)]) for plane in planes]
+            here = words([move(emit, plane, [(at[0], 3)]) for plane in planes], 0)
             out = move(emit, y, [(at[0], 256)])
             for place in range(4):
-                byte, shift = divmod(6 * place, 8)
-                emit.store(table(here, byte, shift), emit.offset(out, 64 * place), 1)
+                emit.store(table(here, 6 * place), emit.offset(out, 64 * place), 1)
 
         if whole:
             nest(emit, [whole], four)
         for place in range(4 * whole, tables):
-            byte = min(6 * place // 8, plane_bytes - 2)
-            filled = table(planes, byte, 6 * place - 8 * byte)
+            byte = min(6 * place // 8, plane_bytes - 4)
+            filled = table(words(planes, byte), 6 * place - 8 * byte)
             emit.store(filled, emit.offset(y, 64 * place), 1)
 
     return build
 
 
 def _bit_tables(emit: Emitter, target: Element) -> SSAValue:
-    """Address of the tables of every byte of bits: 32 bytes each, the low four bits' first."""
+    """Address of the tables of all bits of a step, see `bit_tables`."""
     owner = emit.anchor
     while not isinstance(owner, ModuleOp):
         parent = owner.parent_op()
         assert parent is not None
         owner = parent
-    assert target.table is not None
-    name = f"{target.table}_of_bits"
-    data = bit_tables(choices=target.table == CHOICES)
+    channels = target.word_term.chain[-1][1]
+    name = f"{target.table}_of_{channels}_bits"
+    data = bit_tables(channels, choices=target.table == CHOICES)
     type = MemRefType(i8, [data.size])
     if SymbolTable.lookup_symbol(owner, name) is None:
         value = DenseIntOrFPElementsAttr(TensorType(i8, [data.size]), BytesAttr(data.tobytes()))
@@ -167,9 +168,13 @@ def _bit_tables(emit: Emitter, target: Element) -> SSAValue:
     return emit.pointer(emit.op(memref.GetGlobalOp(name, type)))
 
 
-def bit_tables(*, choices: bool) -> Array:
-    """The tables of the two halves of every byte, `[256, 2, 16] u8`."""
-    halves = np.stack([np.arange(256) & 15, np.arange(256) >> 4], axis=1)
-    places = np.arange(16)
-    both = halves[:, :, None] ^ places if choices else halves[:, :, None] & places
-    return np.bitwise_count(both).astype(np.uint8)
+def bit_tables(channels: int, *, choices: bool) -> Array:
+    """The tables of 6 bits, `[64, 64] u8`; of the two halves of every byte, the low one first, if it is 4:
+    `[256, 2, 16] u8`.
+    """
+    if channels == 6:
+        bits = np.arange(64)[:, None]
+    else:
+        bits = np.stack([np.arange(256) & 15, np.arange(256) >> 4], axis=1)[:, :, None]
+    places = np.arange(1 << channels)
+    return np.bitwise_count(bits ^ places if choices else bits & places).astype(np.uint8)
