@@ -2,14 +2,17 @@
 
 `emulator.Machine` for vectors that neither Unicorn nor Bochs has, at several lengths of their registers. All
 calls are one static program: the objects as `ld.lld` places them, the buffers, and a few instructions that
-make the calls in order, tell that each came back, and write what they left.
+make the calls in order, tell that each came back, and write what they left. Where there is a C compiler a
+plugin (`accesses.c`) tells accesses outside the arguments of a call, to the byte.
 """
 
+import atexit
 import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from shutil import which
@@ -18,9 +21,11 @@ from elftools.elf.elffile import ELFFile
 from emulator import MAX_ARGUMENTS
 
 from lowering.emulation.memory import PAGE, Buffer, Buffers, Call, Code
+from lowering.emulation.unicorn_link import ALLOCATED, EXECUTED
 
-START, TABLES, CODE, BUFFERS = 1 << 16, 1 << 20, 1 << 24, 1 << 28
-"""Addresses of the calling code, of its tables, of the first object and of the first buffer."""
+START, STACK, TABLES, CODE, BUFFERS = 1 << 16, 1 << 19, 1 << 20, 1 << 24, 1 << 28
+"""Addresses of the calling code, of its stack's end and tables, of the first object and the first buffer."""
+STACK_BYTES = 16 * PAGE
 VECTOR_BITS = 128, 256
 READ, WRITE, EXECUTE = 4, 2, 1
 SP, T0, S0, S1, A0, A1, A2, A7 = 2, 5, 8, 9, 10, 11, 12, 17
@@ -32,6 +37,22 @@ def missing() -> str:
     """What is not installed, or nothing."""
     lacking = [name for name in (EMULATOR, "ld.lld") if which(name) is None]
     return f"no {' and no '.join(lacking)}" if lacking else ""
+
+
+@cache
+def plugin() -> Path | None:
+    """The built plugin; None without a compiler, and for QEMU from 9 on, which has another interface."""
+    if missing() or which("cc") is None:
+        return None
+    version = subprocess.run([EMULATOR, "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout.partition("version ")[2].partition(".")[0]) > 8:
+        return None
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    built, source = Path(folder.name) / "accesses.so", Path(__file__).with_name("accesses.c")
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, source, "-o", built], check=True)
+    return built
 
 
 def _immediate(opcode: int, kind: int, to: int, base: int, number: int) -> int:
@@ -87,7 +108,7 @@ def _caller(outputs: int) -> bytes:
     call.append(_branch(UNEQUAL, T0, -4 * len(call)))
     write = [_load(A2, S1, WORD), *_system(64, 1), _add(S1, S1, 2 * WORD), _load(A1, S1, 0)]
     write.append(_branch(UNEQUAL, A1, -4 * len(write)))
-    code = [_address(S0, TABLES), _load(T0, S0, 0), *call]
+    code = [_address(SP, STACK), _address(S0, TABLES), _load(T0, S0, 0), *call]
     code += [
         _address(S1, outputs),
         _load(A1, S1, 0),
@@ -105,6 +126,8 @@ class QemuMachine(Buffers):
     codes: list[Code] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     _segments: list[tuple[int, bytes, int]] = field(default_factory=list)
+    _constants: dict[Code, list[tuple[int, int]]] = field(default_factory=dict)
+    """Where those of each object lie."""
 
     def load(self, image: bytes) -> Code:
         """Link a relocatable object that needs nothing else."""
@@ -120,8 +143,14 @@ class QemuMachine(Buffers):
             held = bytes(before) + segment.data()
             self._segments.append((segment["p_vaddr"] - before, held, segment["p_flags"]))
         symbols = elf.get_section_by_name(".symtab").iter_symbols()
-        self.codes.append(Code(image, base, {one.name: one["st_value"] for one in symbols}))
-        return self.codes[-1]
+        code = Code(image, base, {one.name: one["st_value"] for one in symbols})
+        self._constants[code] = [
+            (one["sh_addr"], one["sh_addr"] + one["sh_size"])
+            for one in elf.iter_sections()
+            if one["sh_flags"] & (ALLOCATED | EXECUTED) == ALLOCATED
+        ]
+        self.codes.append(code)
+        return code
 
     def call(self, code: Code, symbol: str, *buffers: Buffer) -> Call:
         """Add a call of a C function with pointers to the buffers."""
@@ -151,11 +180,13 @@ class QemuMachine(Buffers):
             binary, output = Path(folder) / "calls", Path(folder) / "output"
             binary.write_bytes(program)
             binary.chmod(0o700)
+            cpu, told = f"rv64,v=true,vext_spec=v1.0,vlen={bits}", Path(folder) / "told"
+            watched = self._watched(Path(folder) / "may", told)
             with output.open("wb") as file:
-                cpu = f"rv64,v=true,vext_spec=v1.0,vlen={bits}"
-                command = [EMULATOR, "-cpu", cpu, binary]
+                command = [EMULATOR, *watched, "-cpu", cpu, binary]
                 done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=False)
             left = output.read_bytes()
+            seen = told.read_bytes() if watched else b""
         # One byte is told for each call that came back; QEMU says more of one that did not.
         back = len(self.calls) if done.returncode == 0 else len(done.stderr.partition(b"qemu")[0])
         for number, call in enumerate(self.calls):
@@ -163,7 +194,25 @@ class QemuMachine(Buffers):
                 call.fault = "" if call.fault == "not run" else call.fault
             else:
                 call.fault = f"signal {-done.returncode}" if number == back else "not reached"
+        for number, place, address, size, writes in struct.iter_unpack("<5Q", seen):
+            call = self.calls[number]
+            deed = f"{'writes' if writes else 'reads'} {size} bytes from {call.describe(address)}"
+            call.fault = f"{call.symbol}+{place - call.code.symbols[call.symbol]:#x}: {deed}"
         return left
+
+    def _watched(self, may: Path, told: Path) -> list[str]:
+        """Options of QEMU by which it looks at every access, where it can; writes what calls may touch."""
+        if not (built := plugin()):
+            return []
+        with may.open("wb") as file:
+            for call in self.calls:
+                ranges = [(STACK - STACK_BYTES, STACK, True)]
+                ranges += [(*one, False) for one in self._constants[call.code]]
+                ranges += [(b.address, b.address + len(b.held), b.writable) for b in call.buffers]
+                file.write(struct.pack("<Q", len(ranges)))
+                file.writelines(struct.pack("<3Q", *one) for one in ranges)
+        at = START + _caller(0).index(struct.pack("<I", JUMP_TO_T0))
+        return ["-plugin", f"{built},may={may},told={told},call={at:#x},code={CODE:#x}"]
 
     def _program(self) -> Iterator[bytes]:
         """An executable file: headers, and each segment from the next page on."""
@@ -173,6 +222,7 @@ class QemuMachine(Buffers):
         written = [n for one in self._writable for n in (one.address - one.before, one.room)]
         segments += [
             (START, _caller(outputs), READ | EXECUTE),
+            (STACK - STACK_BYTES, bytes(STACK_BYTES), READ | WRITE),
             (TABLES, calls + bytes(WORD), READ),
             (outputs, struct.pack(f"<{len(written) + 1}Q", *written, 0), READ),
         ]
