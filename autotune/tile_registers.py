@@ -87,7 +87,8 @@ class TileRegisters:
         over += COPIED * (self.target.vector_bits == 64 and not self.scalar and block.vectors > 1)
         if (group := self.kernel.group) > 1:
             several = block.pixels > 1 and block.vectors > 1
-            return max(0, over + several * (group - 1) * block.vectors) / group
+            words = min(group, self.tile.ahead(block)) if self.scalar else group
+            return max(0, over + several * (group - 1) * block.vectors) / words
         if self.kernel.together > 1:
             return PINNED * max(0, over + block.pixels - 1)  # words of each pixel, by one load
         if not self._reordered or block.vectors == 1:

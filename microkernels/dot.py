@@ -16,6 +16,9 @@ without one; `s8s8` adds 128 to activations (one `vpxor` a broadcast), which `lo
   every pair of bytes. Registers, 6 x 4: 24 accumulators + 4 weights + 1 broadcast + 1 offset = 30 of 32.
 * `dot4_s8s8xV` and so on: `sdot` and `udot` of bytes that both have a sign or both have none, `usdot` of
   others, without an offset. Registers, 6 x 4: 24 accumulators + 4 weights + 1 broadcast = 29 of 32.
+  In general registers (Cortex-M) four bytes are two words of i16 (`sxtb16`, `uxtb16`) and their products
+  two `smlad`: 2 x 2 take 20 instructions for 16 products, 21 with the loop. Registers: 4 sums + 4 words of
+  weights + 2 of activations + 2 addresses + 1 bound = 13 of 13.
 """
 
 from __future__ import annotations
@@ -73,7 +76,7 @@ class Dot(Microkernel):
     def _loading(self) -> Counts:
         """To load four activations."""
         offset = {"integer": 1} if self.products == "offset" else {}
-        return total((1, self.verbs.broadcast), (1, offset))
+        return total((1, self.verbs.broadcast), (1, offset), (1, self.verbs.split_bytes))
 
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         """Words whose products a narrow accumulator holds; infinite without one."""
@@ -139,7 +142,9 @@ class VnniDot(Dot):
     family = "vnni"
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
-        return Instructions({"multiply": 1}, self._loading, {"load": 1}, "multiply")
+        weights = total((1, {"load": 1}), (1, self.verbs.split_bytes))
+        held = 2 if self.pins else 3
+        return Instructions(self.verbs.dots, self._loading, weights, "multiply", held=held)
 
     def product(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
@@ -154,7 +159,7 @@ class FourDot(VnniDot):
 
     def __init__(self, verbs: Verbs, lanes: int, kind: str):
         super().__init__(verbs, lanes, kind)
-        self.products = "multiply"
+        self.products, self.pins = "multiply", lanes == 1
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         elements = work.activation, work.weight

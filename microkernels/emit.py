@@ -160,9 +160,10 @@ class Emitter:
     def barrier(self, *values: SSAValue) -> list[SSAValue]:
         """Keep LLVM from moving accesses of memory past here; it is no instruction, on any target.
 
-        Pointers and vectors (of AArch64) that are given stay what they are, but are computed here.
+        Pointers, i32 and vectors (of AArch64) that are given stay what they are, but are computed here.
         """
-        taken = ["=r" if value.type == PTR else "=w" for value in values]
+        general = PTR, i32
+        taken = ["=r" if value.type in general else "=w" for value in values]
         constraints = ",".join([*taken, *map(str, range(len(values))), "~{memory}"])
         types = [value.type for value in values]
         result = types if len(types) < 2 else [llvm_ops.struct(types)]

@@ -46,6 +46,7 @@ class MultiplyPairs(Microkernel):
 
     def __init__(self, verbs: Verbs, lanes: int):
         self.name, self.verbs, self.lanes = f"multiply_16x{lanes}", verbs, lanes
+        self.pins = lanes == 1
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         if accumulator != i32 or isinstance(work.activation, Float32Type):
@@ -57,7 +58,8 @@ class MultiplyPairs(Microkernel):
         # LLVM sums the products of two words first, by `vpdpwssd` where there is one.
         adding = {"integer": 0.5 if "dot_pairs" in self.verbs.can else 1.0}
         product = total((1, self.verbs.multiply_pairs), (1, adding))
-        return Instructions(product, self.verbs.broadcast, {"load": 1})
+        held = 1 if self.pins else 3
+        return Instructions(product, self.verbs.broadcast, {"load": 1}, held=held)
 
     def input_layout(self, work: Contraction) -> Layout:
         if work.inputs % 2 == 0:

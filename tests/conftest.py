@@ -49,9 +49,10 @@ def _spare(items: list[pytest.Item]) -> set[pytest.Item]:
     """Of the items that differ in their tier alone those that are not its turn, so that all get as many."""
     groups: dict[tuple[object, ...], list[pytest.Item]] = {}
     for item in items:
-        places = getattr(getattr(item, "callspec", None), "indices", {})
-        if "tier" in places:
-            rest = [one for one in places.items() if one[0] != "tier"]
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "tier" in params:
+            # By identity: a parameter's number (`indices`) is one of all parameters together.
+            rest = [(name, id(value)) for name, value in params.items() if name != "tier"]
             groups.setdefault((item.nodeid.partition("[")[0], *rest), []).append(item)
     spare: set[pytest.Item] = set()
     turn = 0

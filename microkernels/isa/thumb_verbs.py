@@ -16,9 +16,12 @@ class ThumbVerbs(Verbs):
     popcount_bytes = {"scalar": 7}
     fold_bytes = {"scalar": 1}
     broadcast = {"load": 1}
+    dots = {"multiply": 2}
+    split_bytes = {"scalar": 2}
+    addresses = "after"
 
     def __init__(self, target: Target):
-        found = {"dot_pairs"}
+        found = {"dot_pairs", "dot_us", "dot_ss", "dot_uu"}
         if target.has("vfp4d16sp"):
             found.add("fma")
         self.can = frozenset(found)
@@ -29,9 +32,25 @@ class ThumbVerbs(Verbs):
     def add_products(self, emit: Emitter, total: SSAValue, x: SSAValue, y: SSAValue) -> SSAValue:
         return emit.call("llvm.arm.smlad", [*_words(emit, x, y), total], i32)
 
+    def add_dots(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, signs: str = "us"
+    ) -> SSAValue:
+        for turn in (0, 8):
+            words = [_every_second(emit, one, sign, turn) for one, sign in zip((x, w), signs)]
+            total = emit.call("llvm.arm.smlad", [*words, total], i32)
+        return total
+
     def add_all_bytes(self, emit: Emitter, total: SSAValue, word: SSAValue) -> SSAValue:
         return emit.call("llvm.arm.usada8", [word, emit.constant(0, i32), total], i32)
 
 
 def _words(emit: Emitter, *pairs: SSAValue) -> list[SSAValue]:
     return [emit.bitcast(pair, i32) for pair in pairs]
+
+
+def _every_second(emit: Emitter, bytes: SSAValue, sign: str, turn: int) -> SSAValue:
+    """Two of four bytes as words; LLVM turns in the same instruction, and does so once for all products."""
+    word = emit.bitcast(bytes, i32)
+    if turn:
+        word = emit.call("llvm.fshr.i32", [word, word, emit.constant(turn, i32)], i32)
+    return emit.call(f"llvm.arm.{sign}xtb16", [word], i32)

@@ -59,6 +59,10 @@ class Verbs(ABC):
     """Instructions by which `sum_bytes`, `sum_words` and an addition fold bytes into lanes of i32."""
     multiply_pairs: Counts = {"multiply": 1}
     """Instructions of `multiply_add_words`."""
+    dots: Counts = {"multiply": 1}
+    """Instructions of `add_dots`."""
+    split_bytes: Counts = {}
+    """Instructions that make of four bytes what `add_dots` multiplies, once for all their products."""
     broadcast: Counts = {"broadcast": 1}
     """Instructions that load one word of 32 bits to all lanes."""
     addresses: Addresses = "numbers"

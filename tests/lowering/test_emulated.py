@@ -6,6 +6,7 @@ Schedules and shapes are drawn as for the tiers of the host.
 """
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.emulated
 
 def data_of(case: LinearCase) -> list[list[Array]]:
     """The data that was drawn, the largest sums there can be, and more: a run costs less than a program."""
-    kinds = [case.fills, ("max", "max"), ("min", "max")]
+    kinds = [case.fills, *product(("min", "max"), repeat=2)]
     kinds += [(kind, "random") for kind in ("random", "alternating", "max")]
     shapes = (case.input_shape, element(case.activation)), (case.weight_shape, element(case.weight))
     return [
