@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lowering.backend.jit import Jit
+from lowering.backend.machine import BackendError
 from lowering.backend.translate import Translated
 from microkernels.target import Target
 
@@ -49,6 +50,10 @@ def popcount_probe(target: Target) -> Probe:
 
 def compiled(ir: str, target: Target, *arguments: Any) -> Callable[..., int]:
     """Compile `@probe`, which returns 64 bits; raise `BackendError` if it cannot run here."""
+    if target.arch != "x86_64":
+        raise BackendError(
+            f"what a machine does at best is measured on x86_64, not on {target.arch}"
+        )
     return Jit(Translated(ir, {}), target).function("probe", ctypes.c_uint64, *arguments)
 
 

@@ -50,3 +50,9 @@ def test_a_narrower_register_may_be_asked_for():
     ir, macs = popcount_ir(Target.parse("x86-64-v4,vector_bits=256"))
     assert "ymm" in ir and "zmm" not in ir
     assert macs == 31 * 6 * 256
+
+
+def test_other_processors_are_not_probed():
+    """There LLVM would be given assembly of x86."""
+    with pytest.raises(BackendError, match="measured on x86_64, not on aarch64"):
+        popcount_probe(TARGETS["rpi3"])
