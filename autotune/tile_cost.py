@@ -117,7 +117,11 @@ class TileCost(TileWords):
         pairs, (sums, each) = self.x_planes * self.w_planes, self.inner if inner else (1, 1)
         passes = 1 if inner else pairs
         steps = self.rows_inside * block.columns * self.words
-        size, ahead, turns = block.pixels * block.vectors, self.ahead(block), self.turns(block)
+        size, ahead, turns = (
+            block.pixels * block.vectors,
+            self.ahead(block),
+            self.turns(block, each),
+        )
         run = self.run(block)
         parts, shared = self._priced(min(block.unroll, run), run, sums)
         folds, waiting = self._folding(block, sums, each, passes, looped=turns > 0)

@@ -14,6 +14,7 @@ from microkernels.instructions import Instructions, total
 from microkernels.interface import Microkernel, Narrow
 from microkernels.legality import sums_of
 from microkernels.reduction.planes import weight_of_pairs
+from microkernels.reduction.words import SHORT_STEPS
 
 
 class Block(NamedTuple):
@@ -110,14 +111,20 @@ class TileWords:
             return block.unroll
         return run * (columns if block.taps == "columns" else 1)
 
-    def turns(self, block: Block) -> float:
-        """Turns of the loops of one pass; none where a tile is straight code."""
+    def turns(self, block: Block, each: int = 1) -> float:
+        """Turns of the loops of one pass; none where a tile is straight code.
+
+        A word adds `each` products to a narrow accumulator: pieces that one holds are a loop around.
+        """
         rows, columns = self.work.window.rows.kernel, self.work.window.columns.kernel
         run = self.run(block)
         pieces = run // block.unroll
         turns = pieces if pieces > 1 else 0
         if self.kernel.in_turns:
             return rows * turns + (rows if rows > 1 else 0)
+        limit = self._limit(block, self.narrows[0], each) if self.narrows else run
+        if max(SHORT_STEPS, block.unroll) < limit < run:
+            turns += -(-run // limit)
         if run == self.words and columns > 1:
             turns = columns * (turns + (block.taps == "none"))
         return rows * turns + (rows if rows > 1 else 0)
@@ -128,9 +135,7 @@ class TileWords:
         A word adds `each` products to it, in so many `passes` over the words.
         """
         rows, columns = self.work.window.rows.kernel, self.work.window.columns.kernel
-        run = self.run(block)
-        steps = max(1, narrow.steps // each)
-        limit = steps // block.unroll * block.unroll or steps
+        limit = self._limit(block, narrow, each)
         pairs = self._weight if narrow.doubles and block.planes == "outer" else None
         if pairs and pairs * self.words * columns * rows <= limit:
             return 1.0, limit
@@ -138,8 +143,14 @@ class TileWords:
             return float(passes), limit
         if self.words * columns <= limit:
             return float(rows * passes), limit
-        runs = self.rows_inside * (1 if run > self.words else block.columns)
-        return runs * -(-run // limit) * passes, limit
+        if self.run(block) > self.words:
+            return self.rows_inside * -(-self.words * block.columns // limit) * passes, limit
+        return self.rows_inside * block.columns * -(-self.words // limit) * passes, limit
+
+    def _limit(self, block: Block, narrow: Narrow, each: int) -> int:
+        """Words after which a narrow accumulator is folded at most."""
+        steps = max(1, narrow.steps // each)
+        return steps // block.unroll * block.unroll or steps
 
 
 def _planes(element: object, apart: bool) -> int:

@@ -9,9 +9,9 @@ to right (`d3 in 24 by 8`). `planes` runs over the bit planes of a code. With `p
 plane of `B` consecutive elements of the axis whose `in B` is not listed (above 64 input channels);
 element 0 is the least significant bit, or the most significant with `msb`. Whatever pads an axis to a
 multiple is zero. `sums` in place of `planes` stores a table of all `B` of those elements, 2^B words of
-their unsigned codes: word `s` is the sum over the set bits `k` of `s` of code `k`; in `choices` the clear
-bits add their codes and the set bits their complements, 2^n - 1 - code. With none of these a word holds
-one decoded element.
+their unsigned codes: word `s` is minus the sum over the set bits `k` of `s` of code `k`, modulo 2^8 in
+bytes; in `choices` the clear bits count their codes and the set bits their complements, 2^n - 1 - code.
+With none of these a word holds one decoded element.
 """
 
 from __future__ import annotations

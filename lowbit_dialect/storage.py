@@ -108,14 +108,14 @@ def _pack_tables(layout: Layout, codes: Array, code: CodeType, dtype: np.dtype[A
         complements = (1 << code.planes) - 1 - elements
         sums = elements @ (1 - subsets.T) + complements @ subsets.T
     assert table is not None
-    return np.ascontiguousarray(np.moveaxis(sums, -1, layout.terms.index(table)), dtype)
+    return np.ascontiguousarray(np.moveaxis(-sums, -1, layout.terms.index(table)), dtype)
 
 
 def _unpack_tables(layout: Layout, words: Array, code: CodeType) -> Array:
     """The codes of each table as its last axis."""
     table = layout.table
     assert table is not None
-    sums = np.moveaxis(words, layout.terms.index(table), -1).astype(np.int64)
+    sums = np.moveaxis(np.negative(words), layout.terms.index(table), -1).astype(np.int64)
     single = sums[..., [1 << k for k in range(inner_of(layout)[1][-1][1])]]
     if table == CHOICES:
         single = (sums[..., :1] + (1 << code.planes) - 1 - single) // 2

@@ -1,8 +1,8 @@
 """Table look-up kernels: weight bits are the index, activations the table.
 
 A byte lane holds the bits of one plane of the weights of `B` input channels of one output channel; the
-table of a pixel holds the sums of its `B` activations over all subsets (`sums`), or of codes and
-complements (`choices`, the counterpart of XOR). One look-up and one addition of bytes do `B` products a
+table of a pixel holds minus the sums of its `B` activations over all subsets (`sums`), or of codes and
+complements (`choices`, the counterpart of XOR). One look-up and one subtraction of bytes do `B` products a
 lane whatever the number of activation bits: `raw` as popcounts give it, exactly.
 
 * `lookup_4xV`: 16 entries, `pshufb` of SSSE3 and later; tables are broadcast to all 128-bit lanes by the
@@ -16,9 +16,10 @@ lane whatever the number of activation bits: `raw` as popcounts give it, exactly
 Bytes hold 255 // (B (2^a - 1)) look-ups: 63, 21, 9, 4 for a = 1 to 4 bits and B = 4; 42, 14, 6, 2 for
 B = 6. Then `even += x; odd += x >> 8` in 16-bit lanes, which hold 65,535 // (B (2^a - 1)) look-ups, and
 are told apart at the end, `even - (odd << 8)`: all of it modulo 2^16, where the sums fit.
-Bytes are taken from zero and their sum negated: LLVM reorders chains of additions, not of subtractions, and
-spills what it then holds (C6 at 1 bit, SSSE3: 506 us, so 431, Zen 3; 5 x 2 by 3 words, AVX2: 14 accesses to
-the stack in 92 instructions, so none in 85; 7 x 3 by 4, AVX-512: 26 in 226, so none in 213; 2026-11).
+Tables are negative since LLVM reorders chains of additions, not of subtractions, and spills what it then
+holds (C6 at 1 bit, SSSE3: 506 us, so 431, Zen 3; 5 x 2 by 3 words, AVX2: 14 accesses to the stack in 92
+instructions, so none in 85; 7 x 3 by 4, AVX-512: 26 in 226, so none in 213; 2026-11). Positive ones had to be
+negated where bytes are folded: C2 and C12, uint4 x odd1, 4 x 2 by 2, took 5 % more (Zen 3, 2026-11).
 
 Blocks of short single taps are 1 x 8, with weights as operands in memory: C8 at 2 bits 33 us, not 41; from
 1024 channels on, where those of a block do not stay in L1, 4 x 2 is faster (200 us, not 152).
@@ -72,7 +73,7 @@ class Lookup(Microkernel):
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         entries = 1 << self.channels_per_word
         table = {"spread": 1} if self.lanes > entries else {"load": entries // self.lanes}
-        halving = {"integer": 3, "shift": 1}
+        halving = {"integer": 2, "shift": 1}
         joining = {"integer": 5, "shift": 1, "look_up": 2, "widening": 4}
         return Instructions(
             {"look_up" if self.channels_per_word == 4 else "permute": 1, "integer": 1},
@@ -105,8 +106,7 @@ class Lookup(Microkernel):
         )
 
     def _halve(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        bytes = emit.binary("sub", emit.constant(0, narrow[0].type), narrow[0])
-        both = emit.bitcast(bytes, wide[0].type)
+        both = emit.bitcast(narrow[0], wide[0].type)
         odd = emit.binary("lshr", both, emit.constant(8, both.type))
         return emit.binary("add", wide[0], both), emit.binary("add", wide[1], odd)
 

@@ -120,7 +120,8 @@ class Element:
 
         def entry(at: SSAValue) -> SSAValue:
             word = emit.load(self._address(indices, at), self.stored, self.dtype.itemsize)
-            return emit.widen(word, i32, signed=False)
+            total = emit.binary("sub", emit.constant(0, self.stored), word)
+            return emit.widen(total, i32, signed=False)
 
         if self.table == SUMS:
             return entry(alone)

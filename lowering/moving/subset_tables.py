@@ -1,8 +1,8 @@
 """Loops that build the tables that kernels look up, from planes packed in rows of 32-bit words.
 
 The table of `B` codes is the weighted sum over their planes of the table of `B` bits `n`, whose entry
-`s` is `popcount(n & s)` for `sums` and `popcount(n ^ s)` for `choices`. Those of all `n` are constants, of
-which a step takes 2 for 4 channels (256 x 32 bytes by a byte of the plane) or 1 for 6 (64 x 64 bytes): one
+`s` is `-popcount(n & s)` for `sums` and `-popcount(n ^ s)` for `choices`. Those of all `n` are constants,
+of which a step takes 2 for 4 channels (256 x 32 bytes by a byte of the plane) or 1 for 6 (64 x 64 bytes): one
 addition a plane and one to double.
 """
 
@@ -177,4 +177,5 @@ def bit_tables(channels: int, *, choices: bool) -> Array:
     else:
         bits = np.stack([np.arange(256) & 15, np.arange(256) >> 4], axis=1)[:, :, None]
     places = np.arange(1 << channels)
-    return np.bitwise_count(bits ^ places if choices else bits & places).astype(np.uint8)
+    counts = np.bitwise_count(bits ^ places if choices else bits & places)
+    return np.negative(counts.astype(np.uint8))

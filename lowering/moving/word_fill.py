@@ -88,7 +88,7 @@ def _sum_codes(
         value = emit.binary(
             "and" if target.table == SUMS else "xor", read({**known, name: place}), mask
         )
-        return [emit.binary("add", carried[0], value)]
+        return [emit.binary("sub", carried[0], value)]
 
     total = emit.loop(emit.index(0), emit.index(block), 1, [emit.constant(0, i32)], body)[0]
     return emit.widen(total, target.stored, signed=False)  # pyright: ignore

@@ -137,7 +137,7 @@ def test_every_entry_of_tables(case: Case):
         at = values_at(layout, index)
         bits = subsets[:, at]
         expected[(*place, at)] = np.where(bits, ones - number, number) if choices else bits * number
-    assert np.array_equal(words, expected.sum(-1))
+    assert np.array_equal(words, (-expected.sum(-1)).astype(np.uint8))
     assert np.array_equal(unpack(layout, words, shape, code), values)
 
 
