@@ -210,6 +210,16 @@ class Emitter:
             return value
         return self.op(llvm_ops.shuffle(value, other or value, lanes))
 
+    def gather(self, lanes: Sequence[tuple[SSAValue, int]]) -> SSAValue:
+        """A vector of lanes of others of its type, of which each shuffle adds those of one."""
+        total, *others = dict.fromkeys(source for source, _ in lanes)
+        places = [lane if source is total else n for n, (source, lane) in enumerate(lanes)]
+        for other in others:
+            for n, (source, lane) in enumerate(lanes):
+                places[n] = len(lanes) + lane if source is other else places[n]
+            total, places = self.shuffle(total, places, other), list(range(len(lanes)))
+        return self.shuffle(total, places)
+
     # Memory
 
     def pointer(self, memref: SSAValue) -> SSAValue:

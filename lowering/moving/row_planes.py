@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from math import prod
+from math import gcd, prod
 
-from xdsl.dialects.builtin import IntegerType, i1, i64
+from xdsl.dialects.builtin import IntegerType, i1
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -88,6 +88,8 @@ class Rows:
         """Pixels a step."""
         if self._runs_on:
             return max(1, STEPS * self._lanes // self.channels)
+        if (group := self._group) > 1:
+            return min(STEPS, STEPS * ELEMENTS // (group * self.channels) * group)
         return max(1, STEPS // len(list(self._pieces(self.channels))))
 
     @property
@@ -101,31 +103,43 @@ class Rows:
         if self._runs_on and apart == self.sizes[0]:
             self._run(x, y, count * self.channels)
             return
-        done = 0
-        if self._pairs and apart == self.sizes[0]:
-            done = count // 2 * 2
-            for pixel in range(0, done, 2):
-                self._pair(*(emit.offset(p, pixel * size) for p, size in zip((x, y), self.sizes)))
+        done, group = 0, self._group
+        if group > 1 and apart == self.sizes[0]:
+            done = count // group * group
+            for pixel in range(0, done, group):
+                self._together(
+                    *(emit.offset(p, pixel * size) for p, size in zip((x, y), self.sizes))
+                )
         for pixel in range(done, count):
             out = emit.offset(y, pixel * self.sizes[1])
             self._run(emit.offset(x, pixel * apart), out, self.channels)
 
     @property
-    def _pairs(self) -> bool:
-        """Whether planes of two pixels are formed at once, of which each fills half of a vector."""
-        return (
-            bool(self._inserted) and self.channels == ELEMENTS // 2 and self._code.planes % 2 == 0
-        )
+    def _group(self) -> int:
+        """Pixels whose words are whole vectors together, where a pixel's are not: 4 of 96 channels."""
+        together = ELEMENTS // gcd(ELEMENTS, self.channels)
+        few = together <= 4 and together * self.channels <= STEPS * ELEMENTS
+        return together if self._inserted and few and self.channels % self._block == 0 else 1
 
-    def _pair(self, x: SSAValue, y: SSAValue) -> None:
-        """Pack two pixels: a half of the vectors of two planes is stored at once."""
+    def _together(self, x: SSAValue, y: SSAValue) -> None:
+        """Pack the pixels of a group: in `y` words follow each other, whatever vectors they come from."""
         emit, inserted = self.emit, self._inserted
         assert inserted
-        halves = [emit.bitcast(one, vector(2, i64)) for one in inserted.of(x, ELEMENTS)]
-        for pixel, plane in product((0, 1), range(0, len(halves), 2)):
-            both = emit.shuffle(halves[plane], [pixel, 2 + pixel], halves[plane + 1])
-            place = emit.offset(y, pixel * self.sizes[1] + plane * self._plane_bytes)
-            emit.store(both, place, self._alignment(self.channels))
+        bits = gcd(self.channels, 64)
+        parts, each = self.channels // bits, ELEMENTS // bits
+        order = list(product(range(self._group), range(self._code.planes), range(parts)))
+        found, stored = list[list[SSAValue]](), 0
+        for chunk in range(self._group * self.channels // ELEMENTS):
+            planes = inserted.of(emit.offset(x, chunk * ELEMENTS), ELEMENTS)
+            found.append([emit.bitcast(one, vector(each, IntegerType(bits))) for one in planes])
+            while ready := order[stored : stored + each]:
+                places = [(plane, divmod(r * parts + part, each)) for r, plane, part in ready]
+                if any(at > chunk for _, (at, _) in places):
+                    break
+                joined = emit.gather([(found[at][plane], lane) for plane, (at, lane) in places])
+                place = emit.offset(y, stored * bits // 8)
+                emit.store(joined, place, self._alignment(self.channels))
+                stored += each
 
     def _run(self, x: SSAValue, y: SSAValue, length: int) -> None:
         """Convert elements that follow each other."""

@@ -1,4 +1,4 @@
-"""Planes by shift and insert, on AArch64: every code, vectors of all sizes, pixels alone and in pairs."""
+"""Planes by shift and insert, on AArch64: every code, vectors of all sizes, pixels alone and together."""
 
 import pytest
 from emulated import Emulation
@@ -25,7 +25,7 @@ def packing(spelling: str, shape: tuple[int, int]) -> ModuleOp:
 def test_every_code():
     emulation = Emulation("rpi3")
     for number, spelling in enumerate(CODE_SPELLINGS):
-        shape = 3 + number % 2, CHANNELS[number % len(CHANNELS)]
+        shape = 3 + number % 6, CHANNELS[number % len(CHANNELS)]
         data = [[fill(kind, shape, element(spelling), number)] for kind in ("random", "min")]
         emulation.add(packing(spelling, shape), data)
     emulation.run()
@@ -37,5 +37,17 @@ def test_instructions_for_16_elements(spelling: str, most: float, channels: int)
     shape = 64 * 16, channels
     data = [fill("random", shape, element(spelling), 1)]
     counted = retired(packing(spelling, shape), "rpi3", data)
+    assert counted.instructions * 16 < most * shape[0] * shape[1]
+    assert counted.spilling == 0
+
+
+@pytest.mark.parametrize(
+    ("tier", "channels", "most"),
+    [("rpi3", 96, 3.2), ("rpi3", 32, 3.3), ("rpi3-armv7", 96, 4.0), ("rpi3-armv7", 32, 3.9)],
+)
+def test_planes_that_fill_no_vector(tier: str, channels: int, most: float):
+    """Several pixels are packed together, where a plane of each took the instructions of a vector."""
+    shape = 64 * 8, channels
+    counted = retired(packing("uint2", shape), tier, [fill("random", shape, element("uint2"), 1)])
     assert counted.instructions * 16 < most * shape[0] * shape[1]
     assert counted.spilling == 0
