@@ -17,11 +17,8 @@ from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from autotune.machine_measured import measured_table
 from autotune.machine_table import MachineTable, table_of
 from autotune.ranking import first_choice, stored_as
-from autotune.recorded import pin_recorded
-from autotune.selection import Selector
 from autotune.space import Space
 from lowbit_dialect.layout import Layout, LayoutAttr, storage_bytes
 from lowbit_dialect.ops.linear import LinearOp
@@ -58,18 +55,26 @@ class LowbitPlanPass(ModulePass):
         if self.ram and self.source != "exact":
             raise PassFailedException(f"ram = {self.ram} is for source=exact, not {self.source}")
         if self.source == "exact":
+            from autotune.selection import Selector
+
             selector = Selector.of(target, self.threads)
             for func in op.ops:
                 if isinstance(func, FuncOp) and not func.is_declaration:
                     selector.pin(func, self.ram)
         ops = [inner for inner in op.walk() if isinstance(inner, LinearOp)]
         if self.source == "records":
+            from autotune.recorded import pin_recorded
+
             pin_recorded(ops, target, self.threads)
         if self.source == "model" and (lacks := missing_on_host(target)):
             raise PassFailedException(
                 f"source=model measures the machine it runs on, but {lacks}: use source=default"
             )
-        table = measured_table(target) if ops and self.source == "model" else table_of(target)
+        table = table_of(target)
+        if ops and self.source == "model":
+            from autotune.machine_measured import measured_table
+
+            table = measured_table(target)
         for inner in ops:
             try:
                 schedule = planned(inner, target, self.threads, self.least, table)

@@ -7,7 +7,6 @@ import os
 import warnings
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from lowbit.saved import FORMAT, Saved, from_bytes, read_own, require_own, to_bytes, write_at_once
@@ -97,6 +96,8 @@ def key_of(*decisive: str) -> str:
 @cache
 def _versions() -> tuple[str, ...]:
     """Versions of what makes code; our own sources count as they are, since a clone changes in place."""
+    from importlib.metadata import version  # it brings a parser of mail
+
     own = hashlib.sha256()
     base = Path(__file__).parents[1]
     sources = (path for room in _ROOMS for path in (base / room).rglob("*.*"))

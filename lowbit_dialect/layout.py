@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -139,17 +140,17 @@ class Layout:
         axes = *axes, self.word_term.axis
         return axes if self == Layout.row_planes(axes, self.word_width) else None
 
-    @property
+    @cached_property
     def packed(self) -> bool:
         """Whether a word holds one plane of several elements."""
         return PLANES in self.terms
 
-    @property
+    @cached_property
     def table(self) -> Term | None:
         """`SUMS` or `CHOICES` if this stores such tables."""
         return next((term for term in self.terms if term in (SUMS, CHOICES)), None)
 
-    @property
+    @cached_property
     def encoded(self) -> bool:
         """Whether words hold several codes, as planes or in tables, and not one decoded element."""
         return self.packed or self.table is not None

@@ -107,7 +107,7 @@ def kernel_refusal(demand: Demand, algorithm: str, kernel: Microkernel) -> str |
 def multiplies(demand: Demand, work: Contraction, kernel: Microkernel) -> bool:
     """Whether a kernel can form the products of an op, of which it has to do `work`."""
     accepted = kernel.accepts(work, demand.accumulator)
-    return accepted and demand.products in ("", kernel.sums(work))
+    return accepted and (not demand.products or demand.products == kernel.sums(work))
 
 
 def block_refusal(schedule: Schedule, work: Contraction, kernel: Microkernel) -> str | None:

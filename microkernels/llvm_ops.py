@@ -28,7 +28,7 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
-from xdsl.ir import Attribute, Operation, OpResult, SSAValue, SSAValues, Use
+from xdsl.ir import Attribute, Block, Operation, OpResult, SSAValue, SSAValues, Use
 
 Properties = Mapping[str, Attribute]
 
@@ -147,6 +147,18 @@ def made(
     for operand, use in zip(operands, uses):
         operand.add_use(use)
     op.results = SSAValues([OpResult(type_, op, at) for at, type_ in enumerate(result_types)])
+    return op
+
+
+def branch(
+    kind: type[Operation],
+    operands: Sequence[SSAValue],
+    successors: Sequence[Block],
+    properties: Properties = _NONE,
+) -> Operation:
+    """Build a branch of which all properties are given, as `made` does."""
+    op = made(kind, operands, (), properties)
+    op.successors = successors
     return op
 
 

@@ -62,11 +62,8 @@ class Popcount(Microkernel):
         self.width, self.lanes, self.word_bytes = width, lanes, width // 8
         self.alignment = self.word_bytes
         self.channels_per_word = width
-
-    @property
-    def word(self) -> IntegerType:
+        self.word = IntegerType(width)
         """Type of a word."""
-        return IntegerType(self.width)
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         return work.bitserial and accumulator == i32

@@ -69,11 +69,11 @@ def _cond_br(op: cf.ConditionalBranchOp, conversion: Conversion) -> None:
             conversion.emit(select(condition, first, second))
             for first, second in zip(then_arguments, else_arguments, strict=True)
         ]
-        new = _branch_op(then_block, chosen)
+        conversion.insert(_branch_op(then_block, chosen))
+        conversion.replace(op)
     else:
-        new = _cond_branch_op(condition, then_block, then_arguments, else_block, else_arguments)
-    conversion.insert(new)
-    conversion.replace(op)
+        segments = {"operandSegmentSizes": op.properties["operandSegmentSizes"]}
+        conversion.become(op, llvm.CondBrOp, [condition, *arguments], segments)
 
 
 def _switch(op: cf.SwitchOp, conversion: Conversion) -> None:

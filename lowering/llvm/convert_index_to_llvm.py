@@ -33,7 +33,8 @@ class ConvertIndexToLLVMPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Convert the arguments of all blocks that a branch leads to."""
         conversion = Conversion(self.index_bitwidth)
-        for branch in [below for below in ops_below(op) if below.successors]:
+        ends = [below for below in ops_below(op) if below.next_op is None]  # branches are last
+        for branch in [below for below in ends if below.successors]:
             conversion.at(branch)
             for block in branch.successors:
                 conversion.retype_arguments(block, branch, (IndexType,))

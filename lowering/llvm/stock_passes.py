@@ -33,7 +33,7 @@ from xdsl.transforms.reconcile_unrealized_casts import (
 )
 
 from lowering.llvm.conversion import ops_below
-from microkernels.llvm_ops import made
+from microkernels.llvm_ops import branch, made
 
 _MAY_OVERFLOW = {"overflowFlags": IntegerOverflowAttr("none")}
 _NOTHING_CARRIED = {"operandSegmentSizes": DenseArrayBase.from_list(i32, (1, 0, 0))}
@@ -58,14 +58,12 @@ class _ForOnceLowering(RewritePattern):
         carried = [stepped.results[0], *terminator.operands]
         last.erase_op(terminator)
         last.add_op(stepped)
-        last.add_op(BranchOp.create(operands=carried, successors=[condition]))
-        init.add_op(BranchOp.create(operands=[op.lb, *op.iter_args], successors=[condition]))
+        last.add_op(branch(BranchOp, carried, [condition]))
+        init.add_op(branch(BranchOp, [op.lb, *op.iter_args], [condition]))
         below = made(CmpiOp, [number, op.ub], [i1], _BELOW)
         condition.add_op(below)
-        branch = ConditionalBranchOp.create(
-            operands=[*below.results], properties=_NOTHING_CARRIED, successors=[inside, end]
-        )
-        condition.add_op(branch)
+        forked = branch(ConditionalBranchOp, [*below.results], [inside, end], _NOTHING_CARRIED)
+        condition.add_op(forked)
         for old, new in zip(op.results, results, strict=True):
             old.replace_all_uses_with(new)
         end.erase_op(op)
@@ -84,7 +82,8 @@ _CASTS: Mapping[type[Operation], RewritePattern] = {
 def _rewrite(module: ModuleOp, patterns: Mapping[type[Operation], RewritePattern]) -> None:
     """Erase what is dead, then show each op to its pattern once, outer ops first."""
     for op in reversed(ops_below(module)):  # readers before what they read
-        unused = op.results and op.results[0].first_use is None
+        results = iter(op.results)  # to index them takes three times as long
+        unused = (first := next(results, None)) is not None and first.first_use is None
         if unused and is_trivially_dead(op) and op.parent is not None:
             op.parent.erase_op(op)
     for op in ops_below(module):
