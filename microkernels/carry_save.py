@@ -50,7 +50,9 @@ class CarrySave(Popcount):
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         run = row or GROUP
-        counted = -(-run // GROUP) / run
+        # A rest that a sum begins with leaves no carry.
+        groups = max(1, run // GROUP) if 32 * run >= work.depth else -(-run // GROUP)
+        counted = groups / run
         product = {"scalar": 1 + ADDER * (GROUP - 1) / GROUP + COUNTED * counted}
         loads = {"load": -(-run // 2) / run}
         return Instructions(product, loads, loads, "scalar", ({"scalar": JOINED},))

@@ -32,9 +32,10 @@ class Late:
 
         def steps(at: Cursor, totals: Totals) -> Totals:
             totals, late = list(totals), _Words(self.products, at)
-            for first in range(0, words, group):
-                numbers = range(first, min(first + group, words))
-                self._multiply(late, totals, inside, numbers, factor)
+            # The rest first: where sums begin, its adders of zero fold away.
+            ends = [*range(words % group or group, words, group), words]
+            for first, end in zip([0, *ends], ends):
+                self._multiply(late, totals, inside, range(first, end), factor)
             return totals
 
         return steps
