@@ -179,7 +179,7 @@ class PairPopcount(BytePopcount):
     def __init__(self, verbs: Verbs, lanes: int):
         super().__init__(verbs, lanes)
         self.name = f"popcount_pairs_16x{lanes}"
-        self.width, self.word_bytes, self.alignment = 16, 2, 2
+        self.word, self.width, self.word_bytes, self.alignment = i16, 16, 2, 2
         self.channels_per_word = 16
         if verbs.can & {"broadcast_words", "broadcast_lanes"}:
             self.together, self.in_turns = 4, True
