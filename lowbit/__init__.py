@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lowbit.budget.precision import precision
+    from lowbit.budget.result import Precise
     from lowbit.calling import Bound, Packed
     from lowbit.checks import CheckFailed, CheckReport, check, reference
     from lowbit.compiling import compile, load
@@ -37,6 +39,7 @@ _WHERE = {
     "LayerReport": "lowbit.layers",
     "Layout": "lowbit_dialect.layout",
     "Packed": "lowbit.calling",
+    "Precise": "lowbit.budget.result",
     "Program": "lowbit.program",
     "Schedule": "lowbit_dialect.schedule",
     "Target": "microkernels.target",
@@ -50,6 +53,7 @@ _WHERE = {
     "import_model": "lowbit.constructors",
     "load": "lowbit.compiling",
     "parse": "lowbit.constructors",
+    "precision": "lowbit.budget.precision",
     "reference": "lowbit.checks",
     "targets": "lowbit.machines",
     "tune": "lowbit.tuning.tune",
@@ -64,6 +68,7 @@ __all__ = [
     "LayerReport",
     "Layout",
     "Packed",
+    "Precise",
     "Program",
     "Schedule",
     "Target",
@@ -77,6 +82,7 @@ __all__ = [
     "import_model",
     "load",
     "parse",
+    "precision",
     "reference",
     "targets",
     "tune",

@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_bench(commands)
     _add_tune(commands)
+    _add_precision(commands)
     _add_explain(commands)
     _add_export(commands)
     _add_import(commands)
@@ -290,6 +291,39 @@ def _add_tune(commands: Commands) -> None:
     )
     parser.add_argument(
         "--output", "-o", metavar="FILE", help="write the program with its schedules, as .mlir"
+    )
+    parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")
+    _json(parser)
+
+
+def _add_precision(commands: Commands) -> None:
+    text = "Find the fastest bits for each layer of a QONNX model within a budget of accuracy."
+    parser = _command(commands, "precision", text)
+    parser.add_argument("model", help="an .onnx file with Quant nodes of up to 8 bits")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="FILE",
+        help="an .npz with `labels`, and inputs one after the other under any other name",
+    )
+    parser.add_argument(
+        "--white",
+        type=float,
+        default=1.0,
+        help="divide inputs by this: 255 for bytes of images (1)",
+    )
+    parser.add_argument(
+        "--budget",
+        default="0.5%",
+        metavar="SHARE",
+        help="of all inputs that may no longer be right, such as 0.5%% or 0.005 (0.5%%)",
+    )
+    parser.add_argument(
+        "--bits", default="2,3,4,8", metavar="LIST", help="bits to choose from (2,3,4,8)"
+    )
+    parser.add_argument("--target", default="host", help="what times are predicted for (host)")
+    parser.add_argument(
+        "--output", "-o", metavar="FILE", help="write the program with these bits, as .mlir"
     )
     parser.add_argument("--report", metavar="FILE", help="write one HTML page there, too")
     _json(parser)

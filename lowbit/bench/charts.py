@@ -56,8 +56,9 @@ class Axis:
         """Round values: steps of 1, 2 or 5 times a power of ten, powers alone over more than three."""
         if not self.log:
             rounds = (s * 10.0**e for e in range(-3, 7) for s in (1, 2, 5))
-            step = min(step for step in rounds if 8 * step >= self.high)
-            return [step * n for n in range(int(self.high / step) + 1)]
+            step = min(step for step in rounds if 8 * step >= self.high - self.low)
+            first = math.ceil(self.low / step)
+            return [step * n for n in range(first, int(self.high / step) + 1)]
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         steps = (1,) if self.high > 1000 * self.low else (1, 2, 5)
         values = (s * 10.0**e for e in range(first, last + 1) for s in steps)

@@ -62,8 +62,27 @@ def against(dots: Sequence[Dot], across: str, up: str) -> str:
     bottom = 420
     x = Axis(low, high, LEFT, WIDTH - RIGHT)
     y = Axis(low, high, bottom, _TOP)
-    parts = [*grid_across(x, _TOP, bottom, ""), *grid_up(y, x)]
-    parts.append(line(x.start, y.start, x.end, y.end, "slope"))
+    equal = line(x.start, y.start, x.end, y.end, "slope")
+    return _dots(dots, x, y, [equal], across, up)
+
+
+def scatter(dots: Sequence[Dot], across: str, up: str) -> str:
+    """Dots of two quantities in units of their own."""
+    x, y = (_around([getattr(dot, name) for dot in dots]) for name in ("x", "y"))
+    axes = Axis(*x, LEFT, WIDTH - RIGHT, log=False), Axis(*y, _BOTTOM, _TOP, log=False)
+    return _dots(dots, *axes, [], across, up)
+
+
+def _around(values: Sequence[float]) -> tuple[float, float]:
+    """A little less than the least and a little more than the most."""
+    low, high = min(values), max(values)
+    room = 0.08 * (high - low) or 0.08 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def _dots(dots: Sequence[Dot], x: Axis, y: Axis, parts: list[str], across: str, up: str) -> str:
+    bottom = y.start
+    parts = [*grid_across(x, _TOP, bottom, ""), *grid_up(y, x), *parts]
     for dot in dots:
         tip = tag("title", escape(dot.tip))
         class_ = f"many series{dot.series % COLOURS}"

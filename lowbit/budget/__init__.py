@@ -1,0 +1,1 @@
+"""Bits for each layer of a network within a budget of accuracy."""
