@@ -182,6 +182,11 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument(
         "--profile", action="store_true", help="time the program on these arrays, by layers"
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="compare results and layers with the reference, and name the first op that is wrong",
+    )
     _passes(parser)
     _threads(parser)
     _json(parser)

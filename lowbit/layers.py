@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.conversions import ConversionOp
 from lowbit_dialect.ops.reshaping import ReshapeOp
 from lowbit_dialect.reference import run
+from lowbit_dialect.schedule import Schedule
 
 Progress = Callable[[int, int], None]
 
@@ -68,9 +69,29 @@ def compare_layers(
     count = {name: [0, 0] for name in names}
     batches = _batches(images, tuple(inputs[0].type.get_shape()), integer("limit", limit))
     for index, batch in enumerate(batches):
-        _compare(program, kernel, batch, names, count)
+        _compare(program, kernel, [batch], names, count)
         if progress is not None:
             progress(index + 1, len(batches))
+    return _reports(names, count)
+
+
+def compare_once(
+    program: Program,
+    arrays: Sequence[Array],
+    target: str = "host",
+    schedule: str | Schedule = "default",
+    threads: int = 1,
+) -> tuple[LayerReport, ...]:
+    """The same for one call of a program with any inputs."""
+    exposed, names = expose(program)
+    count = {name: [0, 0] for name in names}
+    _compare(program, compile(exposed, target, schedule, threads), arrays, names, count)
+    return _reports(names, count)
+
+
+def _reports(
+    names: dict[str, tuple[str, str]], count: dict[str, list[int]]
+) -> tuple[LayerReport, ...]:
     return tuple(
         LayerReport(name, op, element, count[name][0], count[name][1])
         for name, (op, element) in names.items()
@@ -80,14 +101,14 @@ def compare_layers(
 def _compare(
     program: Program,
     kernel: Kernel,
-    batch: Array,
+    batch: Sequence[Array],
     names: dict[str, tuple[str, str]],
     count: dict[str, list[int]],
 ) -> None:
     """Add to the values and differences of each tensor what one batch has."""
-    results = as_tuple(kernel(batch))
-    fused = run(kernel.program.module, batch, function=program.name)
-    source = run(program.module, batch, function=program.name)
+    results = as_tuple(kernel(*batch))
+    fused = run(kernel.program.module, *batch, function=program.name)
+    source = run(program.module, *batch, function=program.name)
     # The program's own results stand first among the results, and last among the names.
     listed = list(names)
     inner, outputs = listed[: -len(source)], listed[-len(source) :]
@@ -115,7 +136,7 @@ def expose(program: Program) -> tuple[Program, dict[str, tuple[str, str]]]:
         if isinstance(owner, Operation):
             _name(names, owner, "output")
     last.operands = [*last.operands, *(op.results[0] for op in kept)]
-    _retype(func, last)
+    retype(func, last)
     return exposed, names
 
 
@@ -135,7 +156,8 @@ def _name(names: dict[str, tuple[str, str]], op: Operation, default: str = "laye
     names[name] = (op.name.removeprefix("lowbit."), spelling_of(element))
 
 
-def _retype(func: FuncOp, last: ReturnOp) -> None:
+def retype(func: FuncOp, last: ReturnOp) -> None:
+    """Make the type of a function agree with what it returns."""
     inputs = list(func.function_type.inputs.data)
     outputs = [value.type for value in last.operands]
     func.properties["function_type"] = FunctionType.from_lists(inputs, outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from lowbit.array_files import STDIN, load_arrays
 from lowbit.bench.profile import Profile, marked, profile_json
 from lowbit.bench.timing import Timer
+from lowbit.bisection import agree, first_wrong
 from lowbit.checks import as_tuple, reference
 from lowbit.code_generation import resolve
 from lowbit.commands.bench_words import profile_lines
@@ -26,6 +28,7 @@ from lowbit.commands.command_io import (
     write_json,
 )
 from lowbit.compiling import compile, load
+from lowbit.layers import compare_once
 from lowbit.program import Program
 from lowbit_dialect.layout import Array
 
@@ -46,6 +49,27 @@ def run(given: Namespace) -> None:
         results, seconds = compute(program, arrays, given)
     profile = profiled(program, arrays, given) if given.profile else None
     tell(program.result_names, results, seconds, profile, given)
+    if given.check:
+        compare(program, arrays, results, given)
+
+
+def compare(
+    program: Program, arrays: list[Array], results: tuple[Array, ...], given: Namespace
+) -> None:
+    """Compare results, and every layer on its own, with the reference; raises ValueError if any differs."""
+    how = given.target, schedule_of(given), given.threads
+    with progress("comparing"):
+        layers = compare_once(program, arrays, *how)
+        found = None if agree(program, arrays, results) else first_wrong(program, arrays, *how)
+    print(
+        "".join(f"{one}\n" for one in layers), end="", file=sys.stderr if given.json else sys.stdout
+    )
+    if found is not None:
+        raise ValueError(found)
+    if wrong := [one for one in layers if one.different]:
+        raise ValueError(
+            f"{wrong[0].name} differs from the reference when it is a result of its own"
+        )
 
 
 _DEFAULTS = ("host", "default", None, 1)
@@ -54,7 +78,7 @@ _DEFAULTS = ("host", "default", None, 1)
 
 def _saved_kernel(given: Namespace) -> None:
     """Run a kernel that `lowbit compile -o NAME.lbk` wrote, in which everything is decided."""
-    for option in ("function", "shape", "batch", "passes", "reference", "profile"):
+    for option in ("function", "shape", "batch", "passes", "reference", "profile", "check"):
         if getattr(given, option):
             raise ValueError(f"--{option} is for programs: {given.program} is compiled already")
     if (given.target, given.schedule, given.ram, given.threads) != _DEFAULTS:
@@ -106,6 +130,8 @@ def compute(
 ) -> tuple[tuple[Array, ...], float]:
     """The results, and the seconds that they took."""
     if given.reference:
+        if given.check:
+            raise ValueError("--check compares a kernel with the reference: leave out --reference")
         if (given.target, given.schedule, given.ram, given.threads) != _DEFAULTS:
             raise ValueError(
                 "--reference runs no kernel: leave out --target, --schedule and --threads"

@@ -11,7 +11,10 @@ from command_line import output
 def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = output(capsys, "completion", shell)
     assert '"compile --emit") words="summary graph plan' in text
-    assert '*) words="compile run bench tune precision explain export import targets completion" ;;' in text
+    assert (
+        '*) words="compile run bench tune precision explain export import targets completion" ;;'
+        in text
+    )
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
