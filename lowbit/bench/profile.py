@@ -7,14 +7,14 @@ under 10 ns a layer (a network of 8 layers takes 1.25 us for 1.19, Zen 5, 2026-1
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
 import numpy as np
 from xdsl.dialects.builtin import MemRefType, ModuleOp
 from xdsl.dialects.func import CallOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from lowbit.arrays import checked
 from lowbit.bench.benchmark import call_of, microseconds, random_inputs
@@ -31,6 +31,7 @@ from lowbit_dialect.interface import functions_of
 from lowbit_dialect.layout import Array, layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import LinearOp
+from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.schedule import Schedule
 from lowering.lowbit_layers import LowbitLayersPass, name_of
 
@@ -52,6 +53,8 @@ class Part:
     macs: int
     """Multiply-adds on taps inside the image."""
     work: Work
+    reads: tuple[int, ...] = ()
+    """The layers whose results it reads, by their places."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +160,13 @@ def profile_json(profile: Profile) -> dict[str, Any]:
 
 def parts_of(module: ModuleOp, name: str) -> Iterator[Part]:
     """The layers that a function calls, after `lowbit-layers`."""
-    functions = functions_of(module)
-    for call in calls_of(module, name):
-        body = functions[call].body.block
-        yield _part([op for op in body.ops if getattr(op, "outs", None) is not None])
+    functions, writers = functions_of(module), dict[_Place, int]()
+    for index, call in enumerate(calls_of(module, name)):
+        ops = [op for op in functions[call].body.block.ops if getattr(op, "outs", None) is not None]
+        read, written = _touched(ops)
+        before = {writers[at] for at in map(_place, read) if at in writers}
+        yield replace(_part(ops), reads=tuple(sorted(before)))
+        writers |= dict.fromkeys(map(_place, written), index)
 
 
 def calls_of(module: ModuleOp, name: str) -> Iterator[str]:
@@ -170,18 +176,38 @@ def calls_of(module: ModuleOp, name: str) -> Iterator[str]:
             yield call.callee.string_value()
 
 
-def _part(ops: list[Operation]) -> Part:
-    last = ops[-1]
+def _touched(ops: list[Operation]) -> tuple[list[SSAValue], list[SSAValue]]:
+    """What ops read that none of them writes, and what they write."""
     written: list[SSAValue] = [getattr(op, "outs") for op in ops]  # noqa: B009
     read: dict[SSAValue, None] = {}
     for op in ops:
         for inner in op.walk():
             memrefs = (value for value in inner.operands if isinstance(value.type, MemRefType))
             read |= dict.fromkeys(value for value in memrefs if value not in written)
+    return list(read), written
+
+
+_Place = tuple[SSAValue | str | None, int]
+"""An argument by its name, which functions of layers keep, or another value; and the offset there."""
+
+
+def _place(value: SSAValue) -> _Place:
+    """Where a value lies."""
+    owner = value.owner
+    if isinstance(owner, ReshapeOp):
+        return _place(owner.input)
+    if isinstance(owner, SliceOp):
+        return _place(owner.buffer)[0], owner.offset.value.data
+    return value.name_hint if isinstance(value, BlockArgument) else value, 0
+
+
+def _part(ops: list[Operation]) -> Part:
+    last = ops[-1]
+    read, written = _touched(ops)
     linear = last if isinstance(last, LinearOp) else None
     types = [shaped(value) for value in read], [shaped(written[-1])]
     schedule = linear.schedule.data if linear and linear.schedule else None
-    operands = [linear.input, linear.weights] if linear else list(read)[:2]
+    operands = [linear.input, linear.weights] if linear else read[:2]
     return Part(
         layer=name_of(last),
         op=last.name.removeprefix("lowbit."),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from lowbit.bench.charts import Bar, bars, tag
+from lowbit.bench.graph import Box, graph
 from lowbit.bench.profile import Profile, Row
 from lowbit.bench.report import document, machine_section, paragraph, section, table
 
@@ -18,6 +20,7 @@ def profile_page(machine: Mapping[str, Any], program: str, profile: Profile) -> 
         paragraph(f"{machine['cpu']}, one pinned core, {machine['target']}"),
         tag("ul", tag("li", tag("b", whole), "from the first layer to the last"), class_="means"),
         *section("Shares", "Of the time of all layers.", _bars(profile)),
+        *section("Graph", _GRAPH, _graph(profile)),
         *section("Layers", _SAID, _rows(profile)),
         *machine_section(machine),
     ]
@@ -28,6 +31,30 @@ _SAID = (
     "Medians over allocations and processes in microseconds, and the distance from the least to the most. "
     "Limits are the larger of arithmetic time, of the fastest family of kernels, and bytes time."
 )
+
+
+_GRAPH = (
+    "Layers in the order in which they run, each below those whose results it reads, with algorithm, kernel "
+    "and the layout of its result; what is filled is its share of the time."
+)
+
+
+def _graph(profile: Profile) -> str:
+    def box(row: Row) -> Box:
+        part = row.part
+        how = ", ".join(one for one in (algorithm_of(part.schedule), part.kernel) if one)
+        said = f"{part.op} {how}" if how else part.op
+        words = f"{row.time_us:.2f} us  {part.layer}", f"{said}  to {part.layouts[-1]}"
+        tip = f"{part.op} {part.shape}: {row.time_us} us, {row.over_limit:.2f} times its limit"
+        return Box(words, row.share, part.reads, tip)
+
+    return graph([box(row) for row in profile.rows])
+
+
+def algorithm_of(schedule: str) -> str:
+    """The algorithm that the text of a schedule names."""
+    found = re.search(r"algorithm = (\w+)", schedule)
+    return found[1] if found else ""
 
 
 def _bars(profile: Profile) -> str:

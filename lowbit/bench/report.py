@@ -22,6 +22,8 @@ p { color: var(--soft); margin: 4px 0 12px; max-width: 70ch }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif } svg .name { fill: var(--ink);
   font-size: 12px; paint-order: stroke; stroke: var(--page); stroke-width: 3px }
 svg .title { text-anchor: middle } svg .value { font-variant-numeric: tabular-nums }
+.box { fill: none; stroke: var(--rule) } .share { fill: var(--ours); opacity: .25 }
+.edge { fill: none; stroke: var(--soft) }
 .grid { stroke: var(--rule) } .roof { stroke: var(--ink); stroke-width: 2 } .mark { stroke: var(--ink) }
 .slope { stroke: var(--soft); stroke-dasharray: 5 4 }
 .dot { fill: var(--ours); stroke: var(--page); stroke-width: 2 } .ours { fill: var(--ours) }

@@ -14,6 +14,7 @@ from pages import MACHINE, read
 
 import lowbit
 from lowbit.bench import timing
+from lowbit.bench.graph import Box, graph
 from lowbit.bench.profile import Marked, Profile, marked, profile_json
 from lowbit.bench.profile_report import profile_page
 from lowbit.bench.timing import Timer, Times
@@ -104,6 +105,27 @@ def test_the_page_is_well_formed_and_shows_every_row(ready: Marked):
     texts = read(profile_page(MACHINE, "net.onnx", dataclasses.replace(profile, rows=rows))).texts
     assert "/layers/0/conv<1>" in texts and "second" in texts
     assert all(row.part.schedule in texts for row in rows if row.part.schedule)
+
+
+def test_the_graph_shows_what_reads_what():
+    program = lowbit.Program()
+    x = program.input((1, 4, 4, 8), "int8", name="x")
+    scale = program.constant(np.array([0.5], np.float32), "f32")
+    names = ("trunk", "branch")
+    values = [program.quantize(program.requantize(x, scale), scale, "int8") for _ in names]
+    pooled = [program.max_pool(value, 2, strides=2) for value in values]
+    for value, name in zip(pooled, names):
+        value.name_hint = name
+    total = program.add(*pooled)
+    total.name_hint = "total"
+    program.output(total)
+    parts = marked(program).parts
+    at = {part.layer: index for index, part in enumerate(parts)}
+    assert set(parts[at["total"]].reads) == {at["trunk"], at["branch"]}
+    boxes = [Box((part.layer, part.op), 0.5, part.reads, part.shape) for part in parts]
+    picture = read(graph(boxes))
+    assert picture.seen.count("path") == sum(len(part.reads) for part in parts) >= 3
+    assert {"trunk", "branch", "total"} <= set(picture.texts)
 
 
 def test_json_has_what_repeats_a_row(ready: Marked):
