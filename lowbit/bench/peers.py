@@ -99,7 +99,7 @@ class System:
 
     def start(self, task: Task) -> tuple[Call, Fetch]:
         """Prepare a layer and compute it once."""
-        with _kept_affinity():
+        with kept_affinity():
             call, fetch = self.prepare(task)
             call()
         return call, fetch
@@ -133,7 +133,7 @@ def prepare(layer: Layer, skipped: dict[str, str]) -> Iterator[Peer]:
 
 
 @contextmanager
-def _kept_affinity() -> Generator[None]:
+def kept_affinity() -> Generator[None]:
     """Keep the cores that the calling thread may use: some packages narrow them when they are loaded."""
     cores = os.sched_getaffinity(0)
     try:

@@ -17,7 +17,7 @@ from xdsl.dialects.func import CallOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from lowbit.arrays import checked
-from lowbit.bench.benchmark import call_of, microseconds, random_inputs
+from lowbit.bench.benchmark import PeerTime, call_of, microseconds, random_inputs
 from lowbit.bench.limits import Work, work_of
 from lowbit.bench.timing import Call, Times
 from lowbit.code_generation import Request, generate
@@ -85,6 +85,8 @@ class Profile:
     runs_us: tuple[float, ...]
     """The median of each allocation in each process."""
     rows: tuple[Row, ...]
+    peers: tuple[PeerTime, ...] = ()
+    """The same network elsewhere."""
 
     @property
     def limit_us(self) -> float:

@@ -19,6 +19,7 @@ def profile_page(machine: Mapping[str, Any], program: str, profile: Profile) -> 
     sections = [
         paragraph(f"{machine['cpu']}, one pinned core, {machine['target']}"),
         tag("ul", tag("li", tag("b", whole), "from the first layer to the last"), class_="means"),
+        *(section("Against onnxruntime", _PEERS, _beside(profile)) if profile.peers else ()),
         *section("Shares", "Of the time of all layers.", _bars(profile)),
         *section("Graph", _GRAPH, _graph(profile)),
         *section("Layers", _SAID, _rows(profile)),
@@ -31,6 +32,25 @@ _SAID = (
     "Medians over allocations and processes in microseconds, and the distance from the least to the most. "
     "Limits are the larger of arithmetic time, of the fastest family of kernels, and bytes time."
 )
+
+
+_PEERS = (
+    "Time of the whole network in the same run, one thread: in f32 without quantisers, and in int8 with "
+    "those of ONNX in their place."
+)
+
+
+def _beside(profile: Profile) -> str:
+    def row(name: str, us: float, colour: str) -> tuple[str, list[Bar]]:
+        ratio = us / profile.time_us
+        return name, [Bar(us, f"{us:.1f} us, {ratio:.2f}x", colour, f"{name}: {us} us")]
+
+    rows = [row("ours", profile.time_us, "ours")]
+    rows += [
+        row(f"{one.precision}", one.time_us, f"onnxruntime {one.precision}")
+        for one in profile.peers
+    ]
+    return bars(rows, "", unit=" us")
 
 
 _GRAPH = (

@@ -13,7 +13,8 @@ from typing import Any
 from autotune.machine import machine_facts, measure_hand_over, pin_core
 from autotune.rates import Rates
 from lowbit import __version__
-from lowbit.bench.benchmark import Question, Result, measure
+from lowbit.bench import network_peers
+from lowbit.bench.benchmark import Question, Result, measure, random_inputs
 from lowbit.bench.peers import versions
 from lowbit.bench.profile import Profile, marked, profile_json
 from lowbit.bench.profile_report import profile_page
@@ -51,7 +52,7 @@ def run(given: Namespace) -> None:
         layers = chosen(given)
         bench_model.run(given, layers) if given.model else _layers(given, layers)
     else:
-        _refuse(given, "--activation", "--weight", "--output", "--layer", "--peers", "--no-check")
+        _refuse(given, "--activation", "--weight", "--output", "--layer", "--no-check")
         bench_model.run(given, ()) if given.model else _program(given)
 
 
@@ -59,11 +60,13 @@ def _program(given: Namespace) -> None:
     """Time a program as a whole and by layers."""
     if given.threads > 1:
         raise ValueError("a program is timed by layers on one thread: leave out --threads")
+    if given.peers and Path(given.program).suffix != ".onnx":
+        raise ValueError("--peers run a model: give an .onnx file, not a program")
     program, target = load_program(given), resolve(given.target)
     rates = prepared(target)
     with progress("compiling"):
         ready = marked(program, str(target), schedule_of(given))
-    machine = describe_machine(target, rates, given.threads, peers=False)
+    machine = describe_machine(target, rates, given.threads, peers=given.peers)
     call = replace(ready.call, perf_map=given.perf_map)
     profile: Profile | None = None
     with interruptible() as was, Timer(target, given.processes) as timer:
@@ -71,6 +74,11 @@ def _program(given: Namespace) -> None:
             profile = ready.profile(times)
     if profile is None:
         raise KeyboardInterrupt
+    if given.peers and not was:
+        inputs, skipped = zip(program.argument_names, random_inputs(program)), dict[str, str]()
+        found = network_peers.beside(given.program, dict(inputs), skipped)
+        profile = replace(profile, peers=tuple(found))
+        print("".join(f"{one}\n" for one in skipped.values()), end="", file=sys.stderr)
     if given.report is not None:
         write_text(profile_page(machine, given.program, profile), given.report)
     if given.json:

@@ -88,4 +88,7 @@ def profile_lines(profile: Profile) -> list[str]:
     over = total / profile.limit_us
     lines.append(f"{'sum':{width}}{total:10.2f}{'':15}{profile.limit_us:10.2f}{over:8.2f}")
     lines.append(f"{'whole':{width}}{profile.time_us:10.2f}{profile.spread_us:8.2f}")
+    for one in profile.peers:
+        times = f"{one.time_us / profile.time_us:.2f} times ours"
+        lines.append(f"{one.system} {one.precision}: {one.time_us:.1f} us, {times}")
     return lines

@@ -14,6 +14,7 @@ from pages import MACHINE, read
 
 import lowbit
 from lowbit.bench import timing
+from lowbit.bench.benchmark import PeerTime
 from lowbit.bench.graph import Box, graph
 from lowbit.bench.profile import Marked, Profile, marked, profile_json
 from lowbit.bench.profile_report import profile_page
@@ -102,7 +103,10 @@ def test_the_page_is_well_formed_and_shows_every_row(ready: Marked):
     profile = invented(ready, 10e-6)
     longer = dataclasses.replace(profile.rows[0].part, layer="/layers/0/conv<1>")
     rows = (dataclasses.replace(profile.rows[0], part=longer), *profile.rows[1:])
-    texts = read(profile_page(MACHINE, "net.onnx", dataclasses.replace(profile, rows=rows))).texts
+    beside = (PeerTime("onnxruntime", "i8", 12.5, 0.1),)
+    changed = dataclasses.replace(profile, rows=rows, peers=beside)
+    texts = read(profile_page(MACHINE, "net.onnx", changed)).texts
+    assert "Against onnxruntime" in texts and "12.5 us, 1.25x" in texts and "Graph" in texts
     assert "/layers/0/conv<1>" in texts and "second" in texts
     assert all(row.part.schedule in texts for row in rows if row.part.schedule)
 
