@@ -119,6 +119,7 @@ def test_dependencies(path: Path):
     allowed = {*DEPENDENCIES, *ROOMS, *sys.stdlib_module_names}
     extras = {
         ROOT / "lowbit" / "bench" / "peers.py": PEERS,
+        ROOT / "lowbit" / "bench" / "network_peers.py": PEERS,
         ROOT / "autotune" / "cluster.py": CLUSTER,
         ROOT / "lowbit" / "torch.py": {"torch", "brevitas"},
     }

@@ -23,6 +23,8 @@ positional arguments:
     run       Run a program on arrays.
     bench     Measure layers, or a program layer by layer, beside the limit of this machine.
     tune      Search for faster schedules of a program's layers; Ctrl-C keeps what was found.
+    precision
+              Find the fastest bits for each layer of a QONNX model within a budget of accuracy.
     explain   Show how a program is compiled: what fused, ranges, layouts, schedules, IR of each
               stage.
     export    Write an object file and a C header.
