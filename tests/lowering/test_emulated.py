@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from emulated import ALL_TIERS, TIERS, Emulation
+from emulated import ALL_TIERS, MARKS, NAMES, TIERS, Emulation
 from sampling import drawn
 from schedules import in_strips, linear_of, pin, schedules
 from strategies import (
@@ -150,12 +150,17 @@ DOTS = (
 )
 
 
-@pytest.mark.parametrize("family", ["dot_", ("vnni_", "dot4_")], ids=str)
-@pytest.mark.parametrize("tier", TIERS)
+DOT_TIERS = [
+    pytest.param(tier, family, marks=MARKS.get(tier, ()))
+    for family in ("dot_", ("vnni_", "dot4_"))
+    for tier in NAMES
+    if any(kernel.name.startswith(family) for kernel in kernels(resolve_target(tier)))
+]
+
+
+@pytest.mark.parametrize(("tier", "family"), DOT_TIERS)
 def test_dot_products_of_bytes(tier: str, family: str | tuple[str, ...]):
     """Extreme bytes of either sign, depths round a word, windows with borders that are corrected."""
-    if not any(kernel.name.startswith(family) for kernel in kernels(resolve_target(tier))):
-        pytest.skip(f"{tier} has no such kernel")
     emulation = Emulation(tier)
     for number, pair in enumerate(DOTS):
         shape = LinearCase("dense", *pair, height=3, channels=63 + number, outputs=17, seed=number)

@@ -31,13 +31,9 @@ PROCESSORS = {
 
 WITH_QEMU = pytest.mark.skipif(bool(qemu_machine.missing()), reason=qemu_machine.missing())
 WITH_BOCHS = pytest.mark.skipif(bool(bochs.missing()), reason=bochs.missing())
-TIERS = (
-    *(pytest.param(tier, marks=WITH_BOCHS) for tier in PROCESSORS),
-    "rpi5",
-    "rpi3-armv7",
-    "cortex-m7",
-    pytest.param("rv64gcv", marks=WITH_QEMU),
-)
+MARKS = {**dict.fromkeys(PROCESSORS, WITH_BOCHS), "rv64gcv": WITH_QEMU}
+NAMES = (*PROCESSORS, "rpi5", "rpi3-armv7", "cortex-m7", "rv64gcv")
+TIERS = tuple(pytest.param(tier, marks=MARKS.get(tier, ())) for tier in NAMES)
 GUARDED = (*TIERS[:-1], "rpi3", "cortex-m4")
 ALL_TIERS = (*GUARDED, TIERS[-1])
 """With those that differ from another in a few kernels alone."""
