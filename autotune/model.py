@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from math import prod
 from types import MappingProxyType
 
@@ -37,6 +38,9 @@ AROUND = 5.0
 HAND_OVER = 4e-7
 """Seconds to hand a task to another thread and to know that it is done (`autotune.machine` measures it)."""
 
+
+_SOURCE = dict(pairwise(LEVELS))
+"""Where what is not in a cache comes from."""
 
 Body = tuple[int, str, str]
 """What the code of a register block depends on beside its size: words unrolled, taps, planes."""
@@ -97,7 +101,7 @@ class Model:
         """Cycles of bringing into each cache what is read there, and taking results away, by their level."""
         found: dict[str, float] = {}
         for reuse in reuses:
-            source = LEVELS[LEVELS.index(reuse.level) + 1]
+            source = _SOURCE[reuse.level]
             read = (reuse.inputs + reuse.weights) / self.machine.read[source]
             found[source] = read + reuse.results / self.machine.write[source]
             found[source] -= self._exposed(reuse)
@@ -109,7 +113,7 @@ class Model:
 
     def _exposed(self, reuse: Reuse) -> float:
         """Of results, and of activations that are not read as they lie: row after row for some pixels."""
-        source = LEVELS[LEVELS.index(reuse.level) + 1]
+        source = _SOURCE[reuse.level]
         if source == "L2":
             return 0.0
         cycles = reuse.results / self.machine.write[source]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from autotune.machine_table import LEVELS
 from lowbit_dialect.geometry import WindowAxis
@@ -38,8 +39,7 @@ class Operands:
     each plane of the other."""
 
 
-@dataclass(frozen=True)
-class Reuse:
+class Reuse(NamedTuple):
     """What comes into a cache, by operand."""
 
     level: str

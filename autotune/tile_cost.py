@@ -18,7 +18,7 @@ from itertools import pairwise
 from operator import mul
 from typing import NamedTuple
 
-from autotune.bounds import joint, pressures, settled, shares
+from autotune.bounds import joint, settled, shares
 from autotune.machine_table import MachineTable
 from autotune.tile_registers import SPILLED, TileRegisters
 from autotune.tile_words import Block, TileWords
@@ -101,16 +101,25 @@ class TileCost(TileWords):
 
     def least(self, vectors: float, pixels: float) -> float:
         """Cycles that a vector of outputs takes at least, in blocks of at most so many vectors and pixels."""
+        added = {name: own + x / vectors + w / pixels for name, own, x, w in self._least}
+        return max(settled(added, self.machine).values())
+
+    @cached_property
+    def _least(self) -> list[tuple[str, float, float, float]]:
+        """What adds up for a vector of outputs: for itself, its words of activations, and its weights."""
         parts, (sums, _), steps = self.parts(0), self.inner, self.taps_inside * self.words
-        counts = total(
+        own = total(
             (steps * self.x_planes * self.w_planes, parts.product),
-            (steps * self.x_planes / vectors, parts.input),
-            (steps * self.w_planes / pixels, parts.weights),
             (self.registers.of_results, self._finishing(1)),
             *((1, fold) for fold in parts.folds),
             (-self._first(sums, turns=0), {parts.chain: 1}),
         )
-        return max(pressures(counts, self.machine).values())
+        x, w = (
+            total((steps * self.x_planes, parts.input)),
+            total((steps * self.w_planes, parts.weights)),
+        )
+        each = [shares(one, self.machine) for one in (own, x, w)]
+        return [(name, *(one[name] for one in each)) for name in each[0]]
 
     def _cost(self, block: Block) -> Cost:
         inner, looped = block.planes == "inner", block.planes == "looped"

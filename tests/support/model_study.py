@@ -36,7 +36,7 @@ from tests.support.tiers import TIERS
 LAYERS = [one.shape for one in RESNET18 if one.name in ("C2", "C3", "C6", "C9", "C12")]
 
 Measure = Callable[[Sequence[Schedule]], Sequence[float | None]]
-"""Seconds of each schedule; None for one that could not be measured."""
+"""Times of schedules, in any unit; None for one that could not be measured."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def seconds_of(subject: Subject, schedules: Sequence[Schedule]) -> list[float | None]:
-    """Measure schedules in a worker."""
+def relative(subject: Subject, schedules: Sequence[Schedule]) -> list[float | None]:
+    """Measure schedules in a worker, each in turn with the default: a busy machine is slow to both."""
     with Measurer(subject, workers=1) as measurer:
         outcomes = dict(measurer.measure(schedules))
     found = [outcomes.get(schedule) for schedule in schedules]
-    return [one.seconds if isinstance(one, Measured) else None for one in found]
+    return [one.relative if isinstance(one, Measured) else None for one in found]
 
 
 def main() -> None:
@@ -126,7 +126,7 @@ def main() -> None:
         found[name] = quality(
             Space(op, target),
             machine,
-            partial(seconds_of, Subject(str(program.module), str(target))),
+            partial(relative, Subject(str(program.module), str(target))),
             asked.samples,
             asked.seed,
         )
