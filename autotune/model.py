@@ -39,7 +39,7 @@ HAND_OVER = 4e-7
 """Seconds to hand a task to another thread and to know that it is done (`autotune.machine` measures it)."""
 
 
-_SOURCE = dict(pairwise(LEVELS))
+_SOURCE: dict[str, str] = dict(pairwise(LEVELS))
 """Where what is not in a cache comes from."""
 
 Body = tuple[int, str, str]

@@ -114,12 +114,12 @@ class TileCost(TileWords):
             *((1, fold) for fold in parts.folds),
             (-self._first(sums, turns=0), {parts.chain: 1}),
         )
-        x, w = (
+        words = (
             total((steps * self.x_planes, parts.input)),
             total((steps * self.w_planes, parts.weights)),
         )
-        each = [shares(one, self.machine) for one in (own, x, w)]
-        return [(name, *(one[name] for one in each)) for name in each[0]]
+        own, x, w = (shares(one, self.machine) for one in (own, *words))
+        return [(name, one, x[name], w[name]) for name, one in own.items()]
 
     def _cost(self, block: Block) -> Cost:
         inner, looped = block.planes == "inner", block.planes == "looped"
@@ -135,7 +135,7 @@ class TileCost(TileWords):
         parts, shared = self._priced(min(block.unroll, run), run, sums)
         folds, waiting = self._folding(block, sums, each, passes, looped=turns > 0)
         times = (
-            self._copies(block, parts) * pairs * steps,
+            self._copies(block, parts) * steps,
             self._prefetched(block) * passes * steps,
             waiting,
             turns * passes + looped * passes,
@@ -211,14 +211,16 @@ class TileCost(TileWords):
         return found, waiting
 
     def _copies(self, block: Block, parts: Instructions) -> float:
-        """Copies of words of activations: below AVX an instruction overwrites an operand.
+        """Copies of words of activations at a step: below AVX an instruction overwrites an operand.
 
         The last product takes the word itself, but for one that is moved to all lanes first, in two steps.
         """
         if self.target.vector_bits > 64 or self.registers.scalar:
             return 0.0
-        spared = 0 if parts.input.get("look_up") else block.pixels
-        return block.pixels * block.vectors - spared
+        spared = 0 if parts.input.get("look_up") else 1
+        if block.planes == "inner":
+            return block.pixels * self.x_planes * (block.vectors * self.w_planes - spared)
+        return block.pixels * self.x_planes * self.w_planes * (block.vectors - spared)
 
     def _finishing(self, sums: int) -> dict[str, float]:
         """Of one register of results: doubling between classes of planes, correcting, storing.

@@ -28,7 +28,8 @@ SPARE = 2
 """Registers that cannot be had there, as four that are loaded at once follow each other."""
 COPIED = 2
 """Registers more where instructions overwrite words that others need: below AVX, 6 x 2 by 3 words of look-ups
-has 20 accesses to the stack in 150 instructions, 5 x 2 6 in 104, 4 x 2 and 3 x 3 none."""
+has 20 accesses to the stack in 150 instructions, 5 x 2 6 in 104, 4 x 2 and 3 x 3 none; with both planes of
+uint2 weights at once 6 x 1 by 2 has 14 in 111, 5 x 1 none."""
 ADDRESSING = 6
 """General registers, of 16 at most, that hold addresses, bounds and masks: the others hold sums and words."""
 MASKS = 4
@@ -84,7 +85,8 @@ class TileRegisters:
         # Several pixels share vectors of weights; one has them as operands in memory.
         planes = self.tile.w_planes if block.planes == "inner" else 1
         over = kept + (block.vectors * planes - 1 if block.pixels > 1 else 0) - self.available
-        over += COPIED * (self.target.vector_bits == 64 and not self.scalar and block.vectors > 1)
+        copied = self.target.vector_bits == 64 and not self.scalar and block.vectors * planes > 1
+        over += COPIED * copied
         if (group := self.kernel.group) > 1:
             several = block.pixels > 1 and block.vectors > 1
             words = min(group, self.tile.ahead(block)) if self.scalar else group
