@@ -38,8 +38,11 @@ TURN = 8
 """Candidates of a turn."""
 LENDERS = 2
 """Like layers whose fastest schedules begin a turn."""
+AGAIN = 8
+"""Candidates of a layer that are timed again: of 73 for C6 the three fastest were all lucky ones, and 9 %
+slower than the best (Zen 3, two threads of one core, 2026-11)."""
 FINALISTS = 3
-"""Candidates of a layer that are timed again."""
+"""Of these the fastest, which are tried inside the program."""
 _KEPT = 0.25
 """The part of the time that is kept for timing the best again where that is done inside a program."""
 _KEPT_ALONE = 0.05
@@ -136,10 +139,10 @@ class Task:
         """Of those that were measured."""
         return min(self.times, key=lambda schedule: self.times[schedule].relative)
 
-    def finalists(self) -> list[Schedule]:
-        """The default and the fastest, fastest first."""
-        ranked = sorted(self.times, key=lambda schedule: self.times[schedule].relative)
-        return list(dict.fromkeys((self.default, *ranked[:FINALISTS])))
+    def finalists(self, times: Mapping[Schedule, Measured], count: int) -> list[Schedule]:
+        """The default and the fastest by some times, fastest first."""
+        ranked = sorted(times, key=lambda schedule: times[schedule].relative)
+        return list(dict.fromkeys((self.default, *ranked[:count])))
 
 
 @dataclass(frozen=True)
@@ -268,7 +271,7 @@ class _Session:
         known = [task for task in tasks if task.best is not None]
         times = {task.layer.name: self._again(task) for task in known}
         choice = {name: min(one, key=lambda s: one[s].relative) for name, one in times.items()}
-        settled = self._inside(known, choice)
+        settled = self._inside(known, choice, times)
         if settled is not None:
             choice = {t.layer.name: settled.choice.get(t.layer.name, t.default) for t in known}
         best = (self._best(task, choice[task.layer.name], times) for task in known)
@@ -276,13 +279,18 @@ class _Session:
         return Finished(found, why, *((settled.seconds, settled.default) if settled else ()))
 
     def _again(self, task: Task) -> dict[Schedule, Measured]:
-        """Times of the finalists, measured once more where there is time."""
-        finalists = task.finalists()
+        """Times of the fastest, measured once more where there is time."""
+        finalists = task.finalists(task.times, AGAIN)
         outcomes = self._measured(finalists, task.subject)
         again = {s: one for s, one in outcomes if isinstance(one, Measured)}
         return again or {s: task.times[s] for s in finalists if s in task.times}
 
-    def _inside(self, tasks: Sequence[Task], choice: Choice) -> Settled | None:
+    def _inside(
+        self,
+        tasks: Sequence[Task],
+        choice: Choice,
+        times: Mapping[str, Mapping[Schedule, Measured]],
+    ) -> Settled | None:
         """The choice that is best for the whole program, the longest layers being looked at first."""
         run, now = self._run, time.monotonic()
         if run.whole is None or not tasks:
@@ -291,7 +299,9 @@ class _Session:
         end = max(_LEAST, _KEPT * elapsed) + now
         until = end if run.time_budget is None else self._began + run.time_budget
         longest = sorted(tasks, key=lambda task: -task.layer.count * (task.best or 0.0))
-        rivals = {task.layer.name: task.finalists() for task in longest}
+        rivals = {
+            task.layer.name: task.finalists(times[task.layer.name], FINALISTS) for task in longest
+        }
         return settle(
             whole, choice, rivals, lambda plans: dict(self._measured(plans, whole.subject, until))
         )
