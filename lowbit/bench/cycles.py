@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -17,6 +18,9 @@ from microkernels.target import Target
 
 _PLACE = re.compile(r"((?:b|cb|tb|adr)\S* (?:\w+,(?: #\d+,)?)?) ?#0x[0-9a-f]+")
 """An instruction that names another by its place."""
+_IT = re.compile(r"it([te]*) ")
+"""What makes up to four instructions conditional, which llvm-mca does not know."""
+_CONDITIONAL = re.compile(r"(\w+?)(?:eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)(?=\.[nw] | )")
 _LITTLE = 2000
 """A block that is a smaller part of all instructions counts a cycle for each of its own."""
 _TURNS = 8, 24
@@ -72,7 +76,7 @@ def find_model(target: Target) -> CycleModel:
 @cache
 def _total(tool: str, target: Target, lines: tuple[str, ...], turns: int) -> int:
     """Cycles of so many turns of a block that follows itself."""
-    source = "\n".join(_PLACE.sub(_anywhere, line) for line in lines)
+    source = "\n".join(_PLACE.sub(_anywhere, line) for line in _unconditional(lines))
     command = [tool, f"-mtriple={target.triple}", f"-mcpu={target.cpu}", f"-iterations={turns}"]
     told = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
     found = re.search(r"Total Cycles: +(\d+)", told.stdout)
@@ -83,6 +87,17 @@ def _total(tool: str, target: Target, lines: tuple[str, ...], turns: int) -> int
         reason = said.rpartition("error: ")[2].rstrip(".")
         raise ValueError(f"llvm-mca has none for {target.cpu} of {target.arch}: {reason}")
     return int(found[1])
+
+
+def _unconditional(lines: Iterable[str]) -> Iterator[str]:
+    """The instructions as if conditions always held."""
+    conditional = 0
+    for line in lines:
+        if found := _IT.match(line):
+            conditional = 1 + len(found[1])
+            continue
+        yield _CONDITIONAL.sub(r"\1", line, count=1) if conditional else line
+        conditional = max(0, conditional - 1)
 
 
 def _anywhere(match: re.Match[str]) -> str:
