@@ -12,10 +12,9 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from lowbit.argument_checks import instance, integer, integers, real, repeated
 from lowbit.element_types import parse_element
 from lowbit.float_builder import FloatBuilder
+from lowbit.move_builder import MoveBuilder
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Layout, with_layout
-from lowbit_dialect.ops.common import element_of, shape_of
-from lowbit_dialect.ops.conversions import BitpackOp
+from lowbit_dialect.ops.common import element_of
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     BatchNormOp,
@@ -25,9 +24,7 @@ from lowbit_dialect.ops.elementwise import (
     ThresholdOp,
 )
 from lowbit_dialect.ops.linear import Conv2dOp, DenseOp
-from lowbit_dialect.ops.movement import ConcatOp, ExtractSliceOp, PadOp, RepeatOp
 from lowbit_dialect.ops.pool import AvgPoolOp, MaxPoolOp
-from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 
 Pair = SupportsIndex | Sequence[SupportsIndex]
 """One whole number for both axes or all sides, or each of them."""
@@ -44,7 +41,7 @@ def _accumulator(input: SSAValue) -> Any:
     return f32 if isinstance(element_of(input.type), Float32Type) else i32
 
 
-class Builder(FloatBuilder, ABC):
+class Builder(FloatBuilder, MoveBuilder, ABC):
     """Methods that add one op and return its result; ValueError names an op that is wrong."""
 
     def conv2d(
@@ -255,89 +252,6 @@ class Builder(FloatBuilder, ABC):
             return ClipOp(input, low, high)
 
         return self.add_op("lowbit.clip", make, input)
-
-    def reshape(self, input: SSAValue, shape: Sequence[int]) -> SSAValue:
-        """Give the same elements another shape."""
-        return self.add_op(
-            "lowbit.reshape",
-            lambda: ReshapeOp(input, TensorType(element_of(input.type), integers("shape", shape))),
-            input,
-        )
-
-    def transpose(self, input: SSAValue, permutation: Sequence[int]) -> SSAValue:
-        """Permute the axes: axis `i` of the result is axis `permutation[i]` of the input."""
-        return self.add_op(
-            "lowbit.transpose",
-            lambda: TransposeOp(input, integers("permutation", permutation)),
-            input,
-        )
-
-    def concat(self, inputs: Sequence[SSAValue], axis: int) -> SSAValue:
-        """Tensors one after another along an axis."""
-        values = list(inputs)
-        return self.add_op(
-            "lowbit.concat", lambda: ConcatOp(values, integer("axis", axis)), *values
-        )
-
-    def extract_slice(
-        self,
-        input: SSAValue,
-        starts: Sequence[int],
-        sizes: Sequence[int],
-        steps: Sequence[int] | None = None,
-    ) -> SSAValue:
-        """From each axis `sizes` elements, from `starts` on and `steps` (1) apart."""
-        return self.add_op(
-            "lowbit.extract_slice",
-            lambda: ExtractSliceOp(
-                input,
-                integers("starts", starts),
-                integers("sizes", sizes),
-                None if steps is None else integers("steps", steps),
-            ),
-            input,
-        )
-
-    def pad(
-        self,
-        input: SSAValue,
-        low: Sequence[int],
-        high: Sequence[int],
-        value: float = 0,
-        interior: Sequence[int] | None = None,
-    ) -> SSAValue:
-        """Put `value` before the first, behind the last and between any two elements of each axis."""
-        return self.add_op(
-            "lowbit.pad",
-            lambda: PadOp(
-                input,
-                integers("low", low),
-                integers("high", high),
-                real("value", value),
-                None if interior is None else integers("interior", interior),
-            ),
-            input,
-        )
-
-    def repeat(self, input: SSAValue, factors: Sequence[int]) -> SSAValue:
-        """Each element so many times in a row along each axis, as `numpy.repeat`: broadcasting too."""
-        return self.add_op(
-            "lowbit.repeat", lambda: RepeatOp(input, integers("factors", factors)), input
-        )
-
-    def bitpack(self, input: SSAValue, layout: Layout) -> SSAValue:
-        """Store codes as words of bit planes, as `Layout.of("d0, planes, d1 by 32")` or `Layout.tvm`."""
-        element = element_of(input.type)
-        return self.add_op(
-            "lowbit.bitpack",
-            lambda: BitpackOp(
-                input,
-                with_layout(
-                    TensorType(element, shape_of(input)), instance("layout", layout, Layout)
-                ),
-            ),
-            input,
-        )
 
 
 def _range(given: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import ABC
 
 from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import Operation, SSAValue
 
 from lowbit.argument_checks import instance, integer, real
+from lowbit.op_builder import OpBuilder
 from lowbit_dialect.ops.elementwise import ApplyOp, DivOp, MulOp, PreluOp
 from lowbit_dialect.ops.rows import ReduceOp, TopKOp
 
 
-class FloatBuilder(ABC):
+class FloatBuilder(OpBuilder, ABC):
     """One method an op."""
-
-    @abstractmethod
-    def add_op(self, name: str, make: Callable[[], Operation], *operands: SSAValue) -> SSAValue:
-        """Append the op that `make` builds, verified, and return its result."""
 
     def mul(self, input: SSAValue, other: SSAValue, *, axis: int = -1) -> SSAValue:
         """Multiply f32 by a tensor of the same shape, or by a row for each channel."""

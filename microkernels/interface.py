@@ -19,7 +19,7 @@ from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
-from microkernels.isa.verbs import Addresses, Verbs
+from microkernels.isa.verbs import Addresses, Verbs, lacking
 
 Values = tuple[SSAValue, ...]
 Word = tuple[SSAValue, SSAValue]
@@ -129,19 +129,19 @@ class Microkernel(ABC):
 
     def load_inputs(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         """Up to `together` words of activations that follow each other."""
-        raise NotImplementedError
+        raise lacking(self, "load_inputs")
 
     def meet(self, emit: Emitter, x: SSAValue, w: SSAValue, *, xor: bool) -> SSAValue:
         """The first of three steps of a product in turns (`reduction/turns.py`): two words together."""
-        raise NotImplementedError
+        raise lacking(self, "meet")
 
     def count(self, emit: Emitter, met: SSAValue) -> SSAValue:
         """What two words that have met add to a sum."""
-        raise NotImplementedError
+        raise lacking(self, "count")
 
     def add(self, emit: Emitter, total: SSAValue, count: SSAValue) -> SSAValue:
         """The narrowest accumulator with that."""
-        raise NotImplementedError
+        raise lacking(self, "add")
 
     @abstractmethod
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
@@ -149,7 +149,7 @@ class Microkernel(ABC):
 
     def load_two_weights(self, emit: Emitter, pointer: SSAValue) -> list[SSAValue]:
         """Two vectors of weight words that follow each other."""
-        raise NotImplementedError
+        raise lacking(self, "load_two_weights")
 
     @abstractmethod
     def product(
@@ -176,7 +176,7 @@ class Microkernel(ABC):
         self, emit: Emitter, total: Values, words: Iterable[Word], *, xor: bool, weight: int
     ) -> Values:
         """Do what `accumulate` does with words that are loaded as they are asked for."""
-        raise NotImplementedError
+        raise lacking(self, "accumulate_late")
 
 
 def block_terms(axis: int, groups: int, size: int, block: int) -> tuple[list[Term], Term]:

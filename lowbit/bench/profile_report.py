@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from lowbit.bench.charts import Bar, bars, tag
 from lowbit.bench.graph import Box, graph
 from lowbit.bench.profile import Profile, Row
 from lowbit.bench.report import document, machine_section, paragraph, section, table
+from lowbit_dialect.schedule import Schedule
 
 
 def profile_page(machine: Mapping[str, Any], program: str, profile: Profile) -> str:
@@ -47,8 +47,7 @@ def _beside(profile: Profile) -> str:
 
     rows = [row("ours", profile.time_us, "ours")]
     rows += [
-        row(f"{one.precision}", one.time_us, f"onnxruntime {one.precision}")
-        for one in profile.peers
+        row(one.precision, one.time_us, f"onnxruntime {one.precision}") for one in profile.peers
     ]
     return bars(rows, "", unit=" us")
 
@@ -62,19 +61,13 @@ _GRAPH = (
 def _graph(profile: Profile) -> str:
     def box(row: Row) -> Box:
         part = row.part
-        how = ", ".join(one for one in (algorithm_of(part.schedule), part.kernel) if one)
+        how = ", ".join(filter(None, (Schedule.parse(part.schedule).algorithm, part.kernel)))
         said = f"{part.op} {how}" if how else part.op
         words = f"{row.time_us:.2f} us  {part.layer}", f"{said}  to {part.layouts[-1]}"
         tip = f"{part.op} {part.shape}: {row.time_us} us, {row.over_limit:.2f} times its limit"
         return Box(words, row.share, part.reads, tip)
 
     return graph([box(row) for row in profile.rows])
-
-
-def algorithm_of(schedule: str) -> str:
-    """The algorithm that the text of a schedule names."""
-    found = re.search(r"algorithm = (\w+)", schedule)
-    return found[1] if found else ""
 
 
 def _bars(profile: Profile) -> str:

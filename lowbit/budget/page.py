@@ -35,9 +35,8 @@ _LAYERS = (
 
 
 def _means(found: Precise) -> dict[str, str]:
-    gain = found.given.seconds / found.chosen.seconds if found.chosen.seconds else 1.0
     told = {
-        "as fast as given": f"{gain:.2f}x",
+        "as fast as given": f"{found.gain:.2f}x",
         f"right, given {found.given.accuracy:.2%}, budget {found.budget:.2%}": f"{found.chosen.accuracy:.2%}",
     }
     if (uniform := found.best_uniform) is not None and found.chosen.seconds:

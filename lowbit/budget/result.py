@@ -82,6 +82,11 @@ class Precise:
         """The fastest uniform choice within the budget."""
         return next((one for one in self.uniform if one.keeps(self.given, self.budget)), None)
 
+    @property
+    def gain(self) -> float:
+        """How many times as fast the choice is as what was given, by the model."""
+        return self.given.seconds / self.chosen.seconds if self.chosen.seconds else 1.0
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the program."""
         told = {
@@ -109,7 +114,6 @@ class Precise:
 
     def summary(self) -> str:
         """The result in a sentence."""
-        gain = self.given.seconds / self.chosen.seconds if self.chosen.seconds else 1.0
         uniform = self.best_uniform
         beside = (
             f"; the best uniform bits within it, {uniform.name}, {uniform.seconds * 1e6:.2f} us"
@@ -118,7 +122,7 @@ class Precise:
         )
         return (
             f"{self.chosen.seconds * 1e6:.2f} us predicted instead of {self.given.seconds * 1e6:.2f} "
-            f"({gain:.2f} times as fast), {self.chosen.right} of {self.chosen.count} right instead of "
+            f"({self.gain:.2f} times as fast), {self.chosen.right} of {self.chosen.count} right instead of "
             f"{self.given.right}, budget {self.budget:.2%}{beside}"
         )
 

@@ -24,7 +24,14 @@ from lowbit.bench.timing import Timer
 from lowbit.code_generation import resolve
 from lowbit.commands import bench_model
 from lowbit.commands.bench_words import heading, layer_line, layers_head, profile_lines, summary
-from lowbit.commands.command_io import load_program, progress, schedule_of, write_json, write_text
+from lowbit.commands.command_io import (
+    load_program,
+    progress,
+    require_writable,
+    schedule_of,
+    write_json,
+    write_text,
+)
 from lowbit.compiling import check_threads
 from lowering.backend.host import missing_on_host
 from microkernels.target import Target
@@ -44,8 +51,7 @@ def run(given: Namespace) -> None:
         raise ValueError("--baseline is for counts of instructions: give --model too")
     if given.processes is not None and given.processes < 0:
         raise ValueError(f"--processes is 0, for none but this one, or more, not {given.processes}")
-    if given.report is not None:
-        Path(given.report).open("a").close()  # told before measuring if it cannot be written
+    require_writable(given.report)
     if given.program is None:
         _refuse_program_options(given)
         given.activation, given.weight = given.activation or ELEMENT, given.weight or ELEMENT

@@ -94,6 +94,15 @@ def read_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(map(int, extents))
 
 
+def require_writable(*paths: str | None) -> None:
+    """Raise OSError for a file that cannot be written, before much is done for it; leaves none behind."""
+    for path in (Path(one) for one in paths if one is not None):
+        there = path.exists()
+        path.open("a").close()
+        if not there:
+            path.unlink()
+
+
 def write_text(text: str, path: str | None) -> None:
     """Write to a file, or to stdout without one."""
     text = text if text.endswith("\n") else f"{text}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 
@@ -11,15 +10,13 @@ from lowbit.array_files import load_arrays
 from lowbit.budget.page import page
 from lowbit.budget.precision import precision
 from lowbit.code_generation import resolve
-from lowbit.commands.command_io import progress, write_json, write_text
+from lowbit.commands.command_io import progress, require_writable, write_json, write_text
 from lowbit_dialect.layout import Array
 
 
 def run(given: Namespace) -> None:
     """Search for bits, and print what was found."""
-    for path in (given.report, given.output):
-        if path is not None:
-            Path(path).open("a").close()  # told before searching if it cannot be written
+    require_writable(given.report, given.output)
     inputs, labels = read_data(given.data, given.white)
     budget, bits, target = read_share(given.budget), read_bits(given.bits), resolve(given.target)
     with progress("measuring") as advance:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 from autotune.machine import machine_facts
@@ -11,7 +10,7 @@ from autotune.rates import Rates
 from lowbit.bench.suites import network_of
 from lowbit.code_generation import resolve
 from lowbit.commands.bench_command import ELEMENT, chosen, describe_machine
-from lowbit.commands.command_io import load_program, write_json, write_text
+from lowbit.commands.command_io import load_program, require_writable, write_json, write_text
 from lowbit.program import Program
 from lowbit.tuning.course import Course
 from lowbit.tuning.page import page
@@ -24,9 +23,7 @@ from microkernels.target import Target
 
 def run(given: Namespace) -> None:
     """Tune a program or a suite, and print what was found, also when the user interrupts."""
-    for path in (given.report, given.output):
-        if path is not None:
-            Path(path).open("a").close()  # told before tuning if it cannot be written
+    require_writable(given.report, given.output)
     program, target = subject(given), resolve(given.target)
     course = Course()
     with shown(course):

@@ -48,6 +48,13 @@ look-ups of C9 in blocks of 5 x 2 by 4 words, and 23 where they are carried. The
 over ResNet18's layers at 1 x 1, 2 x 1 and 2 x 2 bits (worst 1.01; Zen 3, 2026-11)."""
 
 
+def lacking(owner: object, method: str) -> NotImplementedError:
+    """What is raised where a kernel asks for what its target, or its own kind, does not have."""
+    return NotImplementedError(
+        f"{type(owner).__name__} has no {method}: no kernel may ask for it here"
+    )
+
+
 class Verbs(ABC):
     """The verbs of a target, and what they cost where targets differ."""
 
@@ -70,7 +77,7 @@ class Verbs(ABC):
 
     def sum_bytes(self, emit: Emitter, values: SSAValue, factor: int = 1) -> SSAValue:
         """`factor` times unsigned bytes, neighbours added in i16; where there are vectors."""
-        raise NotImplementedError
+        raise lacking(self, "sum_bytes")
 
     def add_bytes(self, emit: Emitter, total: SSAValue, values: SSAValue) -> SSAValue:
         """Lanes of i16 with two neighbouring unsigned bytes added to each."""
@@ -78,11 +85,11 @@ class Verbs(ABC):
 
     def sum_words(self, emit: Emitter, values: SSAValue) -> SSAValue:
         """Words of i16, neighbours added in i32; where there are vectors."""
-        raise NotImplementedError
+        raise lacking(self, "sum_words")
 
     def add_all_bytes(self, emit: Emitter, total: SSAValue, word: SSAValue) -> SSAValue:
         """An i32 with the four unsigned bytes of another added; where there are no registers of 64 bits."""
-        raise NotImplementedError
+        raise lacking(self, "add_all_bytes")
 
     @abstractmethod
     def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
@@ -94,53 +101,53 @@ class Verbs(ABC):
 
     def multiply_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:
         """Products of i16 in i32."""
-        raise NotImplementedError
+        raise lacking(self, "multiply_words")
 
     def broadcast_words(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         """Two to four i16 that follow each other, each in all lanes."""
-        raise NotImplementedError
+        raise lacking(self, "broadcast_words")
 
     def broadcast_lanes(self, emit: Emitter, pointer: SSAValue, words: int) -> list[SSAValue]:
         """The same, each where it is wanted: together they take no more than a register until then."""
-        raise NotImplementedError
+        raise lacking(self, "broadcast_lanes")
 
     def load_two(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
         """Two vectors of bytes that follow each other, in one instruction."""
-        raise NotImplementedError
+        raise lacking(self, "load_two")
 
     def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
         """Four vectors of 8 or 16 bytes that elements are dealt out to: the first has 0, 4, 8 and so on."""
-        raise NotImplementedError
+        raise lacking(self, "load_fours")
 
     def insert_above(self, emit: Emitter, low: SSAValue, high: SSAValue, shift: int) -> SSAValue:
         """Bytes of the lowest `shift` bits of `low`, and above them the lowest of `high`."""
-        raise NotImplementedError
+        raise lacking(self, "insert_above")
 
     def insert_below(self, emit: Emitter, high: SSAValue, low: SSAValue, shift: int) -> SSAValue:
         """Bytes of the highest `shift` bits of `high`, and below them the highest of `low`."""
-        raise NotImplementedError
+        raise lacking(self, "insert_below")
 
     def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
         """Half the difference of signed bytes, which does not wrap before it is halved."""
-        raise NotImplementedError
+        raise lacking(self, "half_difference")
 
     def load_table(self, emit: Emitter, pointer: SSAValue, lanes: int) -> SSAValue:
         """A table of 64 bytes as `look_up` takes it, in one instruction; where vectors have fewer `lanes`."""
-        raise NotImplementedError
+        raise lacking(self, "load_table")
 
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
         """Bytes at some places of a table; one of 16 entries is repeated in every 128 bits."""
-        raise NotImplementedError
+        raise lacking(self, "look_up")
 
     def ternary(
         self, emit: Emitter, a: SSAValue, b: SSAValue, c: SSAValue, function: int
     ) -> SSAValue:
         """Any function of three bits, in every bit; bit `4 a + 2 b + c` of `function` is its value."""
-        raise NotImplementedError
+        raise lacking(self, "ternary")
 
     def multiply_add_bytes(self, emit: Emitter, unsigned: SSAValue, signed: SSAValue) -> SSAValue:
         """Products of bytes, neighbours added in i16, which saturates."""
-        raise NotImplementedError
+        raise lacking(self, "multiply_add_bytes")
 
     def add_dots(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, signs: str = "us"
@@ -149,4 +156,4 @@ class Verbs(ABC):
 
         `signs` tells which of `x` and `w` have one: "us" for `w` alone, "ss" or "uu".
         """
-        raise NotImplementedError
+        raise lacking(self, "add_dots")
