@@ -15,20 +15,18 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from xdsl.utils.exceptions import DiagnosticException
 
 from autotune.board_program import BoardData, Built, board_program
 from autotune.board_transport import BoardError, Done, Transport
 from autotune.candidate import Edit, Plan, lower_candidate
 from autotune.linking import LinkingError, find_linker
-from autotune.measuring import Subject, out_of_memory
-from autotune.measuring_worker import failed, planned, tried
+from autotune.measuring import Subject
+from autotune.measuring_worker import NO_CODE, failed, planned, tried, without_code
 from autotune.outcome import Failed, Outcome
 from autotune.stopwatch import Effort, measured
 from autotune.workbench import RUNS, Workbench, address_space
 from lowbit_dialect.layout import storage_of
 from lowering.backend.host import resolve_target
-from lowering.backend.machine import BackendError
 
 _PREPARED = 8
 """Subjects that are kept."""
@@ -93,12 +91,8 @@ class BoardStation:
         """Compile a candidate, and have the board compare and time it."""
         try:
             candidate = self._compiled(plan, "candidate", edit)
-        except MemoryError as error:
-            return failed("memory", error)
-        except BackendError as error:
-            return failed("memory" if out_of_memory(str(error)) else "compile", error)
-        except (DiagnosticException, ValueError) as error:
-            return failed("refused", error)
+        except NO_CODE as error:
+            return without_code(error)
         try:
             program = board_program(self._linker, self._data, candidate, self._built)
             return self._told(self._run(program, best, effort))

@@ -32,6 +32,8 @@ from lowering.backend.jit import Jit
 from lowering.backend.machine import BackendError
 from microkernels.target import Target
 
+NO_CODE = MemoryError, BackendError, DiagnosticException, ValueError
+"""What making code of a candidate may raise."""
 _PREPARED = 32
 """Subjects that are kept."""
 _LONGEST = 400
@@ -73,12 +75,8 @@ class Station:
         try:
             candidate = self._compiled(plan, edit)
             self.bench.check(candidate)
-        except MemoryError as error:
-            return failed("memory", error)
-        except BackendError as error:
-            return failed("memory" if out_of_memory(str(error)) else "compile", error)
-        except (DiagnosticException, ValueError) as error:
-            return failed("refused", error)
+        except NO_CODE as error:
+            return without_code(error)
         except Wrong as error:
             return failed("wrong", error)
         except OutOfBounds as error:
@@ -147,6 +145,13 @@ def _asked_for(asked: dict[str, Any]) -> tuple[Station, Effort]:
 @lru_cache(_PREPARED)
 def _station(subject: Subject, reference: str, effort: Effort) -> Station:
     return Station(subject, reference, effort)
+
+
+def without_code(error: Exception) -> Failed:
+    """What one of `NO_CODE` says of a candidate."""
+    if isinstance(error, MemoryError) or out_of_memory(str(error)):
+        return failed("memory", error)
+    return failed("compile" if isinstance(error, BackendError) else "refused", error)
 
 
 def failed(kind: FailureKind, error: Exception) -> Failed:

@@ -33,11 +33,10 @@ def beside(source: str, inputs: Mapping[str, Array], skipped: dict[str, str]) ->
                 session = _session(variant(source, precision))
                 calls[precision] = lambda session=session: session.run(None, dict(inputs))
                 calls[precision]()
-            except ImportError as error:
-                skipped[named] = f"{named} is skipped: {error.name} is not installed"
-                calls.pop(precision, None)
             except Exception as error:
                 reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                if isinstance(error, ImportError):
+                    reason = f"{error.name} is not installed"
                 skipped[named] = f"{named} is skipped: {reason[:200]}"
                 calls.pop(precision, None)
         counts = [repetitions(call) for call in calls.values()]
