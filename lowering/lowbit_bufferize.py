@@ -14,7 +14,7 @@ Constants become bytes of `memref.global`s, already in their layout.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -53,6 +53,7 @@ from lowbit_dialect.ops.conversions import RelayoutOp
 from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from lowbit_dialect.storage import to_storage
 from lowering.aligned import ALIGNMENT
+from lowering.arena import Life, arena
 from lowering.preconditions import block_of, return_of
 from lowering.rebuild import rebuild
 
@@ -63,48 +64,6 @@ def memref_of(type: Attribute) -> MemRefType[Any]:
     tensor = cast(TensorType[Attribute], type)
     layout = tensor.encoding if isinstance(tensor.encoding, LayoutAttr) else NoneAttr()
     return MemRefType(tensor.element_type, tensor.get_shape(), layout)
-
-
-@dataclass(frozen=True)
-class Life:
-    """A buffer: its bytes, the op that writes it first, and the last that reads it."""
-
-    size: int
-    first: int
-    last: int
-
-
-@dataclass
-class Arena:
-    """Offsets of buffers by their lives: a buffer gets the lowest gap among those alive with it."""
-
-    size: int = 0
-    placed: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
-    """`(offset, end, first op, last op)` of each buffer."""
-
-    @classmethod
-    def of(cls, lives: Sequence[Life]) -> tuple[int, list[int]]:
-        """The size of an arena and the offset of each buffer, placed in order or, if it is less, by size."""
-        plans: list[tuple[int, list[int]]] = []
-        places = range(len(lives))
-        for order in (places, sorted(places, key=lambda at: -lives[at].size)):
-            arena = cls()
-            offsets = {
-                at: arena.place(lives[at].size, lives[at].first, lives[at].last) for at in order
-            }
-            plans.append((arena.size, [offsets[at] for at in places]))
-        return min(plans, key=lambda plan: plan[0])
-
-    def place(self, size: int, first: int, last: int) -> int:
-        """Offset of a buffer of `size` bytes that lives from op `first` to op `last`."""
-        size = -(-size // ALIGNMENT) * ALIGNMENT
-        offset = 0
-        for start, end, born, dead in sorted(self.placed):
-            if born <= last and first <= dead and start < offset + size and offset < end:
-                offset = end
-        self.placed.append((offset, offset + size, first, last))
-        self.size = max(self.size, offset + size)
-        return offset
 
 
 def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
@@ -124,7 +83,7 @@ def bufferize(func: FuncOp, module: ModuleOp, constants: list[int]) -> None:
         buffers[value].name_hint = f"{name}_out" if name else "out"
     inner = [(op, r) for op in order for r in _buffered(op) if r not in buffers]
     lives = [Life(storage_bytes(shaped(r)), order[op], _last_use(r, order)) for op, r in inner]
-    size, offsets = Arena.of(lives)
+    size, offsets = arena(lives)
     for op in list(block.ops):
         if isinstance(op, ConstantOp):
             _global(op, module, constants)
