@@ -24,6 +24,15 @@ Allowed = tuple[NDArray[np.bool_], ...]
 
 
 @dataclass(frozen=True)
+class Searched:
+    """What a search came to."""
+
+    found: Solution | None
+    bound: float
+    """Nothing that fits costs less: infinite if nothing fits, below the cost if the search was given up."""
+
+
+@dataclass(frozen=True)
 class Limited:
     """A problem and the space that its choices take."""
 
@@ -33,15 +42,15 @@ class Limited:
     needs: Callable[[Sequence[int]], int]
     """What a choice of all nodes really takes."""
 
-    def within(self, limit: int, most: int = 600) -> Solution | None:
-        """The best choice that takes no more than a limit; None if nothing does.
+    def within(self, limit: int, most: int = 600) -> Searched:
+        """The best choice that takes no more than a limit.
 
-        After half of `most` branches the first that fits, with the bound that is known by then; None too if
-        none is found in all of them.
+        After half of `most` branches the first that fits, with the bound that is known by then; given up
+        after all of them.
         """
         whole = tuple(np.ones(len(one), np.bool_) for one in self.problem.nodes)
         waiting: list[tuple[float, int, Allowed, Solution]] = []
-        bound, tried = None, 0
+        bound, tried = 0.0, 0
 
         def push(allowed: Allowed) -> None:
             nonlocal tried
@@ -54,32 +63,34 @@ class Limited:
         push(whole)
         while waiting and tried < most:
             _, _, allowed, found = heappop(waiting)
-            if 2 * tried < most or bound is None:
+            if 2 * tried < most:
                 bound = found.bound
             branches = self._branches(found.choice, allowed, limit)
             if branches is None:
-                return replace(found, bound=min(found.cost, bound), branches=tried)
+                bound = min(found.cost, bound)
+                return Searched(replace(found, bound=bound, branches=tried), bound)
             for one in branches:
                 push(one)
-        return None
+        return Searched(None, bound if waiting else np.inf)
 
-    def smallest(self, most: int = 120) -> tuple[int, Solution]:
-        """The least that any choice takes, as far as so many branches a step tell, and a choice that does."""
+    def smallest(self, most: int = 120) -> tuple[int, Solution, bool]:
+        """The least that any choice takes, a choice that does, and whether that is proved: after so many
+        branches a size is given up."""
         nodes = [np.where(np.isinf(one), one, 0.0) for one in self.problem.nodes]
         edges = {key: np.where(np.isinf(one), one, 0.0) for key, one in self.problem.edges.items()}
         free = replace(self, problem=Problem(nodes, edges))
         low = int(np.sum([one.min(axis=0) for one in self.spaces], axis=0).max())
         best = solve(free.problem)
         assert best is not None, "something is allowed"
-        high = self.needs(best.choice)
+        high, proved = self.needs(best.choice), True
         while low < high:
             middle = (low + high) // 2
-            if (found := free.within(middle, most)) is None:
-                low = middle + 1
+            searched = free.within(middle, most)
+            if searched.found is None:
+                low, proved = middle + 1, proved and searched.bound == np.inf
             else:
-                best, high = found, self.needs(found.choice)
-        cost = self.problem.cost(best.choice)
-        return high, replace(best, cost=cost, bound=min(cost, best.bound))
+                best, high = searched.found, self.needs(searched.found.choice)
+        return high, replace(best, cost=self.problem.cost(best.choice)), proved
 
     def _restricted(self, allowed: Allowed, limit: int) -> Problem:
         """The problem without what is not allowed, and without what does not fit whatever the rest is."""

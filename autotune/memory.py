@@ -20,7 +20,7 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 
 from autotune.capacity import Space
 from autotune.choices import Choice
-from autotune.network import Forms, Network, Value
+from autotune.network import Network, Value, Want
 from autotune.storing import Form, gathers, laid_out, wanted_by
 from lowbit_dialect.attributes import ARENA, CONSTANT
 from lowbit_dialect.interface import argument_attributes, whole
@@ -35,6 +35,7 @@ from lowering.lowbit_bufferize import LowbitBufferizePass
 from lowering.lowbit_pack import LowbitPackPass
 from lowering.preconditions import block_of
 from lowering.rebuild import rebuild
+from microkernels.table import find_kernel
 from microkernels.target import Target
 
 _CONSTANT = DictionaryAttr({CONSTANT: UnitAttr()})
@@ -49,7 +50,7 @@ class Memory:
         ops = list(block_of(network.func).ops)
         self._order: dict[Operation, int] = {op: place for place, op in enumerate(ops)}
         layers = [[self._layer(layer.op, one) for one in layer.choices] for layer in network.layers]
-        values = [[self._least(value, wants) for wants in value.wants] for value in network.values]
+        values = [[self._least(value, want) for want in value.wants] for value in network.values]
         self.spaces: list[Space] = [*map(np.array, layers), *map(np.array, values)]
         """Of each node of the problem at least, before each op and while it runs: gaps come on top."""
         self._known: dict[tuple[Schedule, ...], int] = {}
@@ -65,26 +66,30 @@ class Memory:
         return np.zeros(2 * len(self._order), np.int64)
 
     def _layer(self, op: LinearOp, choice: Choice) -> Space:
-        """What an op takes for windows, which it alone reads."""
+        """What an op takes for windows or strips of tables, which it alone reads."""
         taken, at = self._none(), 2 * self._order[op]
         if gathers(op, choice.schedule.algorithm):
             taken[at], taken[at + 1] = _gathered(op, choice, self._target)
+        elif choice.schedule.tables == "strips":
+            kernel = find_kernel(choice.schedule.microkernel or "", self._target)
+            tables = kernel.input_layout(op.contraction)
+            taken[at : at + 2] = _size(with_layout(tensor_of(op.input), tables))
         return taken
 
-    def _least(self, value: Value, wants: Forms) -> Space:
+    def _least(self, value: Value, want: Want) -> Space:
         """What a value takes that is stored for some layouts, whichever of its writer's choices that is."""
         writer = self._network.at.get(value.value.owner)
         able = {False} if writer is None else set(self._network.layers[writer].packs)
-        return np.min([self._stored(value, wants, packs=packs) for packs in able], axis=0)
+        return np.min([self._stored(value, want, packs=packs) for packs in able], axis=0)
 
-    def _stored(self, value: Value, wants: Forms, *, packs: bool) -> Space:
+    def _stored(self, value: Value, want: Want, *, packs: bool) -> Space:
         type, owner, how = (
             tensor_of(value.value),
             value.value.owner,
-            value.stored(wants, packs=packs),
+            value.stored(want, packs=packs),
         )
         made = self._order[owner] if isinstance(owner, Operation) else -1
-        last, returned = self._read(value, wants)
+        last, returned = self._read(value, want)
         for source, form in reversed(how.conversions):
             if form is not None and form.table:  # they may be made when they are read
                 last[source] = max(last.get(source, -1), last.get(form, -1))
@@ -98,7 +103,7 @@ class Memory:
                 )
         return taken
 
-    def _read(self, value: Value, wants: Forms) -> tuple[dict[Form, int], bool]:
+    def _read(self, value: Value, want: Want) -> tuple[dict[Form, int], bool]:
         """The last time at which each layout of a value is read at least, and whether it is returned."""
         last: dict[Form, int] = {}
         may: dict[Form, int] = {}
@@ -113,10 +118,16 @@ class Memory:
                 form = wanted_by(use)
                 last[form] = max(2 * at + 1, last.get(form, -1))
                 continue
-            for one in self._network.layers[layer].choices:
-                if one.reads in wants:  # windows are gathered before the op runs
-                    time = 2 * at + (-1 if gathers(op, one.schedule.algorithm) else 1)
-                    may[one.reads] = min(time, may.get(one.reads, time))
+            times: dict[Form, int] = {}
+            for form, gathered in self._network.layers[layer].takes:
+                if want.allows((form, gathered), last=op is value.last):
+                    time = 2 * at + (-1 if gathered else 1)
+                    times[form] = min(time, times.get(form, time))
+            for form, time in times.items():
+                if len(times) == 1:
+                    last[form] = max(time, last.get(form, -1))
+                else:  # another reader may be the one that wants it
+                    may[form] = min(time, may.get(form, time))
         return {
             form: max(last.get(form, -1), may.get(form, -1)) for form in {*last, *may}
         }, returned

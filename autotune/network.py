@@ -1,9 +1,8 @@
 """A function as a problem: what its ops may run by, and what its values are converted for.
 
-Each `conv2d` and `dense` is a node with its `Choices`, each value one with the sets of layouts that its
-readers may want: ops cost their predicted seconds, and between them and values stand the conversions that
-`lowbit-pack` inserts, each once however many read it. A choice is only possible together with a set that has
-the layout which it reads.
+Each `conv2d` and `dense` is a node with its `Choices`, each value one with what its readers may
+`Want`: ops cost their predicted seconds, and between them and values stand the conversions that `lowbit-pack`
+inserts, each once however many read it. A choice is only possible together with a want that allows it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from autotune.choices import Choice
 from autotune.machine_table import MachineTable
 from autotune.pbqp import Costs, Problem
 from autotune.preparing import converting
-from autotune.storing import Form, Stored, stored, wanted_by
+from autotune.storing import Form, Stored, gathers, stored, wanted_by
 from lowbit_dialect.attributes import CONSTANT
 from lowbit_dialect.interface import argument_attributes
 from lowbit_dialect.layout import layout_of
@@ -32,7 +31,8 @@ from lowbit_dialect.schedule import Schedule
 from lowering.preconditions import block_of
 from microkernels.target import Target
 
-Forms = frozenset[Form]
+Taken = tuple[Form, bool]
+"""The layout that an op reads, and whether it gathers windows of that before it runs."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,42 @@ class Layer:
         """Of each choice whether it can write planes."""
         return [one.packs for one in self.choices]
 
+    @property
+    def takes(self) -> list[Taken]:
+        """How each choice takes its input."""
+        return [(one.reads, gathers(self.op, one.schedule.algorithm)) for one in self.choices]
+
+
+@dataclass(frozen=True)
+class Want:
+    """The layouts that readers want together, and how the last of them takes its own, kept longest."""
+
+    forms: frozenset[Form] = frozenset()
+    last: Taken | None = None
+
+    def allows(self, taken: Taken, *, last: bool) -> bool:
+        """Whether a reader may take it so, the last one or another."""
+        return taken == self.last if last else taken[0] in self.forms
+
 
 @dataclass(frozen=True)
 class Value:
-    """A value that is computed or given, and the sets of layouts that its readers may want together."""
+    """A value that is computed or given, and what its readers may want."""
 
     value: SSAValue
-    wants: tuple[Forms, ...]
-    always: Forms
+    wants: tuple[Want, ...]
+    last: LinearOp | None
+    """The layer that reads it last."""
+    always: frozenset[Form]
     """Layouts that others read than the layers."""
     plain: bool
     """Whether one of those reads it by its type."""
 
-    def stored(self, wants: Forms, *, packs: bool) -> Stored:
+    def stored(self, want: Want, *, packs: bool) -> Stored:
         """How it is stored for readers who want some layouts."""
-        plain = self.plain or layout_of(shaped(self.value)) in wants
-        return stored(self.value, sorted(wants | self.always, key=str), packs=packs, plain=plain)
+        forms = want.forms
+        plain = self.plain or layout_of(shaped(self.value)) in forms
+        return stored(self.value, sorted(forms | self.always, key=str), packs=packs, plain=plain)
 
 
 class Network:
@@ -88,18 +108,25 @@ class Network:
         return tuple(layer.choices[at].schedule for layer, at in zip(self.layers, choice))
 
     def _value(self, value: SSAValue) -> Value:
-        wants: set[Forms] = {frozenset()}
+        readers: list[int] = []
         always: set[Form] = set()
         for use in value.uses:
             if use.operation in self.at and use.index == 0:
-                forms = {one.reads for one in self.layers[self.at[use.operation]].choices}
-                wants = {before | {form} for before in wants for form in forms}
-                continue
-            always.add(wanted_by(use))
+                readers.append(self.at[use.operation])
+            else:
+                always.add(wanted_by(use))
+        wants = {Want()}
+        for layer in map(self.layers.__getitem__, sorted(readers)):
+            wants = {
+                Want(before.forms | {taken[0]}, taken)
+                for before in wants
+                for taken in set(layer.takes)
+            }
         plain = (given := layout_of(shaped(value))) in always
         always.discard(given)
-        ordered = sorted(wants, key=lambda one: sorted(map(str, one)))
-        return Value(value, tuple(ordered), frozenset(always), plain)
+        ordered = sorted(wants, key=lambda one: (sorted(map(str, one.forms)), str(one.last)))
+        last = self.layers[max(readers)].op if readers else None
+        return Value(value, tuple(ordered), last, frozenset(always), plain)
 
     def _problem(self) -> Problem:
         nodes: list[Costs] = [
@@ -114,21 +141,24 @@ class Network:
                 edges[writer, number] = np.array([costs[one] for one in self.layers[writer].packs])
             for use in value.value.uses:
                 if (reader := self.at.get(use.operation)) is not None and use.index == 0:
-                    reads = [one.reads for one in self.layers[reader].choices]
-                    has = [[form in wants for wants in value.wants] for form in reads]
-                    edges[reader, number] = np.where(has, 0.0, inf)
+                    last = use.operation is value.last
+                    may = [
+                        [want.allows(taken, last=last) for want in value.wants]
+                        for taken in self.layers[reader].takes
+                    ]
+                    edges[reader, number] = np.where(may, 0.0, inf)
         return Problem(nodes, edges)
 
     def _converted(self, value: Value, *, packs: bool) -> Costs:
-        """Seconds of the conversions of a value, for each set of layouts."""
+        """Seconds of the conversions of a value, for whatever its readers want."""
         type = tensor_of(value.value)
         return np.array(
             [
                 sum(
                     converting(type, *one, self._machine, self._core)
-                    for one in value.stored(wants, packs=packs).conversions
+                    for one in value.stored(want, packs=packs).conversions
                 )
-                for wants in value.wants
+                for want in value.wants
             ]
         ) / (self._machine.clock * self._threads)
 

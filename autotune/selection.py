@@ -120,15 +120,16 @@ class Selector:
         """The best choice whose arena is small enough."""
         memory = Memory(network, self.target)
         limited = Limited(network.problem, memory.spaces, memory.needs)
-        found = limited.within(ram)
-        if found is None:
-            smallest, found = limited.smallest()
-            if smallest > ram:
-                raise ValueError(
-                    f"no schedules of @{network.func.sym_name.data} need as little as ram = {ram} bytes: "
-                    f"the smallest arena is of {smallest}"
-                )
-        return found
+        searched = limited.within(ram)
+        if searched.found is not None:
+            return searched.found
+        smallest, found, proved = limited.smallest()
+        if smallest > ram:
+            raise ValueError(
+                f"no schedules of @{network.func.sym_name.data} need as little as ram = {ram} bytes: "
+                f"the smallest arena {'is' if proved else 'that was found is'} of {smallest}"
+            )
+        return replace(found, bound=min(found.cost, searched.bound))
 
     def pins(self, func: FuncOp, ram: int = 0) -> Iterator[tuple[LinearOp, float]]:
         """Each op that pins something, and the seconds by which the best is slower for that."""

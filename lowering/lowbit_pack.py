@@ -299,3 +299,14 @@ def _pack_function(func: FuncOp, target: Target) -> None:
     for op in reversed(list(block.ops)):
         if isinstance(op, ConstantOp | ConversionOp) and not op.results[0].uses.get_length():
             Rewriter.erase_op(op)
+    for op in list(block.ops):
+        if isinstance(op, LinearOp) and op.schedule and op.schedule.data.tables == "strips":
+            _bring_near(op)
+
+
+def _bring_near(op: LinearOp) -> None:
+    """Have tables made where they are read: in strips they are inside of that op, and no space before it."""
+    made = op.input.owner
+    if isinstance(made, RelayoutOp) and op.input.uses.get_length() == 1:
+        made.detach()
+        Rewriter.insert_op(made, InsertPoint.before(op))

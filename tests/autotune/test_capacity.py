@@ -9,6 +9,7 @@ from hypothesis.strategies import DrawFn
 from problems import problem
 
 from autotune.capacity import Limited, Space
+from autotune.pbqp import Problem
 
 
 def taken(spaces: list[Space], choice: tuple[int, ...]) -> int:
@@ -32,12 +33,23 @@ def test_the_best_that_fits(one: Limited, limit: int):
     costs = {choice: one.problem.cost(choice) for choice in choices}
     sizes = {choice: one.needs(choice) for choice, cost in costs.items() if cost < np.inf}
     best = min((costs[choice] for choice, size in sizes.items() if size <= limit), default=None)
-    found = one.within(limit)
+    searched = one.within(limit)
+    found = searched.found
     if found is None:
-        assert best is None
+        assert best is None and searched.bound == np.inf
     else:
         assert (found.cost, found.bound) == (best, best)
         assert one.needs(found.choice) <= limit
     if sizes:
-        smallest, choice = one.smallest()
-        assert smallest == min(sizes.values()) == one.needs(choice.choice)
+        smallest, choice, proved = one.smallest()
+        assert smallest == min(sizes.values()) == one.needs(choice.choice) and proved
+
+
+def test_what_is_given_up_says_what_is_known():
+    nodes = [np.arange(3.0) + 1] * 7
+    spaces: list[Space] = [np.arange(3)[:, None]] * 7
+    never = Limited(Problem(nodes, {}), spaces, lambda choice: 99)  # gaps that no branch can tell
+    searched = never.within(50, most=20)
+    assert searched.found is None and 7 <= searched.bound < np.inf
+    smallest, _, proved = never.smallest(most=20)
+    assert smallest == 99 and not proved

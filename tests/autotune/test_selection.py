@@ -1,5 +1,6 @@
 """Schedules of whole networks: never worse than choices one by one, within the RAM there is, same bits."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ from residual import residual, resnet18
 from xdsl.dialects.func import FuncOp
 
 import lowbit
+from autotune.capacity import Limited
 from autotune.machine_table import table_of
+from autotune.memory import Memory
 from autotune.network import Network
 from autotune.pbqp import Problem, solve
 from autotune.selection import Selector
@@ -77,12 +80,31 @@ def test_tables_that_two_read_are_made_once():
     assert reads[2] == reads[4] and schedules[4].algorithm == "direct"
 
 
+@cache
+def network_of_resnet18() -> Network:
+    return network_of(resnet18("uint2", "odd1"), "x86-64-v3")
+
+
 def test_resnet18_has_choices_enough_and_is_reduced():
-    network = network_of(resnet18("uint2", "odd1"), "x86-64-v3")
+    network = network_of_resnet18()
     counts = [len(layer.choices) for layer in network.layers]
     assert len(counts) == 20 and min(counts[1:]) >= 10  # of 8 by 8 bits there are not as many
     found = solve(network.problem)
     assert found is not None and found.branches == 0 and found.bound == found.cost
+
+
+def test_resnet18_within_tight_limits_is_solved_in_few_branches():
+    """The arena is 4.5 MB without a limit, and 1.2 at least."""
+    network = network_of_resnet18()
+    memory = Memory(network, Target.parse("x86-64-v3"))
+    limited = Limited(network.problem, memory.spaces, memory.needs)
+    limit, costs = 1 << 22, list[float]()
+    while (found := limited.within(limit).found) is not None:
+        assert found.bound == found.cost and found.branches < 20
+        limit = memory.needs(found.choice) - 1
+        costs.append(found.cost)
+    assert len(costs) > 2 and costs == sorted(costs)
+    assert limited.within(limit).bound == np.inf
 
 
 def feeds(program: lowbit.Program) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from xdsl.ir import Operation
 from autotune.choices import Choices
 from autotune.machine_table import table_of
 from autotune.memory import Memory, arena_of
-from autotune.network import Layer, Network, linears_of
+from autotune.network import Layer, Network, Want, linears_of
 from lowbit.pipeline import lower
 from lowbit_dialect.interface import functions_of
 from lowbit_dialect.layout import layout_of
@@ -49,11 +49,13 @@ def drawn_choices(drawn: Drawn, target: Target, random: Random) -> tuple[Network
 
 def completed(network: Network, picked: list[int]) -> list[int]:
     """The choice of all nodes that one of layers comes to."""
-    reads = [layer.choices[at].reads for layer, at in zip(network.layers, picked)]
+    takes = [layer.takes[at] for layer, at in zip(network.layers, picked)]
     found: list[int] = []
     for value in network.values:
-        readers = (network.at[use.operation] for use in value.value.uses if read_by(network, use))
-        found.append(value.wants.index(frozenset(reads[at] for at in readers)))
+        uses = (use for use in value.value.uses if read_by(network, use))
+        taken = [takes[at] for at in sorted(network.at[use.operation] for use in uses)]
+        forms = frozenset(form for form, _ in taken)
+        found.append(value.wants.index(Want(forms, taken[-1] if taken else None)))
     return [*picked, *found]
 
 
