@@ -74,6 +74,7 @@ class Model:
         self.threads = threads
         self._costs: dict[tuple[str, str], TileCost] = {}
         self._nests: dict[tuple[object, ...], Nest] = {}
+        self._traffics: dict[tuple[object, ...], Traffic] = {}
 
     def cost(self, algorithm: str, microkernel: str) -> TileCost:
         """What tiles of a kernel cost."""
@@ -94,32 +95,28 @@ class Model:
         return nest if nest.loops == schedule.loops else replace(nest, loops=schedule.loops or ())
 
     def traffic(self, cost: TileCost, nest: Nest, planes: str) -> Traffic:
-        """What tiles read and write."""
-        return Traffic(nest, operands_of(cost, planes), self.target.caches)
+        """What tiles read and write, in whatever loops."""
+        key = cost, nest.vectors, nest.tiles, planes == "inner"
+        if key not in self._traffics:
+            self._traffics[key] = Traffic(nest, operands_of(cost, planes), self.target.caches)
+        return self._traffics[key]
 
-    def moving(self, reuses: tuple[Reuse, ...]) -> dict[str, float]:
-        """Cycles of bringing into each cache what is read there, and taking results away, by their level."""
-        found: dict[str, float] = {}
+    def moving(self, reuses: tuple[Reuse, ...]) -> tuple[dict[str, float], float]:
+        """Cycles of bringing into each cache what is read there, and taking results away, by their level; and
+        those that it takes from L3 and beyond, or to there, beside nothing else."""
+        found, alone = dict[str, float](), 0.0
         for reuse in reuses:
             source = _SOURCE[reuse.level]
-            read = (reuse.inputs + reuse.weights) / self.machine.read[source]
-            found[source] = read + reuse.results / self.machine.write[source]
-            found[source] -= self._exposed(reuse)
-        return found
-
-    def exposed(self, reuses: tuple[Reuse, ...]) -> float:
-        """Cycles that what comes from L3 and beyond, or goes there, takes beside nothing else."""
-        return sum(map(self._exposed, reuses))
-
-    def _exposed(self, reuse: Reuse) -> float:
-        """Of results, and of activations that are not read as they lie: row after row for some pixels."""
-        source = _SOURCE[reuse.level]
-        if source == "L2":
-            return 0.0
-        cycles = reuse.results / self.machine.write[source]
-        if _inner_axis(reuse.body) == "rows":
-            cycles += reuse.inputs / self.machine.read[source]
-        return self.machine.exposed * cycles
+            written = reuse.results / self.machine.write[source]
+            found[source] = (reuse.inputs + reuse.weights) / self.machine.read[source] + written
+            if self.machine.exposed and source != "L2":
+                # Results, and activations that are not read as they lie: row after row for some pixels.
+                strided = _inner_axis(reuse.body) == "rows"
+                read = reuse.inputs / self.machine.read[source] if strided else 0.0
+                exposed = self.machine.exposed * (written + read)
+                found[source] -= exposed
+                alone += exposed
+        return found, alone
 
     def predict(self, schedule: Schedule) -> Prediction:
         """The time of a complete schedule."""
@@ -129,7 +126,8 @@ class Model:
         cycles, binds = self.tiles(cost, nest, body_of(schedule), schedule.prefetch or 0)
         cycles += AROUND * turns(nest, nest.loops)
         reuses = self.traffic(cost, nest, schedule.planes or "").reuses(nest.loops)
-        moving = {f"from {level}": c for level, c in self.moving(reuses).items()}
+        moved, exposed = self.moving(reuses)
+        moving = {f"from {level}": c for level, c in moved.items()}
         if schedule.tables == "strips" and "from L3" in moving:
             moving["from L3"] *= STRIPS
         spread = fair(nest.units(schedule.parallel or "none"), self.threads)
@@ -142,7 +140,7 @@ class Model:
         prepared = preparing(
             self.work, schedule, cost, again(nest, schedule), self.stored, self.machine
         )
-        running = joint(parts.values(), self.machine.overlap) + self.exposed(reuses)
+        running = joint(parts.values(), self.machine.overlap) + exposed
         seconds = self.machine.seconds(running + prepared / self.threads)
         seconds += HAND_OVER * (self.threads > 1)
         told = {
@@ -163,9 +161,13 @@ class Model:
         # Others have fewer taps, so their part of what is done once an output is larger than of products.
         most = max(nest.alike, key=lambda one: (one[-1], prod(one)))
         count, pixels, size, taps = most
+        cycles = cost.of(Block(pixels, size, *body, taps)).cycles
+        if not taps:  # padding alone is seen
+            return cycles * count
         every = sum(map(prod, nest.alike))
-        part = prod(most) / every if every else 1.0  # none is inside, if padding alone is seen
-        return cost.of(Block(pixels, size, *body, taps)).cycles * count + least * (1 - part)
+        # Those of that size take their part of its cycles at least: sums are stored once, however few taps.
+        like = sum(one[0] * one[-1] for one in nest.alike if one[1:3] == (pixels, size))
+        return cycles * like / taps + least * (1 - like * pixels * size / every)
 
 
 def body_of(schedule: Schedule) -> Body:

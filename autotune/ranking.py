@@ -249,7 +249,7 @@ class Ranking:
     def _served(self, cost: TileCost, block: Schedule, cycles: float) -> float:
         """Cycles of the tiles with what they read brought in the best order of the loops."""
         nest, planes = self.model.nest(block), str(block.planes)
-        most = self.model.moving(self.model.traffic(cost, nest, "outer").unheld())
+        most, _ = self.model.moving(self.model.traffic(cost, nest, "outer").unheld())
         if max(most.values(), default=0.0) <= cycles / 4:
             return cycles
         traffic = self.model.traffic(cost, nest, planes)
@@ -257,9 +257,8 @@ class Ranking:
 
     def _beside(self, traffic: Traffic, loops: tuple[Loop, ...], cycles: float) -> float:
         """Cycles of tiles, and of bringing what they read in some loops beside that."""
-        reuses = traffic.reuses(loops)
-        moving = self.model.moving(reuses).values()
-        return joint((cycles, *moving), self.model.machine.overlap) + self.model.exposed(reuses)
+        moving, exposed = self.model.moving(traffic.reuses(loops))
+        return joint((cycles, *moving.values()), self.model.machine.overlap) + exposed
 
     def _laying(self, way: Schedule) -> float:
         """Cycles of laying out activations."""

@@ -70,9 +70,15 @@ class Traffic:
         self._steps["channels"] = max(1.0, nest.channels / nest.block)
         self._whole = self._touched(tuple(self._steps.values()))
         self._known: dict[tuple[float, ...], Bytes] = {}
+        self._found: dict[tuple[Loop, ...], tuple[Reuse, ...]] = {}
 
     def reuses(self, loops: tuple[Loop, ...]) -> tuple[Reuse, ...]:
         """For each cache, from the innermost on, what comes into it."""
+        if loops not in self._found:
+            self._found[loops] = self._reuses(loops)
+        return self._found[loops]
+
+    def _reuses(self, loops: tuple[Loop, ...]) -> tuple[Reuse, ...]:
         touched, turns = self._inside(loops)
         sizes = [*map(sum, touched)]
         found: list[Reuse] = []

@@ -15,7 +15,6 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from operator import mul
 from typing import NamedTuple
 
 from autotune.bounds import joint, settled, shares
@@ -79,6 +78,25 @@ Priced = tuple[Instructions, list[tuple[str, tuple[float, ...]]]]
 """Instructions, and by name what the parts of a tile have of each of what adds up."""
 
 
+class Body(NamedTuple):
+    """What blocks of any size with the same words, planes and kernel columns have in common."""
+
+    parts: Instructions
+    sums: int
+    passes: int
+    """How often the words are gone over."""
+    steps: float
+    """Words of a pass."""
+    chain: float
+    """Cycles that an accumulator waits for its additions."""
+    products: float
+    """Instructions of the products in a row, for a vector of one pixel."""
+    waiting: list[tuple[float, int, int, int]]
+    """Folds by which sums that wait may find no register (`TileCost._folds`)."""
+    shares: list[tuple[str, float, float, float, float, float]]
+    """By name, what adds up once, for a vector of one pixel, a pixel, a vector, and a sum that waits."""
+
+
 class TileCost(TileWords):
     """Costs of the blocks of one kernel on a contraction."""
 
@@ -91,6 +109,7 @@ class TileCost(TileWords):
         self._simd = "simd" in kernel.verbs.can
         self._memory_operands = target.architecture.memory_operands
         self._known: dict[Block, Cost] = {}
+        self._bodies: dict[tuple[object, ...], Body] = {}
         self._prices: dict[tuple[int, int, int], Priced] = {}
 
     def of(self, block: Block) -> Cost:
@@ -101,12 +120,19 @@ class TileCost(TileWords):
 
     def least(self, vectors: float, pixels: float) -> float:
         """Cycles that a vector of outputs takes at least, in blocks of at most so many vectors and pixels."""
-        added = {name: own + x / vectors + w / pixels for name, own, x, w in self._least}
-        return max(settled(added, self.machine).values())
+        # Words that meet one other alone may be operands in memory.
+        few = vectors == 1, pixels == 1
+        added = {
+            name: own + x[few[0]] / vectors + w[few[1]] / pixels + placing / (vectors * pixels)
+            for name, own, placing, x, w in self._least
+        }
+        bounds = settled(added, self.machine)
+        return self._together(bounds, bounds["loads"])
 
     @cached_property
-    def _least(self) -> list[tuple[str, float, float, float]]:
-        """What adds up for a vector of outputs: for itself, its words of activations, and its weights."""
+    def _least(self) -> list[tuple[str, float, float, tuple[float, float], tuple[float, float]]]:
+        """What adds up for a vector of outputs: for itself and its tile, its words of activations, with loads
+        and without, and its weights."""
         parts, (sums, _), steps = self.parts(0), self.inner, self.taps_inside * self.words
         own = total(
             (steps * self.x_planes * self.w_planes, parts.product),
@@ -114,67 +140,105 @@ class TileCost(TileWords):
             *((1, fold) for fold in parts.folds),
             (-self._first(sums, turns=0), {parts.chain: 1}),
         )
-        words = (
-            total((steps * self.x_planes, parts.input)),
-            total((steps * self.w_planes, parts.weights)),
+        x, w = (
+            total((steps * planes, counts))
+            for planes, counts in ((self.x_planes, parts.input), (self.w_planes, parts.weights))
         )
-        own, x, w = (shares(one, self.machine) for one in (own, *words))
-        return [(name, one, x[name], w[name]) for name, one in own.items()]
+        counted = own, PLACING[self.taps_inside > 1], x, {**x, "load": 0.0}, w, {**w, "load": 0.0}
+        first, placing, *words = (shares(one, self.machine) for one in counted)
+        return [
+            (
+                name,
+                one,
+                placing[name],
+                (words[0][name], words[1][name]),
+                (words[2][name], words[3][name]),
+            )
+            for name, one in first.items()
+        ]
+
+    def _together(self, bounds: dict[str, float], loads: float) -> float:
+        """Cycles of what takes pipes for so long."""
+        return joint((joint(bounds.values(), self.machine.sharpness), loads), PORTS)
 
     def _cost(self, block: Block) -> Cost:
-        inner, looped = block.planes == "inner", block.planes == "looped"
-        pairs, (sums, each) = self.x_planes * self.w_planes, self.inner if inner else (1, 1)
-        passes = 1 if inner else pairs
-        steps = self.rows_inside * block.columns * self.words
-        size, ahead, turns = (
-            block.pixels * block.vectors,
-            self.ahead(block),
-            self.turns(block, each),
-        )
-        run = self.run(block)
-        parts, shared = self._priced(min(block.unroll, run), run, sums)
-        folds, waiting = self._folding(block, sums, each, passes, looped=turns > 0)
-        times = (
-            self._copies(block, parts) * steps,
-            self._prefetched(block) * passes * steps,
-            waiting,
-            turns * passes + looped * passes,
-            looped * passes * size * self.registers.of_results,
-            looped * passes,
-            1,
-            size * pairs * steps,
-            block.pixels * (self.x_planes if inner else pairs) * steps,
-            block.vectors * (self.w_planes if inner else pairs) * steps,
-            size * self.registers.of_results,
-            -self._first(size * sums, turns + looped),
-            *folds,
-        )
-        added = {name: sum(map(mul, times, one)) for name, one in shared}
-        waits = self.machine.latency.get(parts.chain, 1.0)
-        if parts.chain == "integer":
-            waits *= WAITS[ahead > 1]
-        elif parts.chain == "ternary":
-            waits *= CARRIED
-        chain = passes * steps * each * waits
-        bounds = {**settled(added, self.machine), "chain": chain}
+        body, size = self._body(block), block.pixels * block.vectors
+        waiting = 0.0
+        for times, own, wide, limit in body.waiting:
+            waits = self.registers.waiting(block, body.sums, own, wide, limit)
+            waiting += times * size * waits
+        added = {
+            name: once + size * each + block.pixels * x + block.vectors * w + waiting * waits
+            for name, once, each, x, w, waits in body.shares
+        }
+        bounds = {**settled(added, self.machine), "chain": body.chain}
         binds = max(bounds, key=bounds.__getitem__)
         each_spilled = SPILLED[self.registers.many] if self._simd else 2
         # Those of 64 bytes are hidden less (uint4 x odd1, C9, 7 x 2: 283 us, not 268; Cascade Lake, 2026-11).
-        spilled = (
-            self.registers.spilled(block, sums) * passes * steps + waiting * self.registers.many
-        )
+        spilled = self.registers.spilled(block, body.sums) * body.passes * body.steps
+        spilled += waiting * self.registers.many
         spilling = each_spilled * spilled / self.machine.rates["store"]
-        body = size * ahead * sum(parts.product.values()) * (pairs if inner else 1)
-        fused, loads = self._fused(block, parts) * steps, bounds["loads"]
+        fused, loads = self._fused(block, body.parts) * body.steps, bounds["loads"]
         bounds["issue"] -= fused / self.machine.issue
         bounds["loads"] -= fused / self.machine.rates["load"]
-        cycles = joint((joint(bounds.values(), self.machine.sharpness), loads), PORTS)
-        if parts.chain == "ternary":
-            cycles = joint((cycles, chain), QUEUED)
+        cycles = self._together(bounds, loads)
+        if body.parts.chain == "ternary":
+            cycles = joint((cycles, body.chain), QUEUED)
         cycles += spilling
         binds = "spills" if spilling > bounds[binds] else binds
-        disorder = 1.0 if self.kernel.together > 1 else DISORDER[self.registers.many].factor(body)
-        return Cost(cycles * disorder, binds)
+        if self.kernel.together == 1:
+            cycles *= DISORDER[self.registers.many].factor(size * body.products)
+        return Cost(cycles, binds)
+
+    def _body(self, block: Block) -> Body:
+        """What blocks with the words of one have in common."""
+        key = (*block[2:6], bool(block.prefetch))
+        if key not in self._bodies:
+            self._bodies[key] = self._summed(block)
+        return self._bodies[key]
+
+    def _summed(self, block: Block) -> Body:
+        inner, looped = block.planes == "inner", block.planes == "looped"
+        pairs, (sums, each) = self.x_planes * self.w_planes, self.inner if inner else (1, 1)
+        passes, (x, w) = (1, (self.x_planes, self.w_planes)) if inner else (pairs, (pairs, pairs))
+        steps = self.rows_inside * block.columns * self.words
+        ahead, turns, run = self.ahead(block), self.turns(block, each), self.run(block)
+        parts, priced = self._priced(min(block.unroll, run), run, sums)
+        folds = self._folds(block, sums, each, passes)
+        copied, spared = self._copies(block, parts)
+        results, first = self.registers.of_results, self._first(sums, turns + looped)
+        shares = [
+            (
+                name,
+                (turns + looped) * passes * loop + looped * passes * around + placing,
+                copied * steps * copy
+                + looped * passes * results * shifted
+                + pairs * steps * product
+                + results * finish
+                - first * chained
+                + sum(times * one for (times, *_), one in zip(folds, folded)),
+                x * steps * input - spared * steps * copy,
+                w * steps * weights + self._prefetched(block) * passes * steps * load,
+                waits,
+            )
+            for name, (copy, load, waits, loop, shifted, around, placing, *words) in priced
+            for product, input, weights, finish, chained, *folded in (words,)
+        ]
+        waited = self.machine.latency.get(parts.chain, 1.0)
+        if parts.chain == "integer":
+            waited *= WAITS[ahead > 1]
+        elif parts.chain == "ternary":
+            waited *= CARRIED
+        return Body(
+            parts,
+            sums,
+            passes,
+            steps,
+            chain=passes * steps * each * waited,
+            products=ahead * sum(parts.product.values()) * (pairs if inner else 1),
+            waiting=folds if turns else [],
+            shares=shares,
+        )
 
     @cached_property
     def _always(self) -> list[dict[str, float]]:
@@ -197,30 +261,29 @@ class TileCost(TileWords):
             self._prices[key] = parts, [(name, one) for name, one in added if any(one)]
         return self._prices[key]
 
-    def _folding(
-        self, block: Block, sums: int, each: int, passes: int, *, looped: bool
-    ) -> tuple[list[float], float]:
-        """How often each of the narrow accumulators is folded, and how many registers wait for that."""
-        found, waiting = list[float](), 0.0
+    def _folds(
+        self, block: Block, sums: int, each: int, passes: int
+    ) -> list[tuple[float, int, int, int]]:
+        """Of each narrow accumulator: how often those of a sum are folded, its registers and those of the
+        wide one, and after how many words it is folded at most."""
         held = [len(narrow.types) for narrow in self.narrows] + [self.registers.of_results]
-        for narrow, (own, wide) in zip(self.narrows, pairwise(held)):
-            times, limit = self.folds(block, narrow, each, passes)
-            found.append(times * sums * block.pixels * block.vectors)
-            if looped:
-                waiting += found[-1] * self.registers.waiting(block, sums, own, wide, limit)
-        return found, waiting
+        found = [self.folds(block, narrow, each, passes) for narrow in self.narrows]
+        return [
+            (times * sums, own, wide, limit)
+            for (times, limit), (own, wide) in zip(found, pairwise(held))
+        ]
 
-    def _copies(self, block: Block, parts: Instructions) -> float:
-        """Copies of words of activations at a step: below AVX an instruction overwrites an operand.
+    def _copies(self, block: Block, parts: Instructions) -> tuple[float, float]:
+        """Copies of words of activations at a step for each vector of sums, and what each pixel spares.
 
-        The last product takes the word itself, but for one that is moved to all lanes first, in two steps.
+        Below AVX an instruction overwrites an operand. The last product takes the word itself, but for one
+        that is moved to all lanes first, in two steps.
         """
         if self.target.vector_bits > 64 or self.registers.scalar:
-            return 0.0
-        spared = 0 if parts.input.get("look_up") else 1
-        if block.planes == "inner":
-            return block.pixels * self.x_planes * (block.vectors * self.w_planes - spared)
-        return block.pixels * self.x_planes * self.w_planes * (block.vectors - spared)
+            return 0.0, 0.0
+        pairs = self.x_planes * self.w_planes
+        spared = self.x_planes if block.planes == "inner" else pairs
+        return pairs, 0.0 if parts.input.get("look_up") else spared
 
     def _finishing(self, sums: int) -> dict[str, float]:
         """Of one register of results: doubling between classes of planes, correcting, storing.
@@ -233,8 +296,8 @@ class TileCost(TileWords):
         return {"integer": classes + sums - 1, "store": 1.0}
 
     def _prefetched(self, block: Block) -> float:
-        """Lines that a word of weights asks for."""
-        return block.vectors * self.kernel.weight_bytes / 64 if block.prefetch else 0.0
+        """Lines that a word of a vector of weights asks for."""
+        return self.kernel.weight_bytes / 64 if block.prefetch else 0.0
 
     def _first(self, sums: int, turns: float) -> float:
         """Additions to zero, which fold away where no loop carries the sums; so does narrowing a scalar.
