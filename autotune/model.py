@@ -35,6 +35,11 @@ AROUND = 5.0
 """Cycles of a turn of the loop around the innermost: a dozen instructions and two jumps that are taken. C3 at
 1 x 1 bit: nibbles 1 x 4, channels innermost, take 48.5 us, 1 x 8, all at once, 43 (Zen 3, 2026-11)."""
 
+THIRD = 4.0
+"""Cycles of a tile of one tap on a microcontroller where channels are innermost: results, weights and
+corrections move on, and not results and activations alone. C2, C4, C6 and C7 at odd1 x odd1 take 7 to 11
+instructions more an output (Cortex-M7, counted, 2026-11)."""
+
 HAND_OVER = 4e-7
 """Seconds to hand a task to another thread and to know that it is done (`autotune.machine` measures it)."""
 
@@ -124,7 +129,7 @@ class Model:
         cost = self.cost(schedule.algorithm, schedule.microkernel)
         nest = self.nest(schedule)
         cycles, binds = self.tiles(cost, nest, body_of(schedule), schedule.prefetch or 0)
-        cycles += AROUND * turns(nest, nest.loops)
+        cycles += around(cost, nest, nest.loops)
         reuses = self.traffic(cost, nest, schedule.planes or "").reuses(nest.loops)
         moved, exposed = self.moving(reuses)
         moving = {f"from {level}": c for level, c in moved.items()}
@@ -179,6 +184,13 @@ def body_of(schedule: Schedule) -> Body:
 def _inner_axis(loops: tuple[Loop, ...]) -> str | None:
     """The axis of the innermost loop over outputs of a channel."""
     return next((loop.axis for loop in reversed(loops) if loop.axis != "channels"), None)
+
+
+def around(cost: TileCost, nest: Nest, loops: tuple[Loop, ...]) -> float:
+    """Cycles that the order of the loops takes beside the tiles."""
+    third = not cost.simd and cost.taps_inside == 1 and loops[-1].axis == "channels"
+    tiles = sum(count for count, *_ in nest.alike)
+    return AROUND * turns(nest, loops) + THIRD * tiles * third
 
 
 def turns(nest: Nest, loops: tuple[Loop, ...]) -> float:

@@ -17,7 +17,7 @@ from autotune.best_first import Closed, best_first
 from autotune.bounds import joint
 from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import AROUND, Body, Model, Prediction, body_of, operands_of, turns
+from autotune.model import Body, Model, Prediction, around, body_of, operands_of
 from autotune.preparing import Stored, preparing
 from autotune.reuse import Traffic
 from autotune.space import Space
@@ -304,7 +304,7 @@ class Ranking:
                 looked_at = (*ORDERS, *(one for one in domain if len(one) == TILED))
 
             def taken(loops: tuple[Loop, ...]) -> float:
-                return self._beside(traffic, loops, tiles + AROUND * turns(nest, loops))
+                return self._beside(traffic, loops, tiles + around(cost, nest, loops))
 
             for loops in nsmallest(LOOPS, looked_at, key=taken):
                 yield plain.changed(loops=loops)

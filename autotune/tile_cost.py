@@ -55,6 +55,11 @@ class Disorder:
 DISORDER = {True: Disorder(48, 0.02), False: Disorder(20, 0.02)}
 """By whether there are `MANY` registers."""
 
+EDGED = 1.1
+"""By what tiles take longer where edges have corrections of their own, but on microcontrollers: C2 and C4 at
+odd1 x odd1 by `popcount_64x1` take 0.97 and 0.99 of the time without gathered windows, and were predicted
+0.92; C4 with SSE takes 1.1, and was predicted 0.99 (Zen 3, 2026-11)."""
+
 LOOP = {"scalar": 6.0, "branch": 1.5}
 """Of one turn of a loop: two addresses, its counter, its end."""
 PLACING = {True: {"scalar": 28.0, "branch": 4.0}, False: {"scalar": 5.0, "branch": 2.0}}
@@ -106,7 +111,7 @@ class TileCost(TileWords):
         super().__init__(work, kernel)
         self.machine, self.target = machine, target
         self.registers = TileRegisters(self, target)
-        self._simd = "simd" in kernel.verbs.can
+        self.simd = "simd" in kernel.verbs.can
         self._memory_operands = target.architecture.memory_operands
         self._known: dict[Block, Cost] = {}
         self._bodies: dict[tuple[object, ...], Body] = {}
@@ -177,7 +182,7 @@ class TileCost(TileWords):
             self._beside(bounds, spilled, body)
             spilled = 0.0
         binds = max(bounds, key=bounds.__getitem__)
-        each_spilled = SPILLED[self.registers.many] if self._simd else 2
+        each_spilled = SPILLED[self.registers.many] if self.simd else 2
         # Those of 64 bytes are hidden less (uint4 x odd1, C9, 7 x 2: 283 us, not 268; Cascade Lake, 2026-11).
         spilled += waiting * self.registers.many
         spilling = each_spilled * spilled / self.machine.rates["store"]
@@ -191,6 +196,8 @@ class TileCost(TileWords):
         binds = "spills" if spilling > bounds[binds] else binds
         if self.kernel.together == 1:
             cycles *= DISORDER[self.registers.many].factor(size * body.products)
+        if self.simd and any(self.work.window.edges):
+            cycles *= EDGED
         return Cost(cycles, binds)
 
     @cached_property
@@ -200,7 +207,7 @@ class TileCost(TileWords):
         2 x 8 by 4 words has 46 stores and 46 loads in 272 instructions, and takes 0.7 of what it would if
         they were added. Look-ups spill up to twice what is counted, and are not so (Zen 3, 2026-11).
         """
-        sums = self._simd and "multiply" in self.parts(1).product
+        sums = self.simd and "multiply" in self.parts(1).product
         return sums and not self.registers.many
 
     def _beside(self, bounds: dict[str, float], spilled: float, body: Body) -> None:
@@ -326,7 +333,7 @@ class TileCost(TileWords):
 
         A product and its addition are one instruction on a microcontroller.
         """
-        return 0.0 if turns or not self._simd else sums * (1.0 + self.registers.scalar)
+        return 0.0 if turns or not self.simd else sums * (1.0 + self.registers.scalar)
 
     def _fused(self, block: Block, parts: Instructions) -> float:
         """Loads for a step that are operands of the one instruction that needs them: they take ports alone.

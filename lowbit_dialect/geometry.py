@@ -3,7 +3,8 @@
 With kernel `K`, stride `s`, dilation `d` and `p` positions of padding before, output `o` reads the
 inputs `o s - p + k d` for taps `k` in `[low(o), high(o))`; the other taps lie on padding. Outputs fall
 into border classes by that range: `head` leading outputs of a class each, one class for all outputs
-whose taps are all inside, and `tail` trailing outputs of a class each.
+whose taps are all inside, and `tail` trailing outputs of a class each; `edges` are outputs that have
+classes of their own although all their taps are inside.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class WindowAxis:
     before: int = 0
     after: int = 0
     dilation: int = 1
+    edges: tuple[int, int] = (0, 0)
+    """Leading and trailing outputs with a class each, where nothing is padded."""
 
     @cached_property
     def out(self) -> int:
@@ -46,7 +49,7 @@ class WindowAxis:
     @cached_property
     def head(self) -> int:
         """Leading outputs before the first whose taps are all inside; all if there is none."""
-        first = min(self.out, -(-self.before // self.stride))
+        first = min(self.out, self.edges[0] + -(-self.before // self.stride))
         return first if self._whole(first) else self.out
 
     @cached_property
@@ -55,7 +58,7 @@ class WindowAxis:
         if self.head == self.out:
             return 0
         last = (self.size - 1 + self.before - self.dilation * (self.kernel - 1)) // self.stride
-        return self.out - min(self.out, last + 1)
+        return self.out - min(self.out - self.edges[1], last + 1)
 
     def _whole(self, output: int) -> bool:
         inside = self.low(output) == 0 and self.high(output) == self.kernel
@@ -103,12 +106,14 @@ class Window:
         strides: Sequence[int] = (1, 1),
         padding: Sequence[int] = (0, 0, 0, 0),
         dilations: Sequence[int] = (1, 1),
+        edges: Sequence[int] = (0, 0, 0, 0),
     ) -> Window:
-        """Build from `(height, width)` pairs and padding `(top, left, bottom, right)`."""
+        """Build from `(height, width)` pairs, and padding and edges `(top, left, bottom, right)`."""
         top, left, bottom, right = padding
+        rows, columns = (edges[0], edges[2]), (edges[1], edges[3])
         return cls(
-            WindowAxis(size[0], kernel[0], strides[0], top, bottom, dilations[0]),
-            WindowAxis(size[1], kernel[1], strides[1], left, right, dilations[1]),
+            WindowAxis(size[0], kernel[0], strides[0], top, bottom, dilations[0], rows),
+            WindowAxis(size[1], kernel[1], strides[1], left, right, dilations[1], columns),
         )
 
     @property
@@ -117,10 +122,17 @@ class Window:
         return self.rows.out, self.columns.out
 
     @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Outputs with a class each, top, left, bottom, right."""
+        rows, columns = self.rows.edges, self.columns.edges
+        return rows[0], columns[0], rows[1], columns[1]
+
+    @property
     def pointwise(self) -> bool:
         """Whether output pixels are the input's, in the same order."""
         axes = (self.rows, self.columns)
-        return all((a.kernel, a.stride, a.before, a.after) == (1, 1, 0, 0) for a in axes)
+        single = all((a.kernel, a.stride, a.before, a.after) == (1, 1, 0, 0) for a in axes)
+        return single and not any(self.edges)
 
     def error(self) -> str | None:
         """What makes this window illegal, in a sentence; None if nothing does."""

@@ -142,6 +142,8 @@ def corrections(op: CorrectionsOp, values: Values) -> Array:
     a, b, shift = inside_terms(work.activation, work.weight, op.products.data)
     within = ((a * weights + b) >> shift).sum(axis=3)
     outside = work.pad_value * weights.sum(axis=3)
+    if op.fill is not None:
+        outside += within - op.fill.value.data * weights.sum(axis=3)
     rows, columns = work.window.rows, work.window.columns
     table = np.zeros((rows.classes, columns.classes, work.groups, work.outputs), np.int64)
     for y in range(rows.classes):

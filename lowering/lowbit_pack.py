@@ -76,13 +76,15 @@ class Packer(Storage):
         schedule = schedule_of(op, self.target)
         assert schedule.microkernel and schedule.vectors
         kernel = find_kernel(schedule.microkernel, self.target)
+        asked, weights = op.contraction, op.weights
         if schedule.algorithm == "im2col":
             op = gather(op, kernel, self)
         work = op.contraction
-        weights = op.weights
+        if not any(work.window.edges):
+            asked, weights = work, op.weights
         # By position: input and weights may be one value, stored in two layouts.
         op.operands[0] = self.stored(op.input, kernel.input_layout(work))
-        op.operands[1] = self.stored(weights, kernel.weight_layout(work, schedule.vectors))
+        op.operands[1] = self.stored(op.weights, kernel.weight_layout(work, schedule.vectors))
         groups, outputs = kernel.channels(work)
         products = kernel.sums(work)
         table = table_layout((0, 1), 2, groups, outputs, kernel.lanes)
@@ -91,7 +93,7 @@ class Packer(Storage):
         else:
             _bound(op)
             if _needs_corrections(work, products):
-                op = self._correct(op, weights, table, products)
+                op = self._correct(op, asked, weights, table, products)
         if op.epilogue.blocks:
             for inner in op.epilogue.block.ops:
                 if isinstance(inner, ElementwiseOp):
@@ -100,10 +102,13 @@ class Packer(Storage):
         packs = kernel.packs(groups, outputs, kernel.lanes * schedule.vectors)
         self.output(op, work.input_axes, packs=packs)
 
-    def _correct(self, op: LinearOp, weights: SSAValue, table: Layout, products: str) -> LinearOp:
-        """Add the `corrections` operand, computed from unpacked weights and stored as `table`."""
+    def _correct(
+        self, op: LinearOp, work: Contraction, weights: SSAValue, table: Layout, products: str
+    ) -> LinearOp:
+        """Add the `corrections` operand, computed from unpacked weights of `work` and stored as `table`."""
         source = self.stored(weights, None) if layout_of(shaped(weights)) else weights
-        new = CorrectionsOp.of(op.contraction, source, products)
+        fill = work.filling if work != op.contraction else None
+        new = CorrectionsOp.of(work, source, products, fill)
         folded = fold_constant(new)
         if folded is not new:
             new.erase()  # or the unpacked weights would stay, for a use that is in no block
@@ -217,7 +222,7 @@ def _ascends(table: SSAValue) -> bool:
 def _needs_corrections(work: Contraction, products: str) -> bool:
     """Whether a kernel's sums differ from the result: by the algebra of codes, or by padding."""
     pads = any(axis.head or axis.tail for axis in (work.window.rows, work.window.columns))
-    padded = pads and work.pad_value != 0
+    padded = any(work.window.edges) or (pads and work.pad_value != 0)
     if products == "multiply":
         return padded
     return padded or inside_terms(work.activation, work.weight, products) != (0, 0, 0)

@@ -93,6 +93,9 @@ def _carry(
     """Add words to the digit of a place; yields the carries as they arise, so that few are alive."""
     for a in added:
         b, digit = next(added, None), digits[place]
+        if b is None and digit is emit.constant(0, i32):
+            digits[place] = a  # nothing is carried
+            return
         half, both = emit.binary("xor", digit, a), emit.binary("and", digit, a)
         if b is None:
             digits[place] = half

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from xdsl.ir import Attribute
 
 from lowbit_dialect.algebra import ONE_SUM, Sum, pair_sums
-from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import PLANES
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.linear import LinearOp
@@ -87,10 +86,6 @@ def algorithm_refusal(demand: Demand, algorithm: str) -> str | None:
         return f"im2col multiplies codes, not {work.activation} by {work.weight}"
     if work.groups > 1:
         return f"im2col takes one group, not {work.groups}"
-    pads = any(axis.before or axis.after for axis in (work.window.rows, work.window.columns))
-    assert isinstance(work.activation, CodeType)
-    if pads and work.pad_value not in work.activation.values():
-        return f"im2col pads with a value of {work.activation}, not {work.pad_value}"
     return None
 
 

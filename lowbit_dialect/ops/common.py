@@ -171,3 +171,14 @@ def verify_window(window: Window) -> None:
     """Raise VerifyException with the reason unless the window is legal."""
     error = window.error()
     expect(error is None, error or "")
+
+
+def verify_edges(window: Window) -> None:
+    """Raise VerifyException unless edges are outputs of a window without padding."""
+    axes = window.rows, window.columns
+    padded = any(axis.before or axis.after for axis in axes)
+    fits = min(window.edges) >= 0 and all(sum(axis.edges) <= axis.out for axis in axes)
+    expect(not padded, "edges are of a window without padding")
+    expect(
+        fits, f"edges lie in outputs of {window.out[0]}x{window.out[1]}, not {list(window.edges)}"
+    )

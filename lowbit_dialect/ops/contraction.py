@@ -41,9 +41,22 @@ class Contraction:
         return self.window.rows.kernel * self.window.columns.kernel * self.inputs
 
     @property
+    def filling(self) -> int:
+        """What windows that are gathered hold for padding: its value, or if that is no code the least one."""
+        code = self.activation
+        values = code.values() if isinstance(code, CodeType) else (self.pad_value,)
+        return self.pad_value if self.pad_value in values else min(values)
+
+    @property
     def gathered(self) -> Contraction:
-        """The same sums over windows that lie end to end: a 1x1 window over pixels of `depth` channels."""
-        window = Window.of(self.window.out, (1, 1))
+        """The same sums over windows that lie end to end: a 1x1 window over pixels of `depth` channels.
+
+        Outputs that see padding remain its edges if something else is gathered in its place.
+        """
+        rows, columns = self.window.rows, self.window.columns
+        borders = rows.head, columns.head, rows.tail, columns.tail
+        edges = borders if self.filling != self.pad_value else (0, 0, 0, 0)
+        window = Window.of(self.window.out, (1, 1), edges=edges)
         return replace(self, window=window, inputs=self.depth)
 
     @property
@@ -103,7 +116,7 @@ def verify_operands(activation: Attribute, weight: Attribute) -> None:
     expect(floats[0] == floats[1], f"cannot multiply {activation} by {weight}")
 
 
-def verify_pad(work: Contraction) -> None:
+def verify_pad(work: Contraction, name: str = "pad_value") -> None:
     """The pad value is one that the activation could have, a code or not; 0 for f32."""
     verify_operands(work.activation, work.weight)
     pad, element = work.pad_value, work.activation
@@ -112,6 +125,4 @@ def verify_pad(work: Contraction) -> None:
         return
     low, high = value_range(element)
     low, high = min(low, 0), max(high, 0)
-    expect(
-        low <= pad <= high, f"pad_value {pad} lies outside {low}..{high}, the range of {element}"
-    )
+    expect(low <= pad <= high, f"{name} {pad} lies outside {low}..{high}, the range of {element}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xdsl.dialects.builtin import (
     IntegerAttr,
     StringAttr,
@@ -15,6 +17,7 @@ from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
     opt_operand_def,
+    opt_prop_def,
     opt_result_def,
     prop_def,
     traits_def,
@@ -53,6 +56,7 @@ class CorrectionsOp(LowbitOp):
     corrections[row class, column class, output channel]` (see `lowbit_dialect.algebra`). Border classes
     are those of `lowbit_dialect.geometry`; the taps on padding contribute `pad_value` times their weight.
     Carries the attributes of the convolution it corrects; `size` is the height and width of its image.
+    With `fill` those taps are in the sum too, with that code as activations, and are corrected likewise.
     Where `products` is `multiply`, the sum is of products of decoded values over the taps inside, and the
     corrections are what the taps on padding contribute; where it is `offset`, activations are 128 more in
     the sum, and the corrections take 128 times each weight inside off, too.
@@ -70,6 +74,7 @@ class CorrectionsOp(LowbitOp):
     dilations = prop_def(integers("dilations", 2), default_value=ints((1, 1)))
     groups = prop_def(integer("groups"), default_value=IntegerAttr(1, i64))
     pad_value = prop_def(integer("pad_value"), default_value=IntegerAttr(0, i64))
+    fill = opt_prop_def(integer("fill"))
     format = prop_def(one_of("format", FORMATS), default_value=StringAttr("nhwc"))
     products = prop_def(one_of("products", PRODUCTS), default_value=StringAttr("popcount"))
 
@@ -81,7 +86,13 @@ class CorrectionsOp(LowbitOp):
     )
 
     @classmethod
-    def of(cls, work: Contraction, weights: SSAValue, products: str = "popcount") -> CorrectionsOp:
+    def of(
+        cls,
+        work: Contraction,
+        weights: SSAValue,
+        products: str = "popcount",
+        fill: int | None = None,
+    ) -> CorrectionsOp:
         """The corrections of an op with the numbers `work` and these weights, in any layout."""
         rows, columns = work.window.rows, work.window.columns
         return cls.build(
@@ -95,6 +106,7 @@ class CorrectionsOp(LowbitOp):
                 "dilations": ints((rows.dilation, columns.dilation)),
                 "groups": IntegerAttr(work.groups, i64),
                 "pad_value": IntegerAttr(work.pad_value, i64),
+                "fill": None if fill is None else IntegerAttr(fill, i64),
                 "format": StringAttr("nchw" if work.weight_axes == (2, 3, 1, 0) else "nhwc"),
                 "products": StringAttr(products),
             },
@@ -143,4 +155,6 @@ class CorrectionsOp(LowbitOp):
         expect(min(array(self.size, ())) >= 1, f"size is at least 1 each way, not {self.size}")
         verify_window(work.window)
         verify_pad(work)
+        if self.fill is not None:
+            verify_pad(replace(work, pad_value=self.fill.value.data), "fill")
         verify_corrections(work, output_type(self))

@@ -42,6 +42,7 @@ from lowbit_dialect.ops.common import (
     shape_of,
     shaped,
     spatial_axes,
+    verify_edges,
     verify_form,
     verify_window,
 )
@@ -149,8 +150,9 @@ class Conv2dOp(LinearOp):
 
     `y[n, oy, ox, o] = sum x[n, oy s - p + ky d, ox s - p + kx d, c] * w[ky, kx, c, o]`, where `x` is
     `pad_value` outside the image. `format` is `nhwc` (weights HWIO) or `nchw` (weights OIHW); padding is
-    top, left, bottom, right. With `corrections` the sum is formed as `products` says
-    (`lowbit.corrections`). The epilogue maps each accumulator to the element that is stored.
+    top, left, bottom, right. With `corrections` the sum is formed as `products` says (`lowbit.corrections`);
+    where nothing is padded, as many outputs along each side as `edges` says have corrections of their own.
+    The epilogue maps each accumulator to the element that is stored.
     """
 
     name = "lowbit.conv2d"
@@ -161,6 +163,7 @@ class Conv2dOp(LinearOp):
     groups = prop_def(integer("groups"), default_value=IntegerAttr(1, i64))
     pad_value = prop_def(integer("pad_value"), default_value=IntegerAttr(0, i64))
     format = prop_def(one_of("format", FORMATS), default_value=StringAttr("nhwc"))
+    edges = opt_prop_def(integers("edges", 4))
 
     assembly_format = LinearOp.FORM
 
@@ -210,6 +213,7 @@ class Conv2dOp(LinearOp):
             array(self.strides, (1, 1)),
             array(self.padding, (0, 0, 0, 0)),
             array(self.dilations, (1, 1)),
+            array(self.edges, (0, 0, 0, 0)),
         )
         groups = self.groups.value.data
         return Contraction(
@@ -246,6 +250,9 @@ class Conv2dOp(LinearOp):
             f"input channels in {groups} group{'s' if groups > 1 else ''}",
         )
         verify_window(work.window)
+        if self.edges is not None:
+            verify_edges(work.window)
+            expect(self.corrections is not None, "edges are of outputs that have corrections")
         verify_pad(work)
         self.verify_linear()
 

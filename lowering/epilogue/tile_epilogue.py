@@ -138,7 +138,7 @@ class Epilogue:
     def _correct(self, raw: SSAValue, place: TileVector) -> SSAValue:
         tile, emit = self.tile, self.emit
         factor = self._factor()
-        doubled = emit.binary("add", raw, raw) if abs(factor) == 2 else raw
+        doubled = self._doubled(raw) if abs(factor) == 2 else raw
         if tile.corrections is None:
             zero = emit.constant(0, raw.type)
             return doubled if factor > 0 else emit.binary("sub", zero, doubled)
@@ -146,6 +146,12 @@ class Epilogue:
         # The accumulator may be i64.
         table = emit.widen(table, lane_of(raw.type), signed=True)
         return emit.binary("add" if factor > 0 else "sub", table, doubled)
+
+    def _doubled(self, raw: SSAValue) -> SSAValue:
+        """Twice a sum; ARM shifts an operand of one lane in the instruction that adds it."""
+        if self.lanes > 1:
+            return self.emit.binary("add", raw, raw)
+        return self.emit.binary("shl", raw, self.emit.constant(1, raw.type))
 
     def _factor(self) -> int:
         """What raw sums are multiplied by: 1 unless they count bits."""

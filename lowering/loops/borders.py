@@ -11,6 +11,8 @@ from microkernels.emit import Emitter
 def tap_bounds(emit: Emitter, axis: WindowAxis, output: SSAValue) -> tuple[SSAValue, SSAValue]:
     """`[low, high)` of the taps of `output` inside the input, as index values."""
     low, high = emit.index(0), emit.index(axis.kernel)
+    if any(axis.edges):
+        return low, high
     start = emit.at("mul", output, axis.stride)
     step = axis.dilation
     if axis.head:

@@ -70,7 +70,10 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
             seen = emit.binary("mul", w, emit.constant(a, type))
             seen = emit.binary("add", seen, emit.constant(b, type))
             seen = emit.binary("ashr", seen, emit.constant(shift, type))
-            unseen = emit.binary("mul", w, emit.constant(work.pad_value, type))
+            filled = 0 if op.fill is None else op.fill.value.data
+            unseen = emit.binary("mul", w, emit.constant(work.pad_value - filled, type))
+            if op.fill is not None:
+                unseen = emit.binary("add", unseen, seen)
             both = arith.AndIOp(inside(ky, *y_bounds), inside(kx, *x_bounds))
             return emit.op(arith.SelectOp(emit.op(both), seen, unseen))
 

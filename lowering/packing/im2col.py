@@ -6,6 +6,9 @@
         %flat = lowbit.reshape %w : tensor<3x3x65x67x...> -> tensor<1x1x585x67x...>
         %y = lowbit.conv2d %windows, %flat {schedule = #lowbit.schedule<algorithm = im2col, ...>}
 
+Where the pad value is no code, windows hold another in its place: the new op has `edges`, whose corrections
+make up for that.
+
 Lines carry the planes of an input that is packed or whose producer can pack it, else elements, which are
 packed where a line holds many of them. A window of one tap needs neither:
 
@@ -18,9 +21,8 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
-from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, layout_of, with_layout
-from lowbit_dialect.ops.common import element_of, shaped, tensor_of
+from lowbit_dialect.ops.common import element_of, ints, shaped, tensor_of
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.linear import LinearOp
@@ -52,6 +54,8 @@ def gather(op: LinearOp, kernel: Microkernel, storage: Storage) -> LinearOp:
         without=("strides", "padding", "dilations", "pad_value"),
         operands={"input": windows, "weights": weights},
     )
+    if any(edges := work.gathered.window.edges):
+        new.properties["edges"] = ints(edges)
     new.results[0].name_hint = op.results[0].name_hint
     Rewriter.replace_op(op, new)
     return new
@@ -93,7 +97,7 @@ def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) 
         lines: Operation = LinesOp(
             source,
             padding=padding,
-            pad_value=_filling(work) if any(padding) else 0,
+            pad_value=work.filling if any(padding) else 0,
             format=format,
         )
     else:
@@ -112,15 +116,6 @@ def _windows(op: LinearOp, work: Contraction, layout: Layout, storage: Storage) 
         format=format,
     )
     return _add(gathered, op, storage.kept(layout, type.element_type), "windows")
-
-
-def _filling(work: Contraction) -> int:
-    """What lines are padded with: any code does to the right of what windows see."""
-    code = work.activation
-    values = (
-        code.values() if isinstance(code, CodeType) else range(work.pad_value, work.pad_value + 1)
-    )
-    return work.pad_value if work.pad_value in values else min(values)
 
 
 def has_planes(value: SSAValue) -> bool:

@@ -101,3 +101,11 @@ def test_errors(rows: Sizes, columns: Sizes):
 )
 def test_messages(change: dict[str, int], message: str):
     assert Window(WindowAxis(1), WindowAxis(5, **change)).error() == message
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5))
+def test_edges_have_classes_of_their_own(leading: int, inside: int, trailing: int):
+    axis = WindowAxis(max(1, leading + inside + trailing), edges=(leading, trailing))
+    wanted = [*range(leading), *[leading] * inside, *range(leading + 1, leading + 1 + trailing)]
+    assert [axis.class_of(output) for output in range(axis.out)] == (wanted or [0])
+    assert all(axis.class_taps(number) == (0, 1) for number in range(axis.classes))

@@ -23,6 +23,7 @@ from xdsl.rewriter import Rewriter
 
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.layout import Array
+from lowbit_dialect.ops.common import ints
 from lowbit_dialect.ops.corrections import CorrectionsOp
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
 from lowbit_dialect.ops.linear import LinearOp
@@ -62,13 +63,19 @@ def wide(values: Array) -> Array:
 
 def corrected(case: LinearCase, products: str = "popcount") -> ModuleOp:
     """The program of a case that sums popcounts, or products inside the image, and corrects them."""
-    module = program_for(case)
-    (plain,) = (op for op in module.walk() if isinstance(op, LinearOp))
+    plain = linear(case)
     terms = CorrectionsOp.of(plain.contraction, plain.weights, products)
     op = linear_op(case, plain.input, plain.weights, terms.results[0])
     op.properties["products"] = StringAttr(products)
     Rewriter.replace_op(plain, [terms, op])
+    module = op.get_toplevel_object()
+    assert isinstance(module, ModuleOp)
     return module
+
+
+def linear(case: LinearCase) -> LinearOp:
+    (op,) = (op for op in program_for(case).walk() if isinstance(op, LinearOp))
+    return op
 
 
 def decoded(code: str) -> list[int]:
@@ -115,6 +122,31 @@ def test_padding_and_offsets_are_corrections_of_products(case: LinearCase, produ
     module = corrected(case, products)
     module.verify()
     assert np.array_equal(run(module, x, w)[0], run(program_for(case), x, w)[0])
+
+
+@settings(max_examples=30)
+@given(linear_cases(ops=("conv2d",), largest=5))
+def test_corrections_make_up_for_a_border_of_codes(case: LinearCase):
+    """Padding that is filled with a code, whatever it should be."""
+    fill, (top, left, bottom, right) = parse_code(case.activation).minimum, case.padding
+    (x, w), asked = case.arrays(), linear(case)
+    terms = CorrectionsOp.of(asked.contraction, asked.weights, fill=fill)
+    terms.verify()
+    size = {"height": case.height + top + bottom, "width": case.width + left + right}
+    grown = replace(case, **size, padding=(0, 0, 0, 0))
+    plain, window = linear(grown), asked.contraction.window
+    rows, columns = window.rows, window.columns
+    op = linear_op(grown, plain.input, plain.weights, terms.results[0])
+    op.properties["edges"] = ints((rows.head, columns.head, rows.tail, columns.tail))
+    op.verify()
+    pads = [(0, 0), (top, bottom), (left, right)]
+    pads.insert(1 if case.format == "nchw" else 3, (0, 0))
+    values = {
+        plain.input: np.pad(x, pads, constant_values=fill),
+        plain.weights: w,
+        terms.results[0]: evaluate_op(terms, {asked.weights: w}),
+    }
+    assert np.array_equal(evaluate_op(op, values), naive(case, x, w))
 
 
 BITSERIAL = LinearCase(

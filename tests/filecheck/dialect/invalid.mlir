@@ -559,6 +559,38 @@ func.func @corrections_shape(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3
 
 // -----
 
+// ERROR: edges are of a window without padding
+func.func @edges_of_padding(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x8x!lowbit.odd<1>>, %c: tensor<3x3x8xi32>) {
+  %0 = lowbit.conv2d %x, %w corrections(%c : tensor<3x3x8xi32>) {padding = array<i64: 1, 1, 1, 1>, edges = array<i64: 1, 1, 1, 1>} : tensor<1x4x4x4x!lowbit.uint<2>>, tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x4x4x8xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: edges lie in outputs of 2x2, not [1, 1, 2, 1]
+func.func @edges_beyond(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x8x!lowbit.odd<1>>, %c: tensor<3x3x8xi32>) {
+  %0 = lowbit.conv2d %x, %w corrections(%c : tensor<3x3x8xi32>) {edges = array<i64: 1, 1, 2, 1>} : tensor<1x4x4x4x!lowbit.uint<2>>, tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x2x2x8xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: edges are of outputs that have corrections
+func.func @edges_alone(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x8x!lowbit.odd<1>>) {
+  %0 = lowbit.conv2d %x, %w {edges = array<i64: 1, 1, 1, 1>} : tensor<1x4x4x4x!lowbit.uint<2>>, tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x2x2x8xi32>
+  func.return
+}
+
+// -----
+
+// ERROR: fill 2 lies outside -1..1, the range of !lowbit.odd<1>
+func.func @corrections_op_fill(%w: tensor<3x3x4x8x!lowbit.odd<1>>) {
+  %0 = lowbit.corrections %w {activation = !lowbit.odd<1>, size = array<i64: 4, 4>, fill = 2 : i64} : tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x1x8xi32>
+  func.return
+}
+
+// -----
+
 // ERROR: only products of codes have popcount corrections
 func.func @corrections_of_integers(%x: tensor<1x4x4x4xi8>, %w: tensor<3x3x4x8x!lowbit.odd<1>>, %c: tensor<1x1x8xi32>) {
   %0 = lowbit.conv2d %x, %w corrections(%c : tensor<1x1x8xi32>) : tensor<1x4x4x4xi8>, tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x2x2x8xi32>

@@ -65,14 +65,6 @@ func.func @gather_bytes(%x: tensor<1x4x4x4xi8>, %w: tensor<3x3x4x4xi8>) -> tenso
 
 // -----
 
-// CHECK: 'lowbit.conv2d': im2col pads with a value of !lowbit.odd<1>, not 0
-func.func @gather_pad(%x: tensor<1x4x4x4x!lowbit.odd<1>>, %w: tensor<3x3x4x4x!lowbit.odd<1>>) -> tensor<1x4x4x4xi32> {
-  %y = lowbit.conv2d %x, %w {padding = array<i64: 1, 1, 1, 1>, schedule = #lowbit.schedule<algorithm = im2col>} : tensor<1x4x4x4x!lowbit.odd<1>>, tensor<3x3x4x4x!lowbit.odd<1>> -> tensor<1x4x4x4xi32>
-  func.return %y : tensor<1x4x4x4xi32>
-}
-
-// -----
-
 // CHECK: 'lowbit.conv2d': im2col has no use for corrections of borders: leave them out
 func.func @gather_corrections(%x: tensor<1x4x4x4x!lowbit.uint<1>>, %w: tensor<3x3x4x4x!lowbit.odd<1>>, %c: tensor<1x1x4xi32>) -> tensor<1x2x2x4xi32> {
   %y = lowbit.conv2d %x, %w corrections(%c : tensor<1x1x4xi32>) {schedule = #lowbit.schedule<algorithm = im2col>} : tensor<1x4x4x4x!lowbit.uint<1>>, tensor<3x3x4x4x!lowbit.odd<1>> -> tensor<1x2x2x4xi32>

@@ -113,6 +113,19 @@ func.func @gathered(%x: tensor<1x4x5x3x!lowbit.uint<1>, #lowbit.layout<[d0, d1, 
 
 // -----
 
+// No code of odd<1> is 0: windows hold -1 on padding, and what each border lacks is corrected.
+
+// CHECK-LABEL: @filled
+// CHECK:         %[[TERMS:corrections[_0-9]*]] = lowbit.corrections %w {{{.*}}padding = array<i64: 1, 1, 1, 1>, {{.*}}fill = -1 : i64{{.*}} -> tensor<3x3x16xi32{{.*}}>
+// CHECK:         lowbit.lines %x{{.*}} {padding = array<i64: 1, 1, 1, {{[0-9]+}}>, pad_value = -1 : i64}
+// CHECK:         lowbit.conv2d %windows, %flat_packed corrections(%{{.*}} : tensor<3x3x16xi32{{.*}}>) {{{.*}}edges = array<i64: 1, 1, 1, 1>
+func.func @filled(%x: tensor<1x4x5x64x!lowbit.odd<1>>, %w: tensor<3x3x64x16x!lowbit.odd<1>>) -> tensor<1x4x5x16xi32> {
+  %y = lowbit.conv2d %x, %w {padding = array<i64: 1, 1, 1, 1>, schedule = #lowbit.schedule<algorithm = im2col, microkernel = popcount_bytes_32x8>} : tensor<1x4x5x64x!lowbit.odd<1>>, tensor<3x3x64x16x!lowbit.odd<1>> -> tensor<1x4x5x16xi32>
+  func.return %y : tensor<1x4x5x16xi32>
+}
+
+// -----
+
 // Channels first: the input is turned round before it is packed, the first layer writes planes, the last one is
 // turned back.
 

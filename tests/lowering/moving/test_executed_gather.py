@@ -137,17 +137,10 @@ def test_subsampling(tier: str, kind: str):
     sample(lambda one: subsamples(one[0], kind, tier, one[1]), number, strategy, count=12)
 
 
-def legal(case: LinearCase) -> LinearCase:
-    """A case that im2col executes: one group, padded with a value of the code."""
-    values = parse_code(case.activation).values()
-    pad = min(values, key=lambda value: abs(value - case.pad_value))
-    return replace(case, groups=1, pad_value=pad)
-
-
 @pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("tier", TIERS)
 def test_convolutions(tier: str, part: int):
-    """Any kernel, by the default block, on the extremes of the data too."""
+    """Any kernel and any pad value, by the default block, on the extremes of the data too."""
 
     def run(case: LinearCase) -> None:
         module = program_for(case)
@@ -155,7 +148,7 @@ def test_convolutions(tier: str, part: int):
         sets = [case.arrays(), *(replace(case, fills=one).arrays() for one in (("max", "max"),))]
         check(module, sets, tier, threads=1 + part)
 
-    cases = linear_cases(ops=("conv2d",), largest=7).map(legal)
+    cases = linear_cases(ops=("conv2d",), largest=7).map(lambda case: replace(case, groups=1))
     sample(run, 100 + 10 * part + TIERS.index(tier), cases)
 
 
