@@ -7,6 +7,7 @@ which the passes after it execute. Fields that the program pins are kept, as far
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -75,9 +76,10 @@ class LowbitPlanPass(ModulePass):
             from autotune.machine_measured import measured_table
 
             table = measured_table(target)
+        known: dict[object, Schedule] = {}
         for inner in ops:
             try:
-                schedule = planned(inner, target, self.threads, self.least, table)
+                schedule = planned(inner, target, self.threads, self.least, table, known)
             except ValueError as error:
                 raise PassFailedException(f"'{inner.name}': {error}") from error
             inner.properties["schedule"] = ScheduleAttr(schedule)
@@ -89,12 +91,21 @@ def planned(
     threads: int = 1,
     least: int = 0,
     machine: MachineTable | None = None,
+    known: MutableMapping[object, Schedule] | None = None,
 ) -> Schedule:
-    """The complete schedule of an op, what it pins kept; raises ValueError if that is impossible."""
+    """The complete schedule of an op, what it pins kept; raises ValueError if that is impossible.
+
+    `known` are choices by what decides them, for one target, number of threads and machine; it is added to.
+    """
     pinned = op.schedule.data if op.schedule else Schedule()
     space, table = Space(op, target, threads), machine or table_of(target)
     open_ = replace(pinned, parallel=pinned.parallel or "none")
-    schedule = first_choice(space, table, open_, stored_as(op))
+    key = space.key, open_, stored_as(op)
+    schedule = known.get(key) if known is not None else None
+    if schedule is None:
+        schedule = first_choice(space, table, open_, stored_as(op))
+    if known is not None:
+        known[key] = schedule
     if pinned.parallel is None:
         schedule = shared_out(op, space, schedule, least)
     if error := space.refusal(schedule):

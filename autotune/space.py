@@ -7,7 +7,7 @@ is filed under. Sampling, mutation, crossover and enumeration are all made of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from random import Random
 
 from autotune.loop_orders import effective, orders, steps_of
@@ -77,6 +77,11 @@ class Space:
                 if multiplies(self.demand, work, kernel):
                     ways = self._ways.setdefault(algorithm, {})
                     ways[kernel.name] = Way.of(work, kernel)
+
+    @property
+    def key(self) -> Hashable:
+        """What decides which schedules there are and how fast, for one target and number of threads."""
+        return self.demand, self._whole, self._overlaps
 
     def _algorithms(self) -> tuple[str, ...]:
         work, direct = self.demand.work, ("direct",)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +68,22 @@ def resolve(target: str | Target) -> Target:
     return resolve_target(instance("target", target, str, Target))
 
 
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Keep Python from looking for cycles: what is built lives to the end, and is half of what it looks at.
+
+    That takes 0.8 s of the 11.5 of ResNet18 (2 bits, Zen 3, 2026-11).
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_uncollected()
 def generate(
     program: Program,
     target: str | Target = "host",

@@ -60,8 +60,13 @@ class Steps:
         return np.clip(near, self.bottom, self.top) ^ self.flip
 
     def counts(self, accumulators: Array) -> Array:
-        """How many steps each accumulator reaches."""
-        return np.sum((accumulators ^ self.flip)[..., None, :] >= self.first, axis=-2)
+        """How many steps each accumulator reaches: later ones begin no earlier."""
+        flipped = accumulators ^ self.flip
+        counted = np.empty(flipped.shape, np.int64)
+        for channel in range(flipped.shape[-1]):
+            first: Array = self.first[:, channel]
+            counted[..., channel] = np.searchsorted(first, flipped[..., channel], side="right")
+        return counted
 
 
 def steps_of(chain: Sequence[ElementwiseOp], bounds: tuple[Array, Array]) -> Steps | None:

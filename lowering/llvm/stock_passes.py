@@ -19,7 +19,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.cf import BranchOp, ConditionalBranchOp
 from xdsl.dialects.scf import ForOp, IfOp, IndexSwitchOp
-from xdsl.ir import Operation
+from xdsl.ir import Block, Operation
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern
 from xdsl.transforms.convert_scf_to_cf import (
     ConvertScfToCf,
@@ -47,7 +47,7 @@ class _ForOnceLowering(RewritePattern):
         assert isinstance(op, ForOp) and op.parent is not None
         init, condition, last = op.parent, op.body.first_block, op.body.last_block
         assert condition is not None and condition.first_op is not None and last is not None
-        end = init.split_before(op)
+        end = _split(init, op)
         inside = condition.split_before(condition.first_op)
         last = inside if last is condition else last
         op.body.move_blocks_before(end)
@@ -67,6 +67,20 @@ class _ForOnceLowering(RewritePattern):
         for old, new in zip(op.results, results, strict=True):
             old.replace_all_uses_with(new)
         end.erase_op(op)
+
+
+def _split(block: Block, first: Operation) -> Block:
+    """`Block.split_before`, without counting the blocks before it: a network has a thousand."""
+    assert block.parent is not None
+    end = Block()
+    block.parent.insert_block_after(end, block)
+    moved: Operation | None = first
+    while moved is not None:
+        after = moved.next_op
+        block.detach_op(moved)
+        end.add_op(moved)
+        moved = after
+    return end
 
 
 _BRANCHES: Mapping[type[Operation], RewritePattern] = {
