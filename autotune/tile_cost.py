@@ -164,7 +164,9 @@ class TileCost(TileWords):
 
     def _together(self, bounds: dict[str, float], loads: float) -> float:
         """Cycles of what takes pipes for so long."""
-        return joint((joint(bounds.values(), self.machine.sharpness), loads), PORTS)
+        # Where padding alone is seen there are fewer additions than the first ones that fold away.
+        taken = [max(0.0, one) for one in bounds.values()]
+        return joint((joint(taken, self.machine.sharpness), max(0.0, loads)), PORTS)
 
     def _cost(self, block: Block) -> Cost:
         body, size = self._body(block), block.pixels * block.vectors
