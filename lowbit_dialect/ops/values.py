@@ -20,6 +20,8 @@ from xdsl.printer import Printer
 
 Dense = DenseIntOrFPElementsAttr[Any]
 
+_LISTED = 100
+"""Elements that are printed one by one, at most."""
 _HEXADECIMAL = re.compile(r"[<\[ ]0x")
 """Elements in hexadecimal, unlike the bytes of all, which are a string."""
 
@@ -31,6 +33,12 @@ def compact(value: Dense) -> Dense:
     if len(data) <= size or (held[size:] != held[:-size]).any():
         return value
     return DenseIntOrFPElementsAttr(value.type, BytesAttr(data[:size]))
+
+
+def _many(value: Dense) -> bool:
+    """Whether different elements are too many for a list; xDSL prints their bytes, too, 8 times as slowly."""
+    size = value.get_element_type().compile_time_size
+    return len(value.data.data) > _LISTED * size and compact(value) is value
 
 
 def reads_back(value: Dense) -> bool:
@@ -60,7 +68,7 @@ class Values(CustomDirective):
     def print(self, printer: Printer, state: PrintingState, op: IRDLOperation) -> None:
         state.print_whitespace(printer)
         value = cast(Dense, self.value.get(op))
-        if reads_back(value):
+        if not _many(value) and reads_back(value):
             printer.print_attribute(value)
             return
         printer.print_string(f'dense<"0x{value.data.data.hex().upper()}"> : ')
