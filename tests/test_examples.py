@@ -80,3 +80,11 @@ def test_a_network_runs_without_an_operating_system(network: str):
 def test_a_tuned_layer_has_the_same_bits():
     output = run("tune.py")
     assert "1 layer tuned" in output and output.splitlines()[-1].startswith("0 outputs differ")
+
+
+def test_families_are_drawn_over_bits(tmp_path: Path):
+    picture = tmp_path / "picture.svg"
+    asked = ["--layers", "D1024b1", "--pairs", "uint2,odd1"]
+    output = run("crossovers/measure.py", str(picture), *asked)
+    ways = re.findall(r"(popcounts|look-ups|products of integers) [\d.]+", output)
+    assert len(ways) >= 2 and picture.read_text().count("<circle") == len(ways)
