@@ -9,50 +9,38 @@ its epilogue, where their operands are constants or arguments. A chain of float 
     ->  %q = lowbit.conv2d ... epilogue { ^bb0(%a: i32):
               %c = lowbit.threshold %a, %thresholds ...  lowbit.yield %c } ... -> tensor<..x!lowbit.uint<2>>
 
-A chain of seven steps or more becomes one `lowbit.requantize` instead, where a scale and a bias in f32 give
-every accumulator the same code: it costs the same whatever the number of steps, and has two tables to hold
-in registers. `lowering.epilogue.steps` finds the steps; a chain that is not monotone stays as it is.
+So do the parts of a chain on either side of an add of codes to those of another tensor, and what leads from
+codes to codes by itself. `lowering.epilogue.code_chains` says when and to what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, f32, i32
+from xdsl.dialects.builtin import ModuleOp, i32
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from lowbit_dialect.codes import CodeType
-from lowbit_dialect.layout import Array, layout_of, storage_dtype
+from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import shape_of, shaped
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.elementwise import (
     AddOp,
     ElementwiseOp,
     MulOp,
-    QuantizeOp,
-    RequantizeOp,
-    ThresholdOp,
 )
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.tile import YieldOp
 from lowbit_dialect.ranges import accumulator_range
-from lowbit_dialect.reference import evaluate_elementwise
-from lowering.epilogue.steps import INT32, Steps, steps_of
-from lowering.epilogue.straight_lines import line_through
+from lowering.epilogue.code_chains import Bounds, bounds_of_sum, replace_by_codes
+from lowering.epilogue.steps import INT32
 from lowering.preconditions import block_of
 from lowering.rebuild import rebuild
-
-MOST_STEPS = 15
-"""Steps of a code up to which comparing beats evaluating the chain: 4 bits."""
-
-LEAST_OF_A_LINE = 7
-"""Steps from which on a line beats comparing, where it can be drawn: 7 operations against 2 a step."""
 
 
 def sole_user(value: SSAValue) -> Operation | None:
@@ -77,6 +65,17 @@ def chain_after(op: LinearOp) -> list[ElementwiseOp]:
     return chain
 
 
+def chain_from(op: ElementwiseOp) -> list[ElementwiseOp]:
+    """An op and the elementwise ops after it, each the only user of the one before."""
+    chain = [op]
+    while isinstance(user := sole_user(chain[-1].results[0]), ElementwiseOp):
+        beside = user.input is not chain[-1].results[0] or user.others
+        if beside or user.parent is not op.parent or user.channel_axis != op.channel_axis:
+            break
+        chain.append(user)
+    return chain
+
+
 def why_not(user: ElementwiseOp, value: SSAValue, producer: LinearOp) -> str | None:
     """Why `user` cannot move into the epilogue of `producer`; None if it can."""
     channel = producer.contraction.input_axes[-1]
@@ -96,93 +95,7 @@ def _scalar_ok(value: SSAValue) -> bool:
     return isinstance(element, CodeType) or element.name == "f32" or element == i32
 
 
-# Codes
-
-
-def to_code(
-    chain: Sequence[ElementwiseOp], bounds: tuple[Array, Array], axis: int
-) -> list[Operation] | None:
-    """Ops of which the last replaces a chain from an i32 accumulator to a code.
-
-    `bounds` are the smallest and largest accumulator of each channel; channels are `axis` of the
-    accumulators. None if the chain depends on more than the accumulator and constants, is not monotone, or
-    has too many steps to count and no line through them.
-    """
-    code = chain[-1].output_element
-    assert isinstance(code, CodeType)
-    if not all(isinstance(v.owner, ConstantOp) for op in chain for v in op.operands[1:]):
-        return None
-    if any(op.others for op in chain):
-        return None
-    linear = not code.is_odd and code.steps >= LEAST_OF_A_LINE
-    counted = code.steps <= MOST_STEPS and len(chain) > 1  # Alone it counts already.
-    steps = steps_of(chain, bounds) if linear or counted else None
-    if steps is None:
-        return None
-    line = _line_ops(chain[0].input, code, steps, axis) if linear else None
-    return line or (_threshold_ops(chain[0].input, code, steps, axis) if counted else None)
-
-
-def _line_ops(value: SSAValue, code: CodeType, steps: Steps, axis: int) -> list[Operation] | None:
-    """A `lowbit.requantize` with the same code for every accumulator, if there is one."""
-    scale, bias = line_through(steps)
-    scale = _table(scale.astype(np.float32), f32, "scale")
-    bias = _table((bias + code.minimum).astype(np.float32), f32, "bias")
-    op = RequantizeOp(value, scale, code, bias=bias, axis=axis)
-    got = evaluate_elementwise(op, steps.sides.astype(np.int32)).astype(np.int64)
-    if not np.array_equal(got - code.minimum, steps.counts(steps.sides)):
-        op.erase()
-        return None
-    return [scale, bias, op]
-
-
-def _threshold_ops(
-    value: SSAValue, code: CodeType, steps: Steps, axis: int
-) -> list[Operation] | None:
-    rows = steps.thresholds
-    if rows is None:
-        return None
-    ops: list[Operation] = [_table(rows, i32, "thresholds")]
-    flip: ConstantOp | None = None
-    if steps.flip.any():
-        flip = _table(steps.flip, i32, "flip")
-        ops.append(flip)
-    return [*ops, ThresholdOp(value, ops[0], code, flip=flip, axis=axis)]
-
-
-def _table(values: Array, element: Attribute, hint: str) -> ConstantOp:
-    table = ConstantOp.of(values.astype(storage_dtype(element)), element)
-    table.result.name_hint = hint
-    return table
-
-
-def quantising(chain: Sequence[ElementwiseOp]) -> int:
-    """Length of the longest start of a chain that ends in codes; 0 if none does."""
-    for length in range(len(chain), 0, -1):
-        if isinstance(chain[length - 1], QuantizeOp | ThresholdOp):
-            return length
-    return 0
-
-
-def replace_by_code(producer: LinearOp, bounds: tuple[Array, Array]) -> None:
-    """Turn the float ops after an integer producer into one op where they end in a code."""
-    chain = chain_after(producer)
-    length = quantising(chain)
-    if not length:
-        return
-    new = to_code(chain[:length], bounds, producer.contraction.input_axes[-1])
-    if new is None:
-        return
-    old = chain[length - 1].results[0]
-    new[-1].results[0].name_hint = old.name_hint
-    for op in new:
-        Rewriter.insert_op(op, InsertPoint.before(chain[length - 1]))
-    old.replace_all_uses_with(new[-1].results[0])
-    for op in reversed(chain[:length]):
-        Rewriter.erase_op(op)
-
-
-def bounds_of(op: LinearOp) -> tuple[Array, Array]:
+def bounds_of(op: LinearOp) -> Bounds:
     """Smallest and largest accumulator of each output channel: any i32 where corrections are given."""
     given, work = op.corrections is not None, op.contraction
     known = accumulator_range(work, op.weights)
@@ -245,8 +158,13 @@ class LowbitFusePass(ModulePass):
             for inner in list(block.ops):
                 if isinstance(inner, LinearOp) and inner.results:
                     if inner.accumulator == i32 and not inner.epilogue.blocks:
-                        replace_by_code(inner, bounds_of(inner))
+                        axis = inner.contraction.input_axes[-1]
+                        replace_by_codes(chain_after(inner), bounds_of(inner), axis)
                     fuse(inner)
+            for inner in list(block.ops):
+                if isinstance(inner, ElementwiseOp) and inner.parent is block and inner.results:
+                    bounds = None if inner.others else bounds_of_sum([inner.input])
+                    replace_by_codes(chain_from(inner), bounds, inner.channel_axis)
             for inner in reversed(list(block.ops)):
                 if isinstance(inner, ConstantOp) and not inner.result.uses.get_length():
                     Rewriter.erase_op(inner)

@@ -29,7 +29,8 @@ from lowbit_dialect.ops.elementwise import (
     ThresholdOp,
 )
 from lowbit_dialect.ops.linear import DenseOp, LinearOp
-from lowering.lowbit_fuse import LEAST_OF_A_LINE, MOST_STEPS, LowbitFusePass
+from lowering.epilogue.code_chains import LEAST_OF_A_LINE, MOST_STEPS
+from lowering.lowbit_fuse import LowbitFusePass
 
 CHANNELS, ROWS = 3, 40
 NUMBERS = st.one_of(
@@ -165,6 +166,45 @@ def test_residual_adds() -> None:
     net = Net()
     y = net.add(AddOp(layer(net), net.input((ROWS, CHANNELS), "int4")))
     assert ops(same(net.module(chain(net, y)), 0), AddOp)
+
+
+def real(net: Net, value: SSAValue, data: DataObject, spelling: str) -> SSAValue:
+    """What integers stand for, perhaps normalised or rectified, in codes."""
+    value = net.add(RequantizeOp(value, table(net, data, zero=True), f32))
+    for _ in range(data.draw(st.integers(0, 2))):
+        value = step(net, value, data)
+    return quantised(net, value, data, spelling)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_codes_added_to_codes_keep_every_code(data: DataObject) -> None:
+    """A layer in codes, those of another tensor in codes like them, and their sum in codes again."""
+    net, (code, other, last) = Net(), (data.draw(st.sampled_from(CODE_SPELLINGS)) for _ in "abc")
+    beside = net.input((ROWS, CHANNELS), other)
+    if data.draw(st.booleans()):
+        beside = real(net, beside, data, code)
+    y = net.add(AddOp(real(net, layer(net), data, code), beside))
+    same(net.module(real(net, y, data, last)), data.draw(st.integers(0, 99)))
+
+
+def test_a_residual_block_has_one_op_on_each_side_of_the_add() -> None:
+    net, one = Net(), np.ones(1, np.float32)
+
+    def codes(value: SSAValue, scale: float, spelling: str) -> SSAValue:
+        value = net.add(RequantizeOp(value, net.constant(one, "f32"), f32))
+        value = net.add(ClipOp(value, -100, 100))
+        return net.add(
+            QuantizeOp(value, net.constant(one * np.float32(scale), "f32"), parse_code(spelling))
+        )
+
+    beside = codes(net.input((ROWS, CHANNELS), "uint4"), 0.75, "int5")
+    y = net.add(AddOp(codes(layer(net), 1.7, "int5"), beside))
+    fused = same(net.module(codes(y, 2.3, "uint4")), 0)
+    (linear,) = ops(fused, LinearOp)
+    inside = [op for op in ops(fused, ElementwiseOp) if op.parent_op() is linear]
+    assert [type(op) for op in inside] == [RequantizeOp, AddOp, RequantizeOp]
+    assert len(ops(fused, ElementwiseOp)) == 4 and len(ops(fused, RequantizeOp)) == 3
 
 
 def test_an_accumulator_added_to_itself() -> None:
