@@ -1,6 +1,7 @@
 """Whole programs and conversions for the targets of `test_emulated.py`: emulated, against the reference."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from strategies import code_types, few_planes, layouts
 from thresholds import CODES, PAIRS, RESIDUALS, TABLES, added_codes, packed_thresholds
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32
 
+import lowbit
 from lowbit_dialect.codes import parse_code
 from lowbit_dialect.layout import with_layout
 from lowbit_dialect.ops.conversions import BitpackOp, UnpackOp
@@ -25,6 +27,11 @@ from microkernels.table import kernels
 pytestmark = pytest.mark.emulated
 
 FILLS = (("random",), ("maximum",), ("alternating",))
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TRAINED = {
+    "fashion/fashion_w2a2.onnx": "fashion/fashion_mnist_test2000.npz",
+    "keywords/keywords_w2a2.onnx": "keywords/sounds_200.npz",
+}
 
 
 def add_programs(emulation: Emulation, programs: Sequence[ModuleOp]) -> None:
@@ -80,6 +87,16 @@ def networks(draw: DrawFn) -> ModuleOp:
 def test_networks(tier: str):
     emulation = Emulation(tier)
     add_programs(emulation, drawn(networks(), 8, 5))
+    emulation.run()
+
+
+@pytest.mark.parametrize("target", TIERS[-4:])  # no `tier`: none is left to another test
+def test_logits_of_trained_networks(target: str):
+    emulation = Emulation(target)
+    for model, data in TRAINED.items():
+        with np.load(EXAMPLES / data, allow_pickle=False) as arrays:
+            image = arrays["images"][-1:, None].astype(np.float32) / np.float32(255)
+        emulation.add(lowbit.import_model(EXAMPLES / model).module, [[image]], fuse=True)
     emulation.run()
 
 
