@@ -100,12 +100,10 @@ def planned(
     pinned = op.schedule.data if op.schedule else Schedule()
     space, table = Space(op, target, threads), machine or table_of(target)
     open_ = replace(pinned, parallel=pinned.parallel or "none")
+    known = {} if known is None else known
     key = space.key, open_, stored_as(op)
-    schedule = known.get(key) if known is not None else None
-    if schedule is None:
-        schedule = first_choice(space, table, open_, stored_as(op))
-    if known is not None:
-        known[key] = schedule
+    if (schedule := known.get(key)) is None:
+        schedule = known[key] = first_choice(space, table, open_, stored_as(op))
     if pinned.parallel is None:
         schedule = shared_out(op, space, schedule, least)
     if error := space.refusal(schedule):

@@ -1,8 +1,8 @@
 """The instructions of a kernel by class: what it does, without a price.
 
 What an instruction costs stands in the table of a machine (`autotune/machine_table.py`); how often each of
-these is done stands in `autotune/tile_cost.py`. Copies of registers stand where an instruction overwrites an
-operand that is read again; others renaming does.
+these is done stands in `autotune/tile_shares.py`. Copies of registers stand where an instruction overwrites
+an operand that is read again; others renaming does.
 """
 
 from __future__ import annotations
