@@ -1,22 +1,26 @@
 """Planes of bytes by shift and insert, where one instruction does both: no compares, and no masks of lanes.
 
-A load that deals elements out to four vectors, a_0 to a_3, leaves element 4 l + j in lane l of a_j. `insert`
-puts bits above those of another, whatever stands there:
+A load deals elements out to four vectors, a_0 to a_3. `insert` puts bits above those of another, whatever
+stands there:
 
-    one plane:   a = insert(a_0, a_1, 1), insert a_2 at 2 and a_3 at 3: a nibble of four elements a lane
-                 insert(lanes 0 2 .., lanes 1 3 .., 4): a byte of eight, in order
-    two planes:  even = insert(a_0, a_2, 2), odd = insert(a_1, a_3, 2), the lanes of either as above;
-                 then even and odd bits of both are exchanged
+    one plane:   of elements dealt out one by one, insert(a_0, a_1, 1), a_2 at 2 and a_3 at 3: four a byte
+                 insert(bytes 0 2 .., bytes 1 3 .., 4): eight a byte, in order
+    two planes:  of pairs dealt out, insert(a_0, a_1, 2), a_2 at 4 and a_3 at 6: two bits of four elements
+                 even = bytes 0 2 .., odd = bytes 1 3 .., then even and odd bits of both are exchanged
 
-12 and 18 instructions for 128 elements, where comparing takes 65 a plane (AArch64).
+12 and 16 instructions for 128 elements, where comparing takes 65 a plane (AArch64). Values of two odd planes,
+v = 2 c - 3, are inserted by sums, 4 in a byte that has no room for twice their codes:
+
+    (a_0 >> 1) + 2 a_1 + 8 a_2 + 32 a_3 = sum of 4^j c_j - 128
+
+in four instructions for three, and what is 128 too little has its highest bit wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from xdsl.dialects.builtin import i32
+from xdsl.dialects.builtin import i8, i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -29,29 +33,42 @@ ELEMENTS = 128
 EVEN_BITS = 0x55
 
 
-@dataclass(frozen=True)
 class InsertedPlanes:
     """Forms the planes of codes that are stored in bytes."""
 
-    emit: Emitter
-    verbs: Verbs
-    code: CodeType
+    def __init__(self, emit: Emitter, verbs: Verbs, code: CodeType):
+        self.emit, self.verbs, self.code = emit, verbs, code
+        self._factors = [self._pinned(factor) for factor in (2, 8)] if self._by_sum else []
+
+    @property
+    def _by_sum(self) -> bool:
+        return self.code.is_odd and self.code.planes == 2
+
+    def _pinned(self, factor: int) -> SSAValue:
+        """A factor that LLVM does not know, or it shifts and adds instead of multiplying."""
+        emit = self.emit
+        four_bytes = emit.pinned(emit.constant(factor * 0x01010101, i32), here=False)
+        return emit.bitcast(emit.splat(four_bytes, 4), vector(16, i8))
 
     def of(self, x: SSAValue, elements: int) -> list[SSAValue]:
         """The planes of 32, 64 or 128 elements at an address, each a vector of bytes."""
-        lanes = min(16, elements // 4)
         self.emit.barrier()  # LLVM would load all that a loop packs at first, and spill it
+        planes, step = self.code.planes, min(64, elements)
+        together = min(planes, 2)
         quads = [
-            self._codes(self.verbs.load_fours(self.emit, self.emit.offset(x, first), lanes))
-            for first in range(0, elements, 4 * lanes)
+            self.verbs.load_fours(self.emit, self.emit.offset(x, first), step // 4, together)
+            for first in range(0, elements, step)
         ]
-        if self._by_sign:
-            return [self._signs(quads)]
-        planes, found = self.code.planes, list[SSAValue]()
-        for plane in range(0, planes - 1, 2):
-            found += self._two(self._shifted(quads, plane))
-        if planes % 2:
-            found.append(self._one(self._shifted(quads, planes - 1)))
+        if planes == 1:
+            return [self._signs(quads) if self.code.is_odd else self._one(quads)]
+        if self._by_sum:
+            low, high = self._exchanged([self._summed(quad) for quad in quads])
+            return [low, self.emit.binary("xor", high, self.emit.constant(0xC0, high.type))]
+        found = list[SSAValue]()
+        codes = [self._codes(quad) for quad in quads]
+        for plane in range(0, planes, 2):
+            bits = [self._chain(self._shifted(quad, plane), 2) for quad in codes]
+            found += self._exchanged(bits)[: planes - plane]
         return found
 
     def store(self, plane: SSAValue, elements: int, y: SSAValue, alignment: int) -> None:
@@ -60,42 +77,43 @@ class InsertedPlanes:
             plane = self.emit.shuffle(self.emit.bitcast(plane, vector(2, i32)), [0])
         self.emit.store(plane, y, alignment)
 
-    @property
-    def _by_sign(self) -> bool:
-        """Whether the one bit of a code is the complement of the sign of its value, -1 or 1."""
-        return self.code.is_odd and self.code.planes == 1
-
     def _codes(self, values: list[SSAValue]) -> list[SSAValue]:
         """Bytes whose low bits are the codes."""
-        if not self.code.is_odd or self._by_sign:
+        if not self.code.is_odd:
             return values
         least = self.emit.constant(self.code.offset, values[0].type)
         return [self.verbs.half_difference(self.emit, value, least) for value in values]
 
-    def _shifted(self, quads: list[list[SSAValue]], plane: int) -> list[list[SSAValue]]:
+    def _shifted(self, quad: list[SSAValue], plane: int) -> list[SSAValue]:
         """The same with a plane in the lowest bit."""
         if plane == 0:
-            return quads
-        shift = self.emit.constant(plane, quads[0][0].type)
-        return [[self.emit.binary("lshr", one, shift) for one in quad] for quad in quads]
+            return quad
+        shift = self.emit.constant(plane, quad[0].type)
+        return [self.emit.binary("lshr", one, shift) for one in quad]
 
     def _one(self, quads: list[list[SSAValue]]) -> SSAValue:
-        nibbles = [self._chain(quad) for quad in quads]
-        return self._insert(*self._lanes(nibbles), 4)
+        even, odd = self._lanes([self._chain(quad, 1) for quad in quads])
+        return self.verbs.insert_above(self.emit, even, odd, 4)
 
-    def _two(self, quads: list[list[SSAValue]]) -> list[SSAValue]:
+    def _summed(self, quad: Sequence[SSAValue]) -> SSAValue:
+        """Two bits of each of four odd values, the highest the wrong way round."""
+        emit, type = self.emit, quad[0].type
+        total = emit.binary("shl", quad[3], emit.constant(5, type))
+        for one, factor in zip(quad[2:0:-1], self._factors[::-1]):
+            known = emit.shuffle(factor, range(lanes_of(type)))
+            total = emit.binary("add", total, emit.binary("mul", one, known))
+        half = emit.binary("ashr", quad[0], emit.constant(1, type))
+        return emit.binary("add", total, half)
+
+    def _exchanged(self, bits: list[SSAValue]) -> list[SSAValue]:
+        """Two planes of bytes of two bits of elements 0, 2, .. and 1, 3, .. in turn."""
         emit = self.emit
-        even, odd = (self._eighths(quads, first) for first in (0, 1))
+        even, odd = self._lanes(bits)
         one = emit.constant(1, even.type)
         masks = emit.constant(EVEN_BITS, even.type), emit.constant(~EVEN_BITS, even.type)
         pairs = (even, emit.binary("shl", odd, one)), (emit.binary("lshr", even, one), odd)
         kept = [[emit.binary("and", *both) for both in zip(pair, masks)] for pair in pairs]
         return [emit.binary("or", low, high) for low, high in kept]
-
-    def _eighths(self, quads: list[list[SSAValue]], first: int) -> SSAValue:
-        """Two bits of every other element from the `first` on, four elements a byte."""
-        nibbles = [self._insert(quad[first], quad[first + 2], 2) for quad in quads]
-        return self._insert(*self._lanes(nibbles), 4)
 
     def _signs(self, quads: list[list[SSAValue]]) -> SSAValue:
         """The complements of signs: the same from above, as signs are the highest bits."""
@@ -109,14 +127,12 @@ class InsertedPlanes:
         signs = below(self.emit, high, low, 4)
         return self.emit.binary("xor", signs, self.emit.constant(-1, signs.type))
 
-    def _chain(self, quad: Sequence[SSAValue]) -> SSAValue:
+    def _chain(self, quad: Sequence[SSAValue], bits: int) -> SSAValue:
+        """The lowest bits of each, from the first upwards."""
         total, *rest = quad
-        for shift, one in enumerate(rest, 1):
-            total = self._insert(total, one, shift)
+        for place, one in enumerate(rest, 1):
+            total = self.verbs.insert_above(self.emit, total, one, place * bits)
         return total
-
-    def _insert(self, low: SSAValue, high: SSAValue, shift: int) -> SSAValue:
-        return self.verbs.insert_above(self.emit, low, high, shift)
 
     def _lanes(self, parts: list[SSAValue]) -> tuple[SSAValue, SSAValue]:
         """Lanes 0, 2, .. and lanes 1, 3, .. of one vector or of two, at least eight of each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import i8, i16, i32
+from xdsl.dialects.builtin import IntegerType, i8, i16, i32
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
@@ -68,8 +68,12 @@ class AArch64Verbs(Verbs):
         types = [vector(8, i16)] * words
         return emit.call_for(_named(f"ld{words}r.v8i16.p0"), [pointer], types)
 
-    def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
-        return emit.call_for(_named(f"ld4.v{lanes}i8.p0"), [pointer], [vector(lanes, i8)] * 4)
+    def load_fours(
+        self, emit: Emitter, pointer: SSAValue, lanes: int, together: int = 1
+    ) -> list[SSAValue]:
+        dealt = vector(lanes // together, IntegerType(8 * together))
+        found = emit.call_for(_named(f"ld4.{mangled(dealt)}.p0"), [pointer], [dealt] * 4)
+        return [emit.bitcast(one, vector(lanes, i8)) for one in found]
 
     def insert_above(self, emit: Emitter, low: SSAValue, high: SSAValue, shift: int) -> SSAValue:
         return self._insert("vsli", emit, low, high, shift)

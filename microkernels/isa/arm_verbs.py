@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import i8, i16, i32
+from xdsl.dialects.builtin import IntegerType, i8, i16, i32
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
@@ -63,10 +63,12 @@ class ArmVerbs(Verbs):
         types = [vector(lanes, i8)] * 2
         return emit.call_for(_named(f"vld1x2.v{lanes}i8.p0"), [pointer], types)
 
-    def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
-        types = [vector(lanes, i8)] * 4
-        aligned = emit.constant(1, i32)
-        return emit.call_for(_named(f"vld4.v{lanes}i8.p0"), [pointer, aligned], types)
+    def load_fours(
+        self, emit: Emitter, pointer: SSAValue, lanes: int, together: int = 1
+    ) -> list[SSAValue]:
+        dealt, aligned = vector(lanes // together, IntegerType(8 * together)), emit.constant(1, i32)
+        found = emit.call_for(_named(f"vld4.{mangled(dealt)}.p0"), [pointer, aligned], [dealt] * 4)
+        return [emit.bitcast(one, vector(lanes, i8)) for one in found]
 
     def insert_above(self, emit: Emitter, low: SSAValue, high: SSAValue, shift: int) -> SSAValue:
         return _insert(emit, low, high, shift)

@@ -115,8 +115,13 @@ class Verbs(ABC):
         """Two vectors of bytes that follow each other, in one instruction."""
         raise lacking(self, "load_two")
 
-    def load_fours(self, emit: Emitter, pointer: SSAValue, lanes: int) -> list[SSAValue]:
-        """Four vectors of 8 or 16 bytes that elements are dealt out to: the first has 0, 4, 8 and so on."""
+    def load_fours(
+        self, emit: Emitter, pointer: SSAValue, lanes: int, together: int = 1
+    ) -> list[SSAValue]:
+        """Four vectors of 8 or 16 bytes that elements are dealt out to: the first has 0, 4, 8 and so on.
+
+        Two that stay `together` are dealt out as one, so that it has 0, 1, 8, 9 and so on.
+        """
         raise lacking(self, "load_fours")
 
     def insert_above(self, emit: Emitter, low: SSAValue, high: SSAValue, shift: int) -> SSAValue:
