@@ -1,22 +1,30 @@
 """Depthwise kernels: each output channel reads one input channel, so channels are lanes on both sides.
 
 Activations `[.., channels by V, channels in V]` (as they lie where V divides their number), a vector a pixel
-and tap; weights `[outputs by B, taps, 1, outputs in B]`; i16, or f32. Integers are widened by the load and
-multiplied by `pmaddwd` with zeros above: four instructions for V products with the widening of activations.
-Registers, 4 x 2: 8 accumulators, 2 weights, 1 vector of activations, 1 product = 12 of 16.
+and tap; weights `[outputs by B, taps, 1, outputs in B]`.
+
+* `depthwise_i32xV`, `depthwise_f32xV`: operands of i16, or f32. Integers are widened by the load and
+  multiplied by `pmaddwd` with zeros above: four instructions for V products with the widening of
+  activations. Registers, 4 x 2: 8 accumulators, 2 weights, 1 vector of activations, 1 product = 12 of 16.
+* `depthwise_u8xV`, `depthwise_s8xV`: activations of bytes as other layers leave them, widened by the load,
+  weights of i16, products and sums in lanes of i16 for as long as these hold them: three instructions for
+  twice as many products. A lane takes `32767 // max |x w|` steps: 273 of uint<4> x int<4>, 2 of uint<7> x
+  int<8>, 1 of uint<8> x int<8>. Registers, 6 x 1: 6 accumulators, 1 vector of weights, 1 of activations,
+  1 product = 9 of 16; so many that neighbouring pixels can share what taps load.
 """
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import Float32Type, f32, i16, i32
+from xdsl.dialects.builtin import Float32Type, f32, i8, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
+from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
 from lowbit_dialect.ops.contraction import Contraction
 from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
-from microkernels.interface import Microkernel, block_terms
+from microkernels.interface import Microkernel, Narrow, Values, block_terms
 from microkernels.isa.verbs import Verbs
 from microkernels.llvm_ops import vector
 
@@ -80,3 +88,55 @@ class Depthwise(Microkernel):
             return emit.binary("fadd", total, emit.binary("fmul", x, w))
         pairs = vector(2 * self.lanes, i16)
         return self.verbs.add_products(emit, total, emit.bitcast(x, pairs), emit.bitcast(w, pairs))
+
+
+class DepthwiseBytes(Depthwise):
+    """Products of neighbouring channels, from bytes, summed in lanes of i16 and then of i32."""
+
+    def __init__(self, verbs: Verbs, lanes: int, signed: bool):
+        super().__init__(verbs, lanes, i32)
+        self.name, self._signed = f"depthwise_{'s' if signed else 'u'}8x{lanes}", signed
+        self.stored, self.word_bytes = i8, 1
+
+    @property
+    def weight_bytes(self) -> int:
+        return 2 * self.lanes
+
+    def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
+        activation = work.activation
+        if not super().accepts(work, accumulator) or isinstance(activation, Float32Type):
+            return False
+        low, high = value_range(activation)
+        fits = -128 <= low < 0 and high <= 127 if self._signed else low >= 0 and high <= 255
+        bytes = isinstance(activation, CodeType) or activation == i8
+        return bytes and fits and _steps(activation, work.weight) >= 1
+
+    def instructions(self, work: Contraction, row: int = 0) -> Instructions:
+        loading, fold = {"load": 1, "widening": 1}, {"widening": 2, "integer": 2}
+        return Instructions({"multiply": 1, "integer": 1}, loading, {"load": 1}, folds=(fold,))
+
+    def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
+        return (Narrow(_steps(activation, weight), (vector(self.lanes, i16),), self._widen),)
+
+    def weight_layout(self, work: Contraction, vectors: int) -> Layout:
+        return Layout(super().weight_layout(work, vectors).terms, i16)
+
+    def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.widen(emit.load(pointer, vector(self.lanes, i8), 1), i16, signed=self._signed)
+
+    def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
+        return emit.load(pointer, vector(self.lanes, i16), 2)
+
+    def product(
+        self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
+    ) -> SSAValue:
+        return emit.binary("add", total, emit.binary("mul", x, w))
+
+    def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
+        return (emit.binary("add", wide[0], emit.widen(narrow[0], i32, signed=True)),)
+
+
+def _steps(activation: Attribute, weight: Attribute) -> int:
+    """Products that an i16 holds."""
+    first, second = (max(map(abs, value_range(e))) for e in (activation, weight))
+    return (2**15 - 1) // max(1, first * second)

@@ -9,7 +9,7 @@ from functools import cache, partial
 from xdsl.dialects.builtin import f32, i32, i64
 
 from microkernels.carry_save import CarrySave
-from microkernels.depthwise import Depthwise
+from microkernels.depthwise import Depthwise, DepthwiseBytes
 from microkernels.dot import KINDS, FourDot, PairedDot, VnniDot
 from microkernels.harley_seal import HarleySeal
 from microkernels.interface import Microkernel
@@ -85,6 +85,11 @@ TABLE = (
     *(Entry("dot", 32, partial(FourDot, kind=k), ("dot_us", "dot_ss")) for k in ("u8s8", "s8u8")),
     Entry("dot", 32, partial(FourDot, kind="s8s8"), ("dot_ss",)),
     Entry("dot", 32, partial(FourDot, kind="u8u8"), ("dot_uu",)),
+    *(
+        Entry("depthwise", bits, partial(DepthwiseBytes, signed=signed), ("simd", "widen"))
+        for bits in (16, 32)
+        for signed in (False, True)
+    ),
     Entry("depthwise", 32, partial(Depthwise, element=i32)),
     Entry("depthwise", 32, partial(Depthwise, element=f32)),
     Entry("multiply", 16, MultiplyByLane, ("multiply_by_lane",)),

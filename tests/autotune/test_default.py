@@ -155,9 +155,11 @@ def test_kernels_of_groups(inputs: int):
     assert chosen.microkernel == "lookup_4x32"
 
 
-def test_channels_of_a_depthwise_convolution_are_lanes():
-    program = lowbit.conv2d((1, 9, 9, 24), (3, 3, 1, 24), "uint2", "int2", groups=24)
-    assert default(program, "x86-64-v3").microkernel == "depthwise_i32x8"
+@pytest.mark.parametrize("channels, kernel", [(24, "depthwise_u8x8"), (48, "depthwise_u8x16")])
+def test_channels_of_a_depthwise_convolution_are_lanes(channels: int, kernel: str):
+    shapes = (1, 9, 9, channels), (3, 3, 1, channels)
+    program = lowbit.conv2d(*shapes, "uint2", "int2", groups=channels)
+    assert default(program, "x86-64-v3").microkernel == kernel
 
 
 @pytest.mark.parametrize("size", [7, 13, 14, 27, 28, 56])

@@ -141,16 +141,17 @@ def test_groups_of_whole_words(tier: str, inputs: int):
 @pytest.mark.parametrize("kind", ["codes", "plain"])
 @pytest.mark.parametrize("tier", TIERS)
 def test_depthwise(tier: str, kind: str):
-    def run(case: LinearCase, block: tuple[int, int]) -> None:
+    def run(case: LinearCase, block: tuple[int, int, int]) -> None:
         case = replace(case, pad_value=0) if case.accumulator == i64 else case
-        pixels, vectors = block
+        pixels, vectors, which = block
         work = linear_of(program_for(case))
         named = kernels(resolve_target(tier), "depthwise")
         legal = [k.name for k in named if k.accepts(work.contraction, work.accumulator)]
-        pinned = Schedule(microkernel=legal[0], pixels=pixels, vectors=vectors) if legal else None
+        name = legal[which % len(legal)] if legal else None
+        pinned = Schedule(microkernel=name, pixels=pixels, vectors=vectors) if legal else None
         execute(case, pinned, tier)
 
-    blocks = st.tuples(st.integers(1, 5), st.integers(1, 3))
+    blocks = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 2))
     cases = depthwise_cases() if kind == "codes" else depthwise_cases(plain_pairs())
     sample(run, 6000 + len(kind) + TIERS.index(tier), cases, blocks)
 
