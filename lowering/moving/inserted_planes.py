@@ -71,10 +71,14 @@ class InsertedPlanes:
             found += self._exchanged(bits)[: planes - plane]
         return found
 
-    def store(self, plane: SSAValue, elements: int, y: SSAValue, alignment: int) -> None:
-        """Store a plane; that of 32 elements fills half of a vector."""
+    def store(
+        self, plane: SSAValue, elements: int, y: SSAValue, alignment: int, besides: int
+    ) -> None:
+        """Store a plane; that of 32 elements, of which the first may be others', fills half of a vector."""
         if elements == 32:
             plane = self.emit.shuffle(self.emit.bitcast(plane, vector(2, i32)), [0])
+            if besides:
+                plane = self.emit.binary("lshr", plane, self.emit.constant(besides, plane.type))
         self.emit.store(plane, y, alignment)
 
     def _codes(self, values: list[SSAValue]) -> list[SSAValue]:

@@ -9,7 +9,6 @@ whose words are full follow each other as one run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from math import gcd, prod
 
 from xdsl.dialects.builtin import IntegerType, i1
@@ -89,7 +88,7 @@ class Rows:
         if self._runs_on:
             return max(1, STEPS * self._lanes // self.channels)
         if (group := self._group) > 1:
-            return min(STEPS, STEPS * ELEMENTS // (group * self.channels) * group)
+            return max(group, min(STEPS, STEPS * ELEMENTS // (group * self.channels) * group))
         return max(1, STEPS // len(list(self._pieces(self.channels))))
 
     @property
@@ -118,8 +117,8 @@ class Rows:
     def _group(self) -> int:
         """Pixels whose words are whole vectors together, where a pixel's are not: 4 of 96 channels."""
         together = ELEMENTS // gcd(ELEMENTS, self.channels)
-        few = together <= 4 and together * self.channels <= STEPS * ELEMENTS
-        return together if self._inserted and few and self.channels % self._block == 0 else 1
+        few = together <= 16 and together * self.channels <= STEPS * ELEMENTS
+        return together if self._inserted and few else 1
 
     def _together(self, x: SSAValue, y: SSAValue) -> None:
         """Pack the pixels of a group: in `y` words follow each other, whatever vectors they come from."""
@@ -127,18 +126,23 @@ class Rows:
         assert inserted
         bits = gcd(self.channels, 64)
         parts, each = self.channels // bits, ELEMENTS // bits
-        order = list(product(range(self._group), range(self._code.planes), range(parts)))
+        zero = emit.constant(0, vector(each, IntegerType(bits)))
+        order = [  # (plane, chunk, lane), and the zero that stands behind planes where a word is not full
+            (plane, *divmod(pixel * parts + part, each)) if part < parts else (-1, 0, 0)
+            for pixel in range(self._group)
+            for plane in range(self._code.planes)
+            for part in range(8 * self._plane_bytes // bits)
+        ]
         found, stored = list[list[SSAValue]](), 0
         for chunk in range(self._group * self.channels // ELEMENTS):
             planes = inserted.of(emit.offset(x, chunk * ELEMENTS), ELEMENTS)
-            found.append([emit.bitcast(one, vector(each, IntegerType(bits))) for one in planes])
+            found.append([*(emit.bitcast(one, zero.type) for one in planes), zero])
             while ready := order[stored : stored + each]:
-                places = [(plane, divmod(r * parts + part, each)) for r, plane, part in ready]
-                if any(at > chunk for _, (at, _) in places):
+                if any(at > chunk for _, at, _ in ready):
                     break
-                joined = emit.gather([(found[at][plane], lane) for plane, (at, lane) in places])
+                joined = emit.gather([(found[at][plane], lane) for plane, at, lane in ready])
                 place = emit.offset(y, stored * bits // 8)
-                emit.store(joined, place, self._alignment(self.channels))
+                emit.store(joined, place, self._alignment(ELEMENTS))
                 stored += each
 
     def _run(self, x: SSAValue, y: SSAValue, length: int) -> None:
@@ -175,10 +179,13 @@ class Rows:
 
     def _pack(self, x: SSAValue, y: SSAValue, lanes: int, held: int) -> None:
         emit, code = self.emit, self._code
-        if self._inserted and held == lanes:
-            for plane, bits in enumerate(self._inserted.of(x, lanes)):
+        if self._inserted and (held == lanes or self.channels >= lanes):
+            before = (
+                lanes - held
+            )  # Elements of the same pixel, which fill a vector with the last ones.
+            for plane, bits in enumerate(self._inserted.of(emit.offset(x, -before), lanes)):
                 here = emit.offset(y, plane * self._plane_bytes)
-                self._inserted.store(bits, lanes, here, self._alignment(lanes))
+                self._inserted.store(bits, lanes, here, self._alignment(lanes), before)
             return
         values = emit.load_some(x, vector(lanes, self._element), self._item, held)
         # Planes of an odd code are those of (value - offset) / 2; what is not there has none.
