@@ -116,7 +116,8 @@ class Model:
             found[source] = (reuse.inputs + reuse.weights) / self.machine.read[source] + written
             if self.machine.exposed and source != "L2":
                 # Results, and activations that are not read as they lie: row after row for some pixels.
-                strided = _inner_axis(reuse.body) == "rows"
+                inner = [loop.axis for loop in reuse.body if loop.axis != "channels"]
+                strided = inner[-1:] == ["rows"]
                 read = reuse.inputs / self.machine.read[source] if strided else 0.0
                 exposed = self.machine.exposed * (written + read)
                 found[source] -= exposed
@@ -179,11 +180,6 @@ def body_of(schedule: Schedule) -> Body:
     """The body of a complete schedule's register blocks."""
     assert schedule.unroll and schedule.taps and schedule.planes
     return schedule.unroll, schedule.taps, schedule.planes
-
-
-def _inner_axis(loops: tuple[Loop, ...]) -> str | None:
-    """The axis of the innermost loop over outputs of a channel."""
-    return next((loop.axis for loop in reversed(loops) if loop.axis != "channels"), None)
 
 
 def around(cost: TileCost, nest: Nest, loops: tuple[Loop, ...]) -> float:

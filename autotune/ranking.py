@@ -158,20 +158,27 @@ class Ranking:
 
     def kernels(self, seconds: float) -> list[Schedule]:
         """Algorithms and kernels that by their bounds may take so many seconds or fewer."""
-        ways = ((self.model.machine.seconds(bound), way) for bound, way in self._ways())
-        return [way.changed(loops=None) for bound, way in ways if bound <= seconds]
+        cycles = seconds * self.model.machine.clock
+        ways = ((bound, way) for bound, way in self._ways() if bound <= cycles)
+        return [
+            way.changed(loops=None) for bound, way in ways if bound + self._laying(way) <= cycles
+        ]
 
     def _cores(self) -> Iterator[Core]:
         """Register blocks of all kernels by their cycles, best first."""
-        ways = [(bound, Closed(partial(self._blocks, way))) for bound, way in self._ways()]
+        ways = [(bound, Closed(partial(self._laid, way, bound))) for bound, way in self._ways()]
         return (core for _, core in best_first(ways))
+
+    def _laid(self, way: Schedule, least: float) -> Iterator[tuple[float, Closed[Core]]]:
+        """An algorithm and a kernel, with what laying out activations for it takes beside its tiles."""
+        yield least + self._laying(way), Closed(partial(self._blocks, way))
 
     def _domain(self, field: str, decided: Schedule) -> tuple[object, ...]:
         value = getattr(self.pinned, field)
         return self.space.domain(field, decided) if value is None else (value,)
 
     def _ways(self) -> Iterator[tuple[float, Schedule]]:
-        """Algorithms and kernels, with the least cycles that they take."""
+        """Algorithms and kernels, with the least cycles that their tiles take."""
         for algorithm in self._domain("algorithm", Schedule()):
             first = Schedule(algorithm=str(algorithm), loops=PLAIN)
             kernels = self.space.domain("microkernel", first)
@@ -179,8 +186,7 @@ class Ranking:
                 way = first.changed(microkernel=str(kernel))
                 cost = self.model.cost(str(algorithm), str(kernel))
                 vectors: tuple[int, ...] = self._domain("vectors", way)  # pyright: ignore
-                least = self._outputs(cost) * cost.least(max(vectors), inf)
-                yield least + self._laying(way), way
+                yield self._outputs(cost) * cost.least(max(vectors), inf), way
 
     def _outputs(self, cost: TileCost) -> float:
         """Vectors of outputs."""
@@ -279,7 +285,7 @@ class Ranking:
         operands, moved = operands_of(cost, planes), 0.0
         if (weights := size * operands.vector) > self.model.target.caches[0]:
             moved = weights * operands.passes[1] / self.model.machine.read["L2"]
-        cycles = joint((tile.cycles, moved), self.model.machine.overlap)
+        cycles = joint((tile.cycles, moved), self.model.machine.overlap) if moved else tile.cycles
         return self._outputs(cost) * cycles / pixels / size
 
     def _looped(self, core: Schedule, *, tiled: bool) -> Iterator[Schedule]:
@@ -305,12 +311,15 @@ class Ranking:
             def taken(loops: tuple[Loop, ...]) -> float:
                 return self._beside(traffic, loops, tiles + around(cost, nest, loops))
 
-            looked_at = list(ORDERS)
+            looked_at = {one: taken(one) for one in ORDERS}
             if tiled and min(self._beside(traffic, one, 0.0) for one in ORDERS) > tiles * BOUND:
                 domain: tuple[tuple[Loop, ...], ...] = self.space.domain("loops", core)  # pyright: ignore
-                most = GAIN * min(map(taken, ORDERS))
-                looked_at += [one for one in domain if len(one) == TILED and taken(one) <= most]
-            for loops in nsmallest(LOOPS, looked_at, key=taken):
+                most, cached = (
+                    GAIN * min(looked_at.values()),
+                    (o for o in domain if len(o) == TILED),
+                )
+                looked_at |= {one: took for one in cached if (took := taken(one)) <= most}
+            for loops in nsmallest(LOOPS, looked_at, key=looked_at.__getitem__):
                 yield plain.changed(loops=loops)
         if self.pinned.tables != "whole":
             yield from self._strips(plain, nest)

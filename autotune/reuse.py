@@ -83,7 +83,9 @@ class Traffic:
         sizes = [*map(sum, touched)]
         found: list[Reuse] = []
         for level, capacity in self._caches:
-            depth = next((d for d, size in enumerate(sizes) if size <= capacity), len(sizes))
+            depth = 0
+            while depth < len(sizes) and sizes[depth] > capacity:
+                depth += 1
             if depth == 0:  # the call before left everything there
                 found.append(Reuse(level, loops, sizes[0], 0.0, 0.0, 0.0))
                 break
@@ -93,7 +95,7 @@ class Traffic:
             into = touched[around]
             if depth == len(touched):
                 into = _tile(self._nest, self._operands, into, capacity)
-            inputs, weights, results = (times * one for one in into)
+            inputs, weights, results = times * into[0], times * into[1], times * into[2]
             if self._nest.blocks > 1 and loops[-1].axis != "channels":
                 results *= SCATTERED
             held = sizes[min(depth, len(touched) - 1)]

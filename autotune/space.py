@@ -18,6 +18,7 @@ from lowbit_dialect.ops.common import element_of, shaped
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import CHOICES, Schedule, Value
 from lowering.loops.sharing import packs_overlapping
+from microkernels.interface import Microkernel
 from microkernels.legality import (
     MOST_PEELED,
     Demand,
@@ -70,13 +71,13 @@ class Space:
         result = op.outs or op.results[0]
         self._whole = threads > 1 or not reads_alone(op)
         self._overlaps = isinstance(element_of(result.type), CodeType)
-        self._ways: dict[str, dict[str, Way]] = {}
+        self._kernels: dict[str, dict[str, Microkernel]] = {}
+        self._ways: dict[tuple[str, str], Way] = {}
         for algorithm in self._algorithms():
             work = executed(self.demand.work, algorithm)
             for kernel in kernels(target):
                 if multiplies(self.demand, work, kernel):
-                    ways = self._ways.setdefault(algorithm, {})
-                    ways[kernel.name] = Way.of(work, kernel)
+                    self._kernels.setdefault(algorithm, {})[kernel.name] = kernel
 
     @property
     def key(self) -> Hashable:
@@ -100,8 +101,12 @@ class Space:
     def way(self, schedule: Schedule) -> Way:
         """What a schedule decides first; where there is nothing to gather, im2col is direct."""
         assert schedule.algorithm and schedule.microkernel
-        algorithm = schedule.algorithm if schedule.algorithm in self._ways else "direct"
-        return self._ways[algorithm][schedule.microkernel]
+        algorithm = schedule.algorithm if schedule.algorithm in self._kernels else "direct"
+        key = algorithm, schedule.microkernel
+        if key not in self._ways:
+            work = executed(self.demand.work, algorithm)
+            self._ways[key] = Way.of(work, self._kernels[algorithm][schedule.microkernel])
+        return self._ways[key]
 
     def strips(self, decided: Schedule) -> bool:
         """Whether the tables of a kernel may be made in strips."""
@@ -151,10 +156,10 @@ class Space:
     def domain(self, field: str, decided: Schedule) -> tuple[Value, ...]:
         """The values of a field that are searched, the fields before it being decided; at least one."""
         if field == "algorithm":
-            return tuple(self._ways)
+            return tuple(self._kernels)
         if field == "microkernel":
             assert decided.algorithm
-            return tuple(self._ways[decided.algorithm])
+            return tuple(self._kernels[decided.algorithm])
         way = self.way(decided)
         match field:
             case "vectors":

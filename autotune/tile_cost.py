@@ -71,6 +71,7 @@ class TileCost(TileShares):
     ):
         super().__init__(work, kernel, machine, target)
         self._memory_operands = target.architecture.memory_operands
+        self._edged = EDGED if self.simd and any(work.window.edges) else 1.0
         self._known: dict[Block, Cost] = {}
 
     def of(self, block: Block) -> Cost:
@@ -82,10 +83,10 @@ class TileCost(TileShares):
     def least(self, vectors: float, pixels: float) -> float:
         """Cycles that a vector of outputs takes at least, in blocks of at most so many vectors and pixels."""
         # Words that meet one other alone may be operands in memory.
-        few = vectors == 1, pixels == 1
+        shares = self.least_shares((vectors > 1, pixels > 1))
         added = {
-            name: own + x[few[0]] / vectors + w[few[1]] / pixels + placing / (vectors * pixels)
-            for name, own, placing, x, w in self.least_shares
+            name: own + x / vectors + w / pixels + placing / (vectors * pixels)
+            for name, own, placing, x, w in shares
         }
         bounds = settled(added, self.machine)
         return self._together(bounds, bounds["loads"])
@@ -93,7 +94,9 @@ class TileCost(TileShares):
     def _together(self, bounds: dict[str, float], loads: float) -> float:
         """Cycles of what takes pipes for so long."""
         # Where padding alone is seen there are fewer additions than the first ones that fold away.
-        taken = [max(0.0, one) for one in bounds.values()]
+        taken = bounds.values()
+        if min(taken) < 0:
+            taken = [max(0.0, one) for one in taken]
         return joint((joint(taken, self.machine.sharpness), max(0.0, loads)), PORTS)
 
     def _cost(self, block: Block) -> Cost:
@@ -106,7 +109,8 @@ class TileCost(TileShares):
             name: once + size * each + block.pixels * x + block.vectors * w + waiting * waits
             for name, once, each, x, w, waits in common.shares
         }
-        bounds = {**settled(added, self.machine), "chain": common.chain}
+        bounds = settled(added, self.machine)
+        bounds["chain"] = common.chain
         spilled = self.registers.spilled(block, common.sums) * common.passes * common.steps
         if spilled and self._hides_spills:
             self._beside(bounds, spilled, common)
@@ -124,10 +128,9 @@ class TileCost(TileShares):
             cycles = joint((cycles, common.chain), QUEUED)
         cycles += spilling
         binds = "spills" if spilling > bounds[binds] else binds
+        cycles *= self._edged
         if self.kernel.together == 1:
             cycles *= DISORDER[self.registers.many].factor(size * common.products)
-        if self.simd and any(self.work.window.edges):
-            cycles *= EDGED
         return Cost(cycles, binds)
 
     @cached_property

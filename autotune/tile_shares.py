@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import pairwise
+from operator import mul
 from typing import NamedTuple
 
 from autotune.bounds import shares
@@ -71,13 +72,13 @@ class TileShares(TileWords):
         self.simd = "simd" in kernel.verbs.can
         self._commons: dict[tuple[object, ...], Common] = {}
         self._prices: dict[tuple[int, int, int], Priced] = {}
+        self._least: dict[tuple[bool, bool], list[tuple[str, *tuple[float, ...]]]] = {}
 
-    @cached_property
-    def least_shares(
-        self,
-    ) -> list[tuple[str, float, float, tuple[float, float], tuple[float, float]]]:
-        """What adds up for a vector of outputs: for itself and its tile, its words of activations, with loads
-        and without, and its weights."""
+    def least_shares(self, loads: tuple[bool, bool]) -> list[tuple[str, *tuple[float, ...]]]:
+        """What adds up for a vector of outputs: for itself and its tile, its words of activations and its
+        weights, which each take loads of their own or not."""
+        if (known := self._least.get(loads)) is not None:
+            return known
         parts, (sums, _), steps = self.parts(0), self.inner, self.taps_inside * self.words
         own = total(
             (steps * self.x_planes * self.w_planes, parts.product),
@@ -85,22 +86,14 @@ class TileShares(TileWords):
             *((1, fold) for fold in parts.folds),
             (-self._first(sums, turns=0), {parts.chain: 1}),
         )
-        x, w = (
-            total((steps * planes, counts))
-            for planes, counts in ((self.x_planes, parts.input), (self.w_planes, parts.weights))
-        )
-        counted = own, PLACING[self.taps_inside > 1], x, {**x, "load": 0.0}, w, {**w, "load": 0.0}
-        first, placing, *words = (shares(one, self.machine) for one in counted)
-        return [
-            (
-                name,
-                one,
-                placing[name],
-                (words[0][name], words[1][name]),
-                (words[2][name], words[3][name]),
-            )
-            for name, one in first.items()
-        ]
+        x = total((steps * self.x_planes, parts.input))
+        w = total((steps * self.w_planes, parts.weights))
+        for counts, own_loads in zip((x, w), loads):
+            counts["load"] = counts.get("load", 0.0) * own_loads
+        counted = own, PLACING[self.taps_inside > 1], x, w
+        each = [shares(counts, self.machine) for counts in counted]
+        found = self._least[loads] = [(name, *(one[name] for one in each)) for name in each[0]]
+        return found
 
     def common(self, block: Block) -> Common:
         """What blocks with the words of one have in common."""
@@ -119,18 +112,22 @@ class TileShares(TileWords):
         folds = self._folds(block, sums, each, passes)
         copied, spared = self._copies(block, parts)
         results, first = self.registers.of_results, self._first(sums, turns + looped)
+        turned, gone_over = (turns + looped) * passes, looped * passes
+        copies, spares, products = copied * steps, spared * steps, pairs * steps
+        xs, ws, prefetches = x * steps, w * steps, self._prefetched(block) * passes * steps
+        often = [times for times, *_ in folds]
         shares = [
             (
                 name,
-                (turns + looped) * passes * loop + looped * passes * around + placing,
-                copied * steps * copy
-                + looped * passes * results * shifted
-                + pairs * steps * product
+                turned * loop + gone_over * around + placing,
+                copies * copy
+                + gone_over * results * shifted
+                + products * product
                 + results * finish
                 - first * chained
-                + sum(times * one for (times, *_), one in zip(folds, folded)),
-                x * steps * input - spared * steps * copy,
-                w * steps * weights + self._prefetched(block) * passes * steps * load,
+                + sum(map(mul, often, folded)),
+                xs * input - spares * copy,
+                ws * weights + prefetches * load,
                 waits,
             )
             for name, (copy, load, waits, loop, shifted, around, placing, *words) in priced

@@ -42,6 +42,11 @@ class TileWords:
         self.words = -(-work.inputs // kernel.channels_per_word)
         self.narrows = kernel.narrows(work.activation, work.weight)
         self._instructions: dict[int, Instructions] = {}
+        rows, columns = work.window.rows, work.window.columns
+        # Kernel rows, columns and taps of an output inside the image, on average.
+        self.rows_inside = rows.taps_inside / rows.out
+        self.columns_inside = columns.taps_inside / columns.out
+        self.taps_inside = self.rows_inside * self.columns_inside
 
     def parts(self, row: int) -> Instructions:
         """The instructions of the kernel where so many words are unrolled."""
@@ -59,23 +64,6 @@ class TileWords:
         return replace(
             whole, product=product, input=total((1 - part, whole.input), (part, left.input))
         )
-
-    @cached_property
-    def columns_inside(self) -> float:
-        """Kernel columns of an output inside the image, on average."""
-        columns = self.work.window.columns
-        return columns.taps_inside / columns.out
-
-    @cached_property
-    def rows_inside(self) -> float:
-        """Kernel rows of an output inside the image, on average."""
-        rows = self.work.window.rows
-        return rows.taps_inside / rows.out
-
-    @property
-    def taps_inside(self) -> float:
-        """Taps of an output inside the image, on average."""
-        return self.rows_inside * self.columns_inside
 
     @cached_property
     def _weight(self) -> int | None:

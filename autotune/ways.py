@@ -113,9 +113,13 @@ def _least_across(words: int, taps: int, steps: tuple[int, ...], unroll: int) ->
 @cache
 def _least(words: int, taps: int, along: int, steps: tuple[int, ...], unroll: int) -> int:
     """The least unrolling whose loops over words are those of `unroll`."""
+    wanted = _loops(words, taps, along, steps, unroll)
+    sizes = range(1, unroll + 1)
+    return next(size for size in sizes if _loops(words, taps, along, steps, size) == wanted)
 
-    def loops(size: int) -> list[object]:
-        return [pieces_of(words * n, words, words * taps, size, steps) for n in range(1, along + 1)]
 
-    wanted = loops(unroll)
-    return next(size for size in range(1, unroll + 1) if loops(size) == wanted)
+@cache
+def _loops(words: int, taps: int, along: int, steps: tuple[int, ...], unroll: int) -> list[object]:
+    """The loops over the words of each number of taps that are gone over together."""
+    counts = range(words, words * along + 1, words)
+    return [pieces_of(count, words, words * taps, unroll, steps) for count in counts]

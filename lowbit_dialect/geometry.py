@@ -127,7 +127,7 @@ class Window:
         rows, columns = self.rows.edges, self.columns.edges
         return rows[0], columns[0], rows[1], columns[1]
 
-    @property
+    @cached_property
     def pointwise(self) -> bool:
         """Whether output pixels are the input's, in the same order."""
         axes = (self.rows, self.columns)

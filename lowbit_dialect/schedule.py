@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import total_ordering
 from types import MappingProxyType
-from typing import cast
+from typing import NamedTuple, cast
 
 from xdsl.ir import Data
 from xdsl.irdl import irdl_attr_definition
@@ -50,8 +50,7 @@ MOST_LOOPS = 6
 _NAME = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
 
 
-@dataclass(frozen=True, order=True)
-class Loop:
+class Loop(NamedTuple):
     """A loop over an axis, step by step, or over cache tiles of `by` steps."""
 
     axis: str
