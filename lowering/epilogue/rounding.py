@@ -37,11 +37,11 @@ def round_even(emit: Emitter, target: Target, x: SSAValue) -> SSAValue:
 def to_integer(emit: Emitter, target: Target, x: SSAValue, bounds: tuple[int, int]) -> SSAValue:
     """A float within bounds that i32 holds, and no NaN, as i32; rounds half to even."""
     type = vector(lanes_of(x.type), i32)
-    if max(map(abs, bounds)) > BIASED_TO:
-        if "round_to_integers" not in verbs_of(target).can:
-            name = f"llvm.fptosi.sat.{mangled(type)}.{mangled(x.type)}"
-            return emit.call(name, [round_even(emit, target, x)], type)
+    if "round_to_integers" in verbs_of(target).can:
         return emit.call(f"llvm.lrint.{mangled(type)}.{mangled(x.type)}", [x], type)
+    if max(map(abs, bounds)) > BIASED_TO:
+        name = f"llvm.fptosi.sat.{mangled(type)}.{mangled(x.type)}"
+        return emit.call(name, [round_even(emit, target, x)], type)
     biased = emit.binary("fadd", x, emit.constant(BIAS, x.type))
     return emit.binary("sub", emit.bitcast(biased, type), emit.constant(BIAS_BITS, type))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import IntegerType, i8
+from xdsl.dialects.builtin import IntegerType, i8, i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -10,9 +10,13 @@ from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import element_of, shape_of, shaped
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from microkernels.address import move
+from microkernels.llvm_ops import element_type as lane_of
+from microkernels.table import verbs_of
 
 BYTE = 8
 """Lanes whose masks fill a byte."""
+MOST_PARTS = 4
+"""Vectors of i32 whose bytes fill one."""
 
 
 class TileStore:
@@ -21,10 +25,14 @@ class TileStore:
     def __init__(self, at: TileOperands):
         self._at = at
         self.emit, self.tile, self.lanes, self.axes = at.emit, at.tile, at.lanes, at.axes
+        self._verbs = verbs_of(at.target)
         self._begin: SSAValue | None = None
         """Address of the tile's planes."""
         self._low: list[SSAValue] = []
         """Masks of a vector of 4 lanes that wait for those of the next one."""
+        self._parts: list[SSAValue] = []
+        """Vectors of bytes that wait for those of the same pixel after them, and go where the first does."""
+        self._first: TileVector | None = None
 
     @property
     def packed(self) -> bool:
@@ -39,11 +47,37 @@ class TileStore:
         if self.packed:
             self.masks(self._masks(value), place)
             return
-        pointer = self._at.pointer(self.tile.outs, place)
         dtype = storage_dtype(element, layout)
+        if dtype.itemsize == 1 and self._joins(value):
+            self._bytes(value, place, signed=dtype.kind == "i")
+            return
         if not is_float(value):
             value = emit.widen(value, IntegerType(8 * dtype.itemsize), signed=True)
+        pointer = self._at.pointer(self.tile.outs, place)
         emit.store_some(value, pointer, dtype.itemsize, place.valid)
+
+    def _joins(self, value: SSAValue) -> bool:
+        """Whether its bytes are stored with those of other vectors, which costs less than each by itself."""
+        whole = self.lanes * 32 % self._at.target.simd_bits == 0
+        return whole and lane_of(value.type) == i32 and "join_bytes" in self._verbs.can
+
+    def _bytes(self, value: SSAValue, place: TileVector, *, signed: bool) -> None:
+        """Store a vector as bytes with those of its pixel that wait, or let it wait for more."""
+        emit, lanes = self.emit, self._at.target.simd_bits // 32
+        first = self._first = self._first or place
+        for at in range(0, self.lanes, lanes):
+            self._parts.append(emit.shuffle(value, range(at, at + lanes)))
+        if place.v < self.tile.vectors.value.data - 1 and len(self._parts) < MOST_PARTS:
+            return
+        bytes = self._verbs.join_bytes(emit, self._parts, signed=signed)
+        valid = (place.v - first.v) * self.lanes + place.valid
+        pointer, at = self._at.pointer(self.tile.outs, first), 0
+        while at < valid:
+            size = 1 << max(valid - at, lanes).bit_length() - 1
+            part = emit.shuffle(bytes, range(at, at + size))
+            emit.store_some(part, emit.offset(pointer, at), 1, valid - at)
+            at += size
+        self._parts, self._first = [], None
 
     def _masks(self, value: SSAValue) -> list[SSAValue]:
         """The planes of decoded lanes."""

@@ -36,6 +36,7 @@ CAPABILITIES = {
     "multiply_by_lane": "`multiply_words` by one lane of a vector, and the addition, in one instruction",
     "insert_bits": "`load_fours`, `insert_above`, `insert_below` and `half_difference`",
     "widen": "lanes of a vector as wider ones in one instruction",
+    "join_bytes": "`join_bytes` in fewer instructions than each vector takes by itself",
     "round_to_integers": "f32 to i32, half to even, which LLVM makes no call of a library",
     "fma": "a product of f32 added in one instruction",
 }
@@ -153,6 +154,10 @@ class Verbs(ABC):
     def multiply_add_bytes(self, emit: Emitter, unsigned: SSAValue, signed: SSAValue) -> SSAValue:
         """Products of bytes, neighbours added in i16, which saturates."""
         raise lacking(self, "multiply_add_bytes")
+
+    def join_bytes(self, emit: Emitter, parts: list[SSAValue], *, signed: bool) -> SSAValue:
+        """Up to four vectors of i32 that bytes hold, as one of bytes."""
+        raise lacking(self, "join_bytes")
 
     def add_dots(
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, signs: str = "us"

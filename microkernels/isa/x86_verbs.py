@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import i16, i32
+from itertools import zip_longest
+
+from xdsl.dialects.builtin import IntegerType, i8, i16, i32
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
@@ -16,6 +18,9 @@ _NAMES = {
         256: "avx2.pmadd.ub.sw",
         512: "avx512.pmaddubs.w.512",
     },
+    "packssdw": {128: "sse2.packssdw.128", 256: "avx2.packssdw"},
+    "packsswb": {128: "sse2.packsswb.128", 256: "avx2.packsswb"},
+    "packuswb": {128: "sse2.packuswb.128", 256: "avx2.packuswb"},
     "pmaddwd": {128: "sse2.pmadd.wd", 256: "avx2.pmadd.wd", 512: "avx512.pmaddw.d.512"},
     "vpdpbusd": {bits: f"avx512.vpdpbusd.{bits}" for bits in (128, 256, 512)},
     "vpternlogd": {256: "avx512.pternlog.d.256", 512: "avx512.pternlog.d.512"},
@@ -55,6 +60,7 @@ class X86Verbs(Verbs):
             and ((has("avx512vnni") and has("avx512vl")) or (bits == 256 and has("avxvnni"))),
             "dot_pairs": wide and vnni,
             "widen": has("sse4.1"),
+            "join_bytes": bits <= 256,
             "round_to_integers": True,
             "fma": has("fma"),
         }
@@ -76,6 +82,23 @@ class X86Verbs(Verbs):
         self, emit: Emitter, a: SSAValue, b: SSAValue, c: SSAValue, function: int
     ) -> SSAValue:
         return emit.call(_name("vpternlogd", a), [a, b, c, emit.constant(function, i32)], a.type)
+
+    def join_bytes(self, emit: Emitter, parts: list[SSAValue], *, signed: bool) -> SSAValue:
+        # Packing goes by 128 bits: of those, each half of a part leaves four bytes.
+        halves = lanes_of(parts[0].type) // 4
+        places = [4 * half + part for part in range(len(parts)) for half in range(halves)]
+        words = self._packed(emit, "packssdw", parts, i16)
+        (bytes,) = self._packed(emit, "packsswb" if signed else "packuswb", words, i8)
+        fours = emit.shuffle(emit.bitcast(bytes, vector(4 * halves, i32)), places)
+        return emit.bitcast(fours, vector(4 * len(places), i8))
+
+    def _packed(
+        self, emit: Emitter, name: str, parts: list[SSAValue], element: IntegerType
+    ) -> list[SSAValue]:
+        """Vectors packed by twos, the last with itself if it is alone."""
+        type = vector(2 * lanes_of(parts[0].type), element)
+        pairs = zip_longest(parts[::2], parts[1::2], fillvalue=parts[-1])
+        return [emit.call(_name(name, low), [low, high], type) for low, high in pairs]
 
     def multiply_add_bytes(self, emit: Emitter, unsigned: SSAValue, signed: SSAValue) -> SSAValue:
         type = vector(lanes_of(signed.type) // 2, i16)
