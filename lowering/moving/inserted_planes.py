@@ -63,13 +63,12 @@ class InsertedPlanes:
             return [self._signs(quads) if self.code.is_odd else self._one(quads)]
         if self._by_sum:
             low, high = self._exchanged([self._summed(quad) for quad in quads])
-            return [low, self.emit.binary("xor", high, self.emit.constant(0xC0, high.type))]
+            return [low, self._flipped(high, 0xC0)]
         found = list[SSAValue]()
-        codes = [self._codes(quad) for quad in quads]
         for plane in range(0, planes, 2):
-            bits = [self._chain(self._shifted(quad, plane), 2) for quad in codes]
+            bits = [self._chain(self._shifted(quad, plane), 2) for quad in quads]
             found += self._exchanged(bits)[: planes - plane]
-        return found
+        return [*found[:-1], self._flipped(found[-1], -1)] if self.code.is_odd else found
 
     def store(
         self, plane: SSAValue, elements: int, y: SSAValue, alignment: int, besides: int
@@ -81,18 +80,11 @@ class InsertedPlanes:
                 plane = self.emit.binary("lshr", plane, self.emit.constant(besides, plane.type))
         self.emit.store(plane, y, alignment)
 
-    def _codes(self, values: list[SSAValue]) -> list[SSAValue]:
-        """Bytes whose low bits are the codes."""
-        if not self.code.is_odd:
-            return values
-        least = self.emit.constant(self.code.offset, values[0].type)
-        return [self.verbs.half_difference(self.emit, value, least) for value in values]
-
     def _shifted(self, quad: list[SSAValue], plane: int) -> list[SSAValue]:
-        """The same with a plane in the lowest bit."""
-        if plane == 0:
+        """Bytes whose lowest bits are a plane and the next; an odd value is twice its code, and 1."""
+        if (places := plane + self.code.is_odd) == 0:
             return quad
-        shift = self.emit.constant(plane, quad[0].type)
+        shift = self.emit.constant(places, quad[0].type)
         return [self.emit.binary("lshr", one, shift) for one in quad]
 
     def _one(self, quads: list[list[SSAValue]]) -> SSAValue:
@@ -129,7 +121,10 @@ class InsertedPlanes:
             highs.append(high)
         low, high = self._lanes(highs)
         signs = below(self.emit, high, low, 4)
-        return self.emit.binary("xor", signs, self.emit.constant(-1, signs.type))
+        return self._flipped(signs, -1)
+
+    def _flipped(self, plane: SSAValue, bits: int) -> SSAValue:
+        return self.emit.binary("xor", plane, self.emit.constant(bits, plane.type))
 
     def _chain(self, quad: Sequence[SSAValue], bits: int) -> SSAValue:
         """The lowest bits of each, from the first upwards."""

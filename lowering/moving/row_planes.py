@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import gcd, prod
 
-from xdsl.dialects.builtin import IntegerType, i1
+from xdsl.dialects.builtin import IntegerType, i1, i8
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -21,6 +21,7 @@ from lowering.loops.tasks import Units, in_steps
 from lowering.moving.copying import powers
 from lowering.moving.element_access import Element
 from lowering.moving.inserted_planes import ELEMENTS, InsertedPlanes
+from lowering.moving.multiplied_planes import EIGHT, MultipliedPlanes
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.llvm_ops import vector
@@ -75,8 +76,12 @@ class Rows:
         self._lanes = max(8, min(MASK_BITS, machine.simd_bits // 8 // self._item))
         self._inserted: InsertedPlanes | None = None
         verbs = verbs_of(machine)
-        if not self._unpacks and self._item == 1 and "insert_bits" in verbs.can:
-            self._inserted, self._lanes = InsertedPlanes(emit, verbs, code), ELEMENTS
+        self._multiplied: MultipliedPlanes | None = None
+        if not self._unpacks and self._item == 1:
+            if "insert_bits" in verbs.can:
+                self._inserted, self._lanes = InsertedPlanes(emit, verbs, code), ELEMENTS
+            elif "simd" not in verbs.can:
+                self._multiplied, self._lanes = MultipliedPlanes(emit, code), EIGHT
         self._plane_bytes = planes.plane_bytes
         sizes = self.channels * self._item, code.planes * self._plane_bytes
         self.sizes = sizes[::-1] if self._unpacks else sizes
@@ -170,6 +175,10 @@ class Rows:
 
     def _pieces(self, length: int) -> Iterator[tuple[int, int, int]]:
         """`(first, lanes, held)` of vectors of elements; the last holds fewer than it has lanes."""
+        if self._multiplied:
+            for first in range(0, -(-length // self._block) * self._block, EIGHT):
+                yield first, EIGHT, max(0, min(EIGHT, length - first))
+            return
         whole = length // self._block * self._block
         unit = min(self._block, self._lanes)
         for first, count in powers(whole // unit, self._lanes // unit):
@@ -186,6 +195,11 @@ class Rows:
             for plane, bits in enumerate(self._inserted.of(emit.offset(x, -before), lanes)):
                 here = emit.offset(y, plane * self._plane_bytes)
                 self._inserted.store(bits, lanes, here, self._alignment(lanes), before)
+            return
+        if self._multiplied and held in (0, EIGHT):
+            nothing = [emit.constant(0, i8)] * code.planes
+            for plane, bits in enumerate(self._multiplied.of(x) if held else nothing):
+                emit.store(bits, emit.offset(y, plane * self._plane_bytes), 1)
             return
         values = emit.load_some(x, vector(lanes, self._element), self._item, held)
         # Planes of an odd code are those of (value - offset) / 2; what is not there has none.

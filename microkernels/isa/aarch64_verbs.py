@@ -87,9 +87,6 @@ class AArch64Verbs(Verbs):
         args = [kept, moved, emit.constant(shift, i32)]
         return emit.call(f"{_named(name)}.{mangled(kept.type)}", args, kept.type)
 
-    def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
-        return emit.call(f"{_named('shsub')}.{mangled(a.type)}", [a, b], a.type)
-
     def load_table(self, emit: Emitter, pointer: SSAValue, lanes: int) -> SSAValue:
         parts = emit.call_for(_named(f"ld1x4.v{lanes}i8.p0"), [pointer], [vector(lanes, i8)] * 4)
         low, high = (emit.shuffle(a, range(2 * lanes), b) for a, b in (parts[:2], parts[2:]))

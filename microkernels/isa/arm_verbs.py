@@ -76,9 +76,6 @@ class ArmVerbs(Verbs):
     def insert_below(self, emit: Emitter, high: SSAValue, low: SSAValue, shift: int) -> SSAValue:
         return _insert(emit, high, low, -shift)
 
-    def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
-        return emit.call(f"{_named('vhsubs')}.{mangled(a.type)}", [a, b], a.type)
-
     def look_up(self, emit: Emitter, table: SSAValue, places: SSAValue, entries: int) -> SSAValue:
         low, high = (emit.shuffle(table, range(first, first + 8)) for first in (0, 8))
         halves = [emit.shuffle(places, range(first, first + 8)) for first in (0, 8)]

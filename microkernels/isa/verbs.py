@@ -34,7 +34,7 @@ CAPABILITIES = {
     "broadcast_lanes": "`broadcast_lanes`, each in one instruction, and `load_two`",
     "join_masks": "vectors of 4 lanes, two of which make a byte of a packed plane as well as one of 8",
     "multiply_by_lane": "`multiply_words` by one lane of a vector, and the addition, in one instruction",
-    "insert_bits": "`load_fours`, `insert_above`, `insert_below` and `half_difference`",
+    "insert_bits": "`load_fours`, `insert_above` and `insert_below`",
     "widen": "lanes of a vector as wider ones in one instruction",
     "join_bytes": "`join_bytes` in fewer instructions than each vector takes by itself",
     "round_to_integers": "f32 to i32, half to even, which LLVM makes no call of a library",
@@ -132,10 +132,6 @@ class Verbs(ABC):
     def insert_below(self, emit: Emitter, high: SSAValue, low: SSAValue, shift: int) -> SSAValue:
         """Bytes of the highest `shift` bits of `high`, and below them the highest of `low`."""
         raise lacking(self, "insert_below")
-
-    def half_difference(self, emit: Emitter, a: SSAValue, b: SSAValue) -> SSAValue:
-        """Half the difference of signed bytes, which does not wrap before it is halved."""
-        raise lacking(self, "half_difference")
 
     def load_table(self, emit: Emitter, pointer: SSAValue, lanes: int) -> SSAValue:
         """A table of 64 bytes as `look_up` takes it, in one instruction; where vectors have fewer `lanes`."""
