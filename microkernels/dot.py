@@ -9,7 +9,9 @@ without one; `s8s8` adds 128 to activations (one `vpxor` a broadcast), which `lo
   ranges of the elements decide: a lane takes `floor(32767 / max |x1 w1 + x2 w2|)` steps of two products,
   then `vpmaddwd` with ones widens it. That is 2 instructions for 4 V products with uint<4> x int<4> (136
   steps: 2 x 15 x 8 x 136 = 32640), 2.5 with uint<7> x int<7> (2 steps), 3 with uint<8> x int<7> (1 step,
-  2 x 255 x 64 = 32640). Two products of uint<8> x int<8> do not fit; bytes split in nibbles or in 7 + 1
+  2 x 255 x 64 = 32640). They are subtracted, and their sums again: LLVM does not reorder subtractions, where
+  it forms sums of products of three words at once and spills (C7 at 2 x 4 bits, 3 x 3 by 3 words: 0.80 of the
+  time, Zen 3, 2026-11). Two products of uint<8> x int<8> do not fit; bytes split in nibbles or in 7 + 1
   bits take 4.6 and 5 instructions, and `vpmaddwd` on i16 takes 4 for as many. Registers, 5 x 2: 10
   accumulators, 2 weights, 1 broadcast, 1 product, ones = 15 of 16; i32 sums are spilt while i16 ones fill up.
 * `vnni_u8s8xV` and so on: `vpdpbusd` where the target has it sums four products in i32 exactly, for
@@ -116,7 +118,7 @@ class PairedDot(Dot):
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         first, second = self._ranges(activation, weight)
         products = [a * b for a in first for b in second]
-        return min(32767 // max(1, 2 * max(products)), 32768 // max(1, -2 * min(products)))
+        return min(32768 // max(1, 2 * max(products)), 32767 // max(1, -2 * min(products)))
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         folding = {"multiply": 1, "integer": 1}
@@ -130,10 +132,10 @@ class PairedDot(Dot):
         self, emit: Emitter, total: SSAValue, x: SSAValue, w: SSAValue, *, xor: bool, negative: bool
     ) -> SSAValue:
         products = self.verbs.multiply_add_bytes(emit, *self._ordered(x, w))
-        return emit.binary("add", total, products)
+        return emit.binary("sub", total, products)
 
     def _widen(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        return (emit.binary("add", wide[0], self.verbs.sum_words(emit, narrow[0])),)
+        return (emit.binary("sub", wide[0], self.verbs.sum_words(emit, narrow[0])),)
 
 
 class VnniDot(Dot):
