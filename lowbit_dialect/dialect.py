@@ -24,6 +24,7 @@ from lowbit_dialect.ops.elementwise import (
     PreluOp,
     QuantizeOp,
     RequantizeOp,
+    RescaleOp,
     ThresholdOp,
 )
 from lowbit_dialect.ops.gather import LinesOp, SubsampleOp, WindowsOp
@@ -57,6 +58,7 @@ Lowbit = Dialect(
         CorrectionsOp,
         ThresholdOp,
         RequantizeOp,
+        RescaleOp,
         QuantizeOp,
         BatchNormOp,
         MulOp,

@@ -27,6 +27,7 @@ from lowbit_dialect.ops.elementwise import (
     PreluOp,
     QuantizeOp,
     RequantizeOp,
+    RescaleOp,
     ThresholdOp,
 )
 
@@ -111,6 +112,13 @@ def _requantize(op: RequantizeOp, x: Array, row: Row, values: Values) -> Array:
     return np.round(clamped).astype(np.int64)
 
 
+def _rescale(op: RescaleOp, x: Array, row: Row, values: Values) -> Array:
+    shifted = (x << op.left.value.data).astype(np.int16).astype(np.int32)
+    scaled = (shifted * row(values[op.multiplier]) + 2**14 >> 15).astype(np.int16)
+    total = np.clip(scaled.astype(np.int32) + row(values[op.offset]), -(2**15), 2**15 - 1)
+    return np.clip(total * row(values[op.unit]) >> 16, *clamp_bounds(op.output_element))
+
+
 def clamp_bounds(element: Attribute) -> tuple[int, int]:
     """What requantised values are clamped to; for i32 the f32 values next inside its range."""
     if isinstance(element, CodeType):
@@ -190,6 +198,7 @@ ELEMENTWISE: dict[type[Operation], Callable[..., Array]] = {
     ThresholdOp: _threshold,
     QuantizeOp: _quantize,
     RequantizeOp: _requantize,
+    RescaleOp: _rescale,
     BatchNormOp: _batch_norm,
     ClipOp: _clip,
     AddOp: _add,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, f32, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, i16, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -41,14 +41,15 @@ from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.conversions import ConversionOp, RelayoutOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
-from lowbit_dialect.ops.elementwise import ElementwiseOp, ThresholdOp
+from lowbit_dialect.ops.elementwise import ElementwiseOp, RequantizeOp, ThresholdOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
 from lowbit_dialect.ops.quantizers import FURTHEST, ascends
 from lowbit_dialect.ops.reshaping import ReshapeOp, TransposeOp
 from lowbit_dialect.ops.rows import RowOp
-from lowbit_dialect.ranges import needs_range
+from lowbit_dialect.ranges import accumulator_range, needs_range
+from lowering.epilogue.integer_lines import rescaled
 from lowering.epilogue.thresholds import addends, largest
 from lowering.packing.collapsing import collapse, has_channels_within
 from lowering.packing.im2col import gather
@@ -77,6 +78,8 @@ class Packer(Storage):
         assert schedule.microkernel and schedule.vectors
         kernel = find_kernel(schedule.microkernel, self.target)
         asked, weights = op.contraction, op.weights
+        if kernel.in_halves(asked) and "scale_halves" in kernel.verbs.can:
+            _rescale(op)
         if schedule.algorithm == "im2col":
             op = gather(op, kernel, self)
         work = op.contraction
@@ -145,8 +148,9 @@ class Packer(Storage):
                 layout = Layout(row_major(len(shape)), IntegerType(32))
             else:
                 layout = table_layout(range(1, len(shape)), 0, groups, size, block)
-            if isinstance(shaped(table).element_type, Float32Type):
-                layout = Layout(layout.terms, f32)
+            element = shaped(table).element_type
+            if isinstance(element, Float32Type) or element == i16:
+                layout = Layout(layout.terms, element)
             # Not the input, which a vector that is added to itself is too.
             _replace(op, table, self.stored(table, layout), first=1)
 
@@ -189,6 +193,20 @@ def axes_of(op: ElementwiseOp) -> tuple[int, ...]:
     rank = len(shape_of(op.input))
     tables = any(shape_of(table)[0] != 1 for table in op.tables)
     return CHANNELS_LAST if tables and op.channel_axis != rank - 1 else tuple(range(rank))
+
+
+def _rescale(op: LinearOp) -> None:
+    """Requantise sums of i16 in lanes of i16, where that gives the same codes."""
+    bounds = accumulator_range(op.contraction, op.weights)
+    steps = list(op.epilogue.block.ops) if op.epilogue.blocks else []
+    if bounds is None or op.corrections is not None or not steps:
+        return
+    first = steps[0]
+    if isinstance(first, RequantizeOp) and (new := rescaled(first, bounds)):
+        *tables, last = new
+        for table in tables:
+            Rewriter.insert_op(table, InsertPoint.before(op))
+        Rewriter.replace_op(first, last)
 
 
 def _bound(op: LinearOp) -> None:

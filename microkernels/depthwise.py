@@ -118,6 +118,9 @@ class DepthwiseBytes(Depthwise):
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
         return (Narrow(_steps(activation, weight), (vector(self.lanes, i16),), self._widen),)
 
+    def in_halves(self, work: Contraction) -> bool:
+        return self.lanes >= 8 and work.depth <= _steps(work.activation, work.weight)
+
     def weight_layout(self, work: Contraction, vectors: int) -> Layout:
         return Layout(super().weight_layout(work, vectors).terms, i16)
 

@@ -109,6 +109,10 @@ class Microkernel(ABC):
             self.lanes >= 8 or (joined and (block % 8 == 0 or outputs <= block))
         )
 
+    def in_halves(self, work: Contraction) -> bool:
+        """Whether its sums are those of one narrow accumulator of i16, from the first product to the last."""
+        return False
+
     @property
     def addresses(self) -> Addresses:
         """How its loops come to theirs."""

@@ -9,7 +9,12 @@ from lowbit_dialect.ops.apply import ApplyOp, PreluOp
 from lowbit_dialect.ops.arithmetic import BatchNormOp, ClipOp
 from lowbit_dialect.ops.binary import AddOp, BinaryOp, DivOp, MulOp
 from lowbit_dialect.ops.elementwise_base import LAST, ROUNDINGS, ElementwiseOp, result_like
-from lowbit_dialect.ops.quantizers import QuantizeOp, RequantizeOp, ThresholdOp
+from lowbit_dialect.ops.quantizers import (
+    QuantizeOp,
+    RequantizeOp,
+    RescaleOp,
+    ThresholdOp,
+)
 
 __all__ = [
     "LAST",
@@ -25,6 +30,7 @@ __all__ = [
     "PreluOp",
     "QuantizeOp",
     "RequantizeOp",
+    "RescaleOp",
     "ThresholdOp",
     "result_like",
 ]

@@ -1,4 +1,4 @@
-"""Elementwise ops that give codes: `threshold`, `requantize`, `quantize`."""
+"""Elementwise ops that give codes: `threshold`, `requantize`, `rescale`, `quantize`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnitAttr,
     f32,
+    i16,
     i32,
     i64,
 )
@@ -154,6 +155,59 @@ class RequantizeOp(ElementwiseOp):
         element = self.output_element
         if isinstance(element, CodeType):
             expect(not element.is_odd, "requantises to consecutive integers, not odd codes")
+
+
+@irdl_op_definition
+class RescaleOp(ElementwiseOp):
+    """Scale integers in i16: `y = sat(((x << left) * multiplier[c] + 2^14 >> 15) + offset[c])`, then
+    `code = clamp(y * unit[c] >> 16)`.
+
+    `x << left` and what it is scaled to wrap. `lowbit-pack` makes it of a `lowbit.requantize` that has the
+    same code for every sum, where a kernel sums in i16 and the target scales lanes of i16.
+    """
+
+    name = "lowbit.rescale"
+    input = operand_def()
+    multiplier = operand_def()
+    offset = operand_def()
+    unit = operand_def()
+    outs = opt_operand_def()
+    result = opt_result_def()
+    axis = prop_def(integer("axis"), default_value=LAST)
+    left = prop_def(integer("left"))
+    irdl_options = (ParsePropInAttrDict(),)
+    assembly_format = (
+        "$input `,` $multiplier `,` $offset `,` $unit (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` "
+        "type($input) `,` type($multiplier) `,` type($offset) `,` type($unit) (`->` type($result)^)?"
+    )
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        multiplier: SSAValue | Operation,
+        offset: SSAValue | Operation,
+        unit: SSAValue | Operation,
+        code: CodeType,
+        *,
+        left: int,
+        axis: int = -1,
+    ):
+        super().__init__(
+            operands=[input, multiplier, offset, unit, None],
+            result_types=[result_like(input, code)],
+            properties={"axis": IntegerAttr(axis, i64), "left": IntegerAttr(left, i64)},
+        )
+
+    def verify_(self) -> None:
+        got = element_of(self.input.type)
+        expect(got == i32, f"scales i32, not {got}")
+        self._verify_elementwise([self.multiplier, self.offset, self.unit], i16)
+        self._expect_elements(IntegerType, CodeType)
+        code = self.output_element
+        assert isinstance(code, CodeType)
+        expect(not code.is_odd, "rescales to consecutive integers, not odd codes")
+        left = self.left.value.data
+        expect(0 <= left < 16, f"shifts left by 0 to 15, not {left}")
 
 
 @irdl_op_definition

@@ -11,7 +11,7 @@ from functools import reduce
 from typing import cast
 
 from xdsl.dialects import llvm
-from xdsl.dialects.builtin import Float32Type, FloatAttr, IntegerAttr, IntegerType, f32, i32
+from xdsl.dialects.builtin import Float32Type, FloatAttr, IntegerAttr, IntegerType, f32, i16, i32
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -30,6 +30,7 @@ from lowbit_dialect.ops.elementwise import (
     PreluOp,
     QuantizeOp,
     RequantizeOp,
+    RescaleOp,
     ThresholdOp,
 )
 from lowbit_dialect.reference import clamp_bounds
@@ -39,6 +40,7 @@ from lowering.epilogue.thresholds import ordered, search, stores_planes
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from microkernels.address import move
 from microkernels.llvm_ops import vector
+from microkernels.table import verbs_of
 
 UNROLLED_STEPS = 15
 """Thresholds up to which the comparisons are unrolled; an 8-bit quantiser loops over its 255."""
@@ -48,6 +50,8 @@ def apply(at: TileOperands, op: Operation, x: SSAValue, place: TileVector) -> SS
     """What an elementwise op makes of a vector."""
     if type(op) not in APPLY:
         raise ValueError(f"an epilogue cannot hold '{op.name}'")
+    if not is_float(x):
+        x = at.emit.widen(x, i32, signed=True)
     return APPLY[type(op)](at, cast(ElementwiseOp, op), x, place)
 
 
@@ -129,6 +133,21 @@ def requantize(at: TileOperands, op: RequantizeOp, x: SSAValue, place: TileVecto
         return real
     bounds = clamp_bounds(op.output_element)
     return to_integer(emit, at.target, _clamp(at, real, *bounds), bounds)
+
+
+def rescale(at: TileOperands, op: RescaleOp, x: SSAValue, place: TileVector) -> SSAValue:
+    """Scale and clamp integers in lanes of i16, which the result has."""
+    emit, verbs = at.emit, verbs_of(at.target)
+    x = emit.widen(x, i16, signed=True)
+    x = emit.binary("shl", x, emit.constant(op.left.value.data, x.type))
+    rows = at.row(op.multiplier, place), at.row(op.offset, place)
+    both = verbs.scale_halves(emit, x, *rows), at.row(op.unit, place)
+    # LLVM selects one instruction where there is one.
+    wide = emit.binary("mul", *(emit.widen(one, i32, signed=True) for one in both))
+    x = emit.widen(emit.binary("ashr", wide, emit.constant(16, wide.type)), i16, signed=True)
+    for name, bound in zip(("smax", "smin"), clamp_bounds(op.output_element)):
+        x = emit.intrinsic(name, x, emit.constant(bound, x.type))
+    return x
 
 
 def quantize(at: TileOperands, op: QuantizeOp, x: SSAValue, place: TileVector) -> SSAValue:
@@ -218,6 +237,7 @@ def number_of(bound: Attribute) -> float:
 APPLY: dict[type[Operation], Callable[..., SSAValue]] = {
     ThresholdOp: threshold,
     RequantizeOp: requantize,
+    RescaleOp: rescale,
     QuantizeOp: quantize,
     BatchNormOp: batch_norm,
     MulOp: combine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import Float32Type, f32, i32
+from xdsl.dialects.builtin import Float32Type, i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.layout import layout_of
@@ -69,14 +69,14 @@ class TileOperands:
 
     def _load_row(self, table: SSAValue, place: TileVector, step: int) -> SSAValue:
         emit, operand = self.emit, self.operand(table)
-        type = f32 if isinstance(shaped(table).element_type, Float32Type) else i32
+        type, size = shaped(table).element_type, operand.item_bytes
         at = step * operand.stride(1) if len(shape_of(table)) == 2 else 0
         if shape_of(table)[0] == 1:
-            return emit.splat(emit.load(emit.offset(operand.pointer, at), type, 4), self.lanes)
+            return emit.splat(emit.load(emit.offset(operand.pointer, at), type, size), self.lanes)
         pointer = self.channel_base(table, 0)[1]
-        pointer = emit.offset(pointer, at + place.v * self.lanes * operand.item_bytes)
+        pointer = emit.offset(pointer, at + place.v * self.lanes * size)
         lanes = self.lanes if layout_of(shaped(table)) is not None else place.valid
-        return emit.load_some(pointer, vector(self.lanes, type), 4, lanes)
+        return emit.load_some(pointer, vector(self.lanes, type), size, lanes)
 
     def compared(self, op: ThresholdOp, x: SSAValue, place: TileVector) -> SSAValue:
         """What integers `limit` is compared with in place of `x`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import IntegerType, i8, i32
+from xdsl.dialects.builtin import IntegerType, i8
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -10,13 +10,12 @@ from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import element_of, shape_of, shaped
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from microkernels.address import move
+from microkernels.llvm_ops import bits_of
 from microkernels.llvm_ops import element_type as lane_of
 from microkernels.table import verbs_of
 
 BYTE = 8
 """Lanes whose masks fill a byte."""
-MOST_PARTS = 4
-"""Vectors of i32 whose bytes fill one."""
 
 
 class TileStore:
@@ -58,16 +57,18 @@ class TileStore:
 
     def _joins(self, value: SSAValue) -> bool:
         """Whether its bytes are stored with those of other vectors, which costs less than each by itself."""
-        whole = self.lanes * 32 % self._at.target.simd_bits == 0
-        return whole and lane_of(value.type) == i32 and "join_bytes" in self._verbs.can
+        bits = bits_of(lane_of(value.type))
+        whole = bits in (16, 32) and self.lanes * bits % self._at.target.simd_bits == 0
+        return whole and not is_float(value) and "join_bytes" in self._verbs.can
 
     def _bytes(self, value: SSAValue, place: TileVector, *, signed: bool) -> None:
         """Store a vector as bytes with those of its pixel that wait, or let it wait for more."""
-        emit, lanes = self.emit, self._at.target.simd_bits // 32
+        emit, bits = self.emit, self._at.target.simd_bits
+        lanes = bits // bits_of(lane_of(value.type))
         first = self._first = self._first or place
         for at in range(0, self.lanes, lanes):
             self._parts.append(emit.shuffle(value, range(at, at + lanes)))
-        if place.v < self.tile.vectors.value.data - 1 and len(self._parts) < MOST_PARTS:
+        if place.v < self.tile.vectors.value.data - 1 and len(self._parts) * lanes < bits // 8:
             return
         bytes = self._verbs.join_bytes(emit, self._parts, signed=signed)
         valid = (place.v - first.v) * self.lanes + place.valid

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import Float32Type, f32
+from xdsl.dialects.builtin import Float32Type, i16
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.algebra import inside_terms
@@ -225,10 +225,14 @@ def _epilogue(tile: TileOp, outputs: int, lanes: int) -> None:
 def _table(table: SSAValue, groups: int, outputs: int, lanes: int) -> None:
     type, shape = shaped(table), shape_of(table)
     need(shape[0] in (1, groups * outputs), f"a table has 1 row or {groups * outputs}: {type}")
-    need(storage_of(type)[1].itemsize == 4, f"the epilogue reads words of 4 bytes, not {type}")
+    size = 2 if type.element_type == i16 else 4
+    need(
+        storage_of(type)[1].itemsize == size,
+        f"the epilogue reads words of {size} bytes, not {type}",
+    )
     if shape[0] == 1 or (layout_of(type) is None and len(shape) == 1):
         return
     layout = table_layout(range(1, len(shape)), 0, groups, outputs, lanes)
-    if isinstance(type.element_type, Float32Type):
-        layout = Layout(layout.terms, f32)
+    if isinstance(type.element_type, Float32Type) or size == 2:
+        layout = Layout(layout.terms, type.element_type)
     _stored("the epilogue", table, layout)

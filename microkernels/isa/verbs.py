@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Literal
 
+from xdsl.dialects.builtin import i16, i32
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
@@ -37,6 +38,7 @@ CAPABILITIES = {
     "insert_bits": "`load_fours`, `insert_above` and `insert_below`",
     "widen": "lanes of a vector as wider ones in one instruction",
     "join_bytes": "`join_bytes` in fewer instructions than each vector takes by itself",
+    "scale_halves": "`scale_halves` in two instructions",
     "round_to_integers": "f32 to i32, half to even, which LLVM makes no call of a library",
     "fma": "a product of f32 added in one instruction",
 }
@@ -151,8 +153,18 @@ class Verbs(ABC):
         """Products of bytes, neighbours added in i16, which saturates."""
         raise lacking(self, "multiply_add_bytes")
 
+    def scale_halves(
+        self, emit: Emitter, x: SSAValue, multiplier: SSAValue, offset: SSAValue
+    ) -> SSAValue:
+        """`x * multiplier + 2^14 >> 15` of i16, which wraps, plus `offset`, which saturates."""
+        wide = [emit.widen(one, i32, signed=True) for one in (x, multiplier)]
+        product = emit.binary("mul", *wide)
+        raised = emit.binary("add", product, emit.constant(2**14, product.type))
+        scaled = emit.binary("ashr", raised, emit.constant(15, product.type))
+        return emit.intrinsic("sadd.sat", emit.widen(scaled, i16, signed=True), offset)
+
     def join_bytes(self, emit: Emitter, parts: list[SSAValue], *, signed: bool) -> SSAValue:
-        """Up to four vectors of i32 that bytes hold, as one of bytes."""
+        """Up to four vectors of i32, or two of i16, that bytes hold, as one of bytes."""
         raise lacking(self, "join_bytes")
 
     def add_dots(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from xdsl.dialects.builtin import IntegerType, i8, i16, i32
+from xdsl.dialects.builtin import IntegerType, i8, i16, i32, i64
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
@@ -22,6 +22,7 @@ _NAMES = {
     "packsswb": {128: "sse2.packsswb.128", 256: "avx2.packsswb"},
     "packuswb": {128: "sse2.packuswb.128", 256: "avx2.packuswb"},
     "pmaddwd": {128: "sse2.pmadd.wd", 256: "avx2.pmadd.wd", 512: "avx512.pmaddw.d.512"},
+    "pmulhrsw": {128: "ssse3.pmul.hr.sw.128", 256: "avx2.pmul.hr.sw", 512: "avx512.pmul.hr.sw.512"},
     "vpdpbusd": {bits: f"avx512.vpdpbusd.{bits}" for bits in (128, 256, 512)},
     "vpternlogd": {256: "avx512.pternlog.d.256", 512: "avx512.pternlog.d.512"},
     "pshufb": {128: "ssse3.pshuf.b.128", 256: "avx2.pshuf.b", 512: "avx512.pshuf.b.512"},
@@ -61,6 +62,7 @@ class X86Verbs(Verbs):
             "dot_pairs": wide and vnni,
             "widen": has("sse4.1"),
             "join_bytes": bits <= 256,
+            "scale_halves": has("ssse3"),
             "round_to_integers": True,
             "fma": has("fma"),
         }
@@ -84,13 +86,23 @@ class X86Verbs(Verbs):
         return emit.call(_name("vpternlogd", a), [a, b, c, emit.constant(function, i32)], a.type)
 
     def join_bytes(self, emit: Emitter, parts: list[SSAValue], *, signed: bool) -> SSAValue:
-        # Packing goes by 128 bits: of those, each half of a part leaves four bytes.
-        halves = lanes_of(parts[0].type) // 4
-        places = [4 * half + part for part in range(len(parts)) for half in range(halves)]
-        words = self._packed(emit, "packssdw", parts, i16)
+        # Packing goes by 128 bits: of those, each half of a part leaves four bytes, or eight.
+        words, size, element = parts, 8, i64
+        if element_type(parts[0].type) == i32:
+            words, size, element = self._packed(emit, "packssdw", parts, i16), 4, i32
+        halves = lanes_of(parts[0].type) // size
+        places = [16 // size * half + part for part in range(len(parts)) for half in range(halves)]
         (bytes,) = self._packed(emit, "packsswb" if signed else "packuswb", words, i8)
-        fours = emit.shuffle(emit.bitcast(bytes, vector(4 * halves, i32)), places)
-        return emit.bitcast(fours, vector(4 * len(places), i8))
+        apart = emit.shuffle(emit.bitcast(bytes, vector(16 // size * halves, element)), places)
+        return emit.bitcast(apart, vector(size * len(places), i8))
+
+    def scale_halves(
+        self, emit: Emitter, x: SSAValue, multiplier: SSAValue, offset: SSAValue
+    ) -> SSAValue:
+        if lanes_of(x.type) < 8 or "scale_halves" not in self.can:
+            return super().scale_halves(emit, x, multiplier, offset)
+        scaled = emit.call(_name("pmulhrsw", x), [x, multiplier], x.type)
+        return emit.intrinsic("sadd.sat", scaled, offset)
 
     def _packed(
         self, emit: Emitter, name: str, parts: list[SSAValue], element: IntegerType

@@ -951,6 +951,38 @@ func.func @requantize_odd(%x: tensor<4x8xi32>, %t: tensor<8xf32>) {
 
 // -----
 
+// ERROR: scales i32, not f32
+func.func @rescale_input(%x: tensor<4x8xf32>, %t: tensor<8xi16>) {
+  %0 = lowbit.rescale %x, %t, %t, %t {left = 0 : i64} : tensor<4x8xf32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.int<4>>
+  func.return
+}
+
+// -----
+
+// ERROR: a table is i16 of rank 1, not tensor<8xi32>
+func.func @rescale_tables(%x: tensor<4x8xi32>, %t: tensor<8xi32>) {
+  %0 = lowbit.rescale %x, %t, %t, %t {left = 0 : i64} : tensor<4x8xi32>, tensor<8xi32>, tensor<8xi32>, tensor<8xi32> -> tensor<4x8x!lowbit.int<4>>
+  func.return
+}
+
+// -----
+
+// ERROR: rescales to consecutive integers, not odd codes
+func.func @rescale_odd(%x: tensor<4x8xi32>, %t: tensor<8xi16>) {
+  %0 = lowbit.rescale %x, %t, %t, %t {left = 0 : i64} : tensor<4x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.odd<2>>
+  func.return
+}
+
+// -----
+
+// ERROR: shifts left by 0 to 15, not 16
+func.func @rescale_left(%x: tensor<4x8xi32>, %t: tensor<8xi16>) {
+  %0 = lowbit.rescale %x, %t, %t, %t {left = 16 : i64} : tensor<4x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.int<4>>
+  func.return
+}
+
+// -----
+
 // ERROR: takes f32, not i32
 func.func @quantize_input(%x: tensor<4x8xi32>, %t: tensor<8xf32>) {
   %0 = lowbit.quantize %x, %t : tensor<4x8xi32>, tensor<8xf32> -> tensor<4x8x!lowbit.int<2>>

@@ -192,7 +192,7 @@ func.func @linear_on_buffers(%x: memref<3x70x!lowbit.uint<4>>, %w: memref<70x10x
 // -----
 
 // CHECK-LABEL: @elementwise
-func.func @elementwise(%x: tensor<2x3x8xi32>, %t: tensor<8x1xi32>, %flip: tensor<8xi32>, %s: tensor<8xf32>, %row: tensor<3xf32>, %r: tensor<8xi32>) -> tensor<2x3x8xi32> {
+func.func @elementwise(%x: tensor<2x3x8xi32>, %t: tensor<8x1xi32>, %flip: tensor<8xi32>, %s: tensor<8xf32>, %row: tensor<3xf32>, %r: tensor<8xi32>, %h: tensor<8xi16>) -> tensor<2x3x8xi32> {
   // CHECK-NEXT: lowbit.threshold %x, %t flip(%flip : tensor<8xi32>) {{.*}}: tensor<2x3x8xi32>, tensor<8x1xi32> -> tensor<2x3x8x!lowbit.odd<1>>
   %0 = lowbit.threshold %x, %t flip(%flip : tensor<8xi32>) : tensor<2x3x8xi32>, tensor<8x1xi32> -> tensor<2x3x8x!lowbit.odd<1>>
   // CHECK-NEXT: lowbit.requantize %x, %s bias(%s : tensor<8xf32>) {{.*}}: tensor<2x3x8xi32>, tensor<8xf32> -> tensor<2x3x8xf32>
@@ -221,6 +221,8 @@ func.func @elementwise(%x: tensor<2x3x8xi32>, %t: tensor<8x1xi32>, %flip: tensor
   %12 = lowbit.apply "sigmoid" %11 : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
   // CHECK-NEXT: lowbit.apply "hard_sigmoid" %{{.*}} {alpha = 2.500000e-01 : f32, beta = 5.000000e-01 : f32} : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
   %13 = lowbit.apply "hard_sigmoid" %12 {alpha = 0.25 : f32, beta = 0.5 : f32} : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
+  // CHECK-NEXT: lowbit.rescale %x, %h, %h, %h {left = 3 : i64} : tensor<2x3x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<2x3x8x!lowbit.int<4>>
+  %14 = lowbit.rescale %x, %h, %h, %h {left = 3 : i64} : tensor<2x3x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<2x3x8x!lowbit.int<4>>
   func.return %7 : tensor<2x3x8xi32>
 }
 

@@ -28,6 +28,7 @@ from lowbit_dialect.ops.elementwise import (
     PreluOp,
     QuantizeOp,
     RequantizeOp,
+    RescaleOp,
     ThresholdOp,
 )
 from lowbit_dialect.ops.linear import DenseOp
@@ -155,6 +156,15 @@ def requantize(case: Case, data: Any) -> Any:
     return RequantizeOp(case.x, scale, element, bias=bias, axis=case.axis)
 
 
+def rescale(case: Case, data: Any) -> Any:
+    code = data.draw(code_types().filter(lambda code: not code.is_odd))
+    ends = np.array([-(2**15), -(2**14), -1, 0, 1, 2**14, 2**15 - 1])
+    rows = [case.random.integers(-(2**15), 2**15, case.channels) for _ in range(3)]
+    rows = [np.where(case.random.random(len(r)) < 0.3, case.random.choice(ends), r) for r in rows]
+    tables = [case.table(row, i16) for row in rows]
+    return RescaleOp(case.x, *tables, code, left=data.draw(st.integers(0, 15)), axis=case.axis)
+
+
 def batch_norm(case: Case, data: Any) -> Any:
     rows = [
         case.scales(c) for c in ((1.0, -0.5, 0.0, 2.5), (0.5, -3.0), (0.0, 1.25), (0.0, 0.3, 4.0))
@@ -236,6 +246,7 @@ OPS = {
     "prelu": (prelu, (f32,)),
     "clip": (clip, (f32, i32)),
     "add": (add, (f32, i32)),
+    "rescale": (rescale, (i32,)),
 }
 
 
