@@ -116,6 +116,8 @@ class TileShares(TileWords):
         copies, spares, products = copied * steps, spared * steps, pairs * steps
         xs, ws, prefetches = x * steps, w * steps, self._prefetched(block) * passes * steps
         often = [times for times, *_ in folds]
+        # Words that meet weights lane by lane are loaded for each vector.
+        apart, xs = (xs, 0.0) if self.kernel.lanewise else (0.0, xs)
         shares = [
             (
                 name,
@@ -123,6 +125,7 @@ class TileShares(TileWords):
                 copies * copy
                 + gone_over * results * shifted
                 + products * product
+                + apart * input
                 + results * finish
                 - first * chained
                 + sum(map(mul, often, folded)),

@@ -23,8 +23,8 @@ from xdsl.ir import Attribute
 
 from lowbit_dialect.codes import CodeType
 
-OFFSET = 128
-"""What is added to activations where the products are of bytes without a sign."""
+OFFSETS = {"offset": 128, "offset_16": 16}
+"""What is added to activations where the products are of bytes without a sign, by `products`."""
 
 ShiftClasses = tuple[tuple[tuple[int, int, int], ...], ...]
 """`(activation plane, weight plane, sign)` of pairs, grouped by shift, highest first."""
@@ -122,11 +122,11 @@ def pair_sums(
 def inside_terms(activation: Attribute, weight: Attribute, products: str) -> tuple[int, int, int]:
     """`PairAlgebra.inside` of a pair whose sums are popcounts; products need no correction inside.
 
-    Sums of `(x + 128) w` have 128 times each weight inside too much.
+    Sums of `(x + 128) w` have 128 times each weight inside too much, those of an offset of 16 as many times.
     """
     if products == "multiply":
         return 0, 0, 0
-    if products == "offset":
-        return -OFFSET, 0, 0
+    if products in OFFSETS:
+        return -OFFSETS[products], 0, 0
     assert isinstance(activation, CodeType) and isinstance(weight, CodeType)
     return PairAlgebra(activation, weight).inside

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from lowbit_dialect.algebra import OFFSET, PairAlgebra, inside_terms
+from lowbit_dialect.algebra import OFFSETS, PairAlgebra, inside_terms
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Array, storage_dtype
 from lowbit_dialect.ops.contraction import Contraction
@@ -106,7 +106,7 @@ def _corrected(
     if products == "popcount":
         total = _popcounts(work, x, weights)
     else:
-        shifted = x + OFFSET if products == "offset" else x
+        shifted = x + OFFSETS.get(products, 0)
         total = _contract(work, _pad(work, shifted, 0), weights)
     rows, columns = work.window.rows, work.window.columns
     at = np.ix_(

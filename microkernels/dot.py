@@ -3,15 +3,17 @@
 Activations are read as they lie (`[.., channels]`, one byte each; `[.., channels by 4, channels in 4]` where
 their number is no multiple of 4), four channels broadcast to all lanes; weights are `[outputs by B, taps,
 inputs by 4, outputs in B, inputs in 4]`, i8. `u8s8` takes activations without a sign, `s8u8` weights
-without one; `s8s8` adds 128 to activations (one `vpxor` a broadcast), which `lowbit.corrections` takes off.
+without one; `s8s8` adds 128 to activations (one `vpxor` a broadcast), which `lowbit.corrections` takes off;
+so does `s5s8` with 16 added to activations of at least -16, whose sums fit i16 for longer.
 
 * `dot_u8s8xV` and so on: `vpmaddubsw` sums pairs of products in i16, which may not saturate, so the
   ranges of the elements decide: a lane takes `floor(32767 / max |x1 w1 + x2 w2|)` steps of two products,
   then `vpmaddwd` with ones widens it. That is 2 instructions for 4 V products with uint<4> x int<4> (136
-  steps: 2 x 15 x 8 x 136 = 32640), 2.5 with uint<7> x int<7> (2 steps), 3 with uint<8> x int<7> (1 step,
-  2 x 255 x 64 = 32640). They are subtracted, and their sums again: LLVM does not reorder subtractions, where
-  it forms sums of products of three words at once and spills (C7 at 2 x 4 bits, 3 x 3 by 3 words: 0.80 of the
-  time, Zen 3, 2026-11). Two products of uint<8> x int<8> do not fit; bytes split in nibbles or in 7 + 1
+  steps: 2 x 15 x 8 x 136 = 32640; int<5> x int<4> 66 with 16 added, 14 with 128), 2.5 with uint<7> x
+  int<7> (2 steps), 3 with uint<8> x int<7> (1 step, 2 x 255 x 64 = 32640). They are subtracted, and their
+  sums again: LLVM does not reorder subtractions, where it forms sums of products of three words at once and
+  spills (C7 at 2 x 4 bits, 3 x 3 by 3 words: 0.80 of the time, Zen 3, 2026-11). Two products of uint<8> x
+  int<8> do not fit; bytes split in nibbles or in 7 + 1
   bits take 4.6 and 5 instructions, and `vpmaddwd` on i16 takes 4 for as many. Registers, 5 x 2: 10
   accumulators, 2 weights, 1 broadcast, 1 product, ones = 15 of 16; i32 sums are spilt while i16 ones fill up.
 * `vnni_u8s8xV` and so on: `vpdpbusd` where the target has it sums four products in i32 exactly, for
@@ -31,7 +33,7 @@ from typing import TypeVar
 from xdsl.dialects.builtin import i8, i16, i32
 from xdsl.ir import Attribute, SSAValue
 
-from lowbit_dialect.algebra import OFFSET
+from lowbit_dialect.algebra import OFFSETS
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import Layout, Term
 from lowbit_dialect.ops.common import value_range
@@ -56,7 +58,8 @@ class Dot(Microkernel):
     def __init__(self, verbs: Verbs, lanes: int, kind: str):
         self.name, self.verbs = f"{self.family}_{kind}x{lanes}", verbs
         self.lanes, self._kind = lanes, kind
-        self.products = "offset" if kind == "s8s8" else "multiply"
+        self.products = {"s8s8": "offset", "s5s8": "offset_16"}.get(kind, "multiply")
+        self._offset = OFFSETS.get(self.products, 0)
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         elements = work.activation, work.weight
@@ -64,20 +67,19 @@ class Dot(Microkernel):
             return False
         unsigned, signed = self._ordered(*self._ranges(*elements))
         # Sums wrap and corrections take it back, but these have to be i32 themselves.
-        small = work.depth * OFFSET * max(map(abs, signed)) < 2**31
+        small = work.depth * max(OFFSETS.values()) * max(map(abs, signed)) < 2**31
         fits = unsigned[0] >= 0 and unsigned[1] <= 255 and signed[0] >= -128 and signed[1] <= 127
         return fits and small and self.steps(*elements) >= 1
 
     def _ranges(self, activation: Attribute, weight: Attribute) -> list[tuple[int, int]]:
         """The values of the bytes that are multiplied."""
-        shift = OFFSET if self.products == "offset" else 0
         low, high = value_range(activation)
-        return [(low + shift, high + shift), value_range(weight)]
+        return [(low + self._offset, high + self._offset), value_range(weight)]
 
     @property
     def _loading(self) -> Counts:
         """To load four activations."""
-        offset = {"integer": 1} if self.products == "offset" else {}
+        offset = {"integer": 1} if self._offset else {}
         return total((1, self.verbs.broadcast), (1, offset), (1, self.verbs.split_bytes))
 
     def steps(self, activation: Attribute, weight: Attribute) -> float:
@@ -100,9 +102,11 @@ class Dot(Microkernel):
     def load_input(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         four = emit.splat(emit.load(pointer, i32, 1), self.lanes)
         bytes = emit.bitcast(four, vector(4 * self.lanes, i8))
-        if self.products != "offset":
+        if not self._offset:
             return bytes
-        return emit.binary("xor", bytes, emit.constant(-OFFSET, bytes.type))
+        if self._offset == 128:
+            return emit.binary("xor", bytes, emit.constant(-128, bytes.type))
+        return emit.binary("add", bytes, emit.constant(self._offset, bytes.type))
 
     def load_weights(self, emit: Emitter, pointer: SSAValue) -> SSAValue:
         return emit.load(pointer, vector(4 * self.lanes, i8), 1)
@@ -161,7 +165,7 @@ class FourDot(VnniDot):
 
     def __init__(self, verbs: Verbs, lanes: int, kind: str):
         super().__init__(verbs, lanes, kind)
-        self.products, self.pins = "multiply", lanes == 1
+        self.products, self._offset, self.pins = "multiply", 0, lanes == 1
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         elements = work.activation, work.weight

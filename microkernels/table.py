@@ -80,6 +80,7 @@ TABLE = (
     Entry("weighted", 32, WeightedPopcount, ("vectors", "popcount_bytes", "dot_ss"), ("dot_us",)),
     Entry("lookup", 8, Lookup, ("look_up_16",)),
     Entry("lookup", 8, partial(Lookup, channels=6), ("look_up_64",)),
+    Entry("dot", 32, partial(PairedDot, kind="s5s8"), ("multiply_add_bytes",)),
     *(Entry("dot", 32, partial(PairedDot, kind=k), ("multiply_add_bytes",)) for k in KINDS),
     *(Entry("dot", 32, partial(VnniDot, kind=k), ("dot_us",), ("dot_ss",)) for k in KINDS),
     *(Entry("dot", 32, partial(FourDot, kind=k), ("dot_us", "dot_ss")) for k in ("u8s8", "s8u8")),

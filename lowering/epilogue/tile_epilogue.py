@@ -11,7 +11,7 @@ from math import prod
 from xdsl.dialects.builtin import IntegerType, i16, i32
 from xdsl.ir import Operation, SSAValue
 
-from lowbit_dialect.algebra import OFFSET, PairAlgebra
+from lowbit_dialect.algebra import OFFSETS, PairAlgebra
 from lowbit_dialect.codes import CodeType
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import array, element_of, shape_of, shaped, value_range
@@ -93,7 +93,7 @@ class Epilogue:
         if layout is not None and layout.packed:
             return depth * prod((1 << one.planes) - 1 for one in elements)  # pyright: ignore
         activation, weight = (max(map(abs, value_range(one))) for one in elements)
-        return depth * (activation + OFFSET) * weight
+        return depth * (activation + max(OFFSETS.values())) * weight
 
     def _planes_of(self, op: ThresholdOp, x: SSAValue, place: TileVector) -> list[SSAValue]:
         emit, code = self.emit, op.output_element

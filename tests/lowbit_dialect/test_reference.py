@@ -21,6 +21,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
 from xdsl.ir import Block
 from xdsl.rewriter import Rewriter
 
+from lowbit_dialect.algebra import OFFSETS
 from lowbit_dialect.codes import CODE_SPELLINGS, parse_code
 from lowbit_dialect.layout import Array
 from lowbit_dialect.ops.common import ints
@@ -116,7 +117,7 @@ def test_popcounts_and_corrections_are_the_products(case: LinearCase):
 
 
 @settings(max_examples=25)
-@given(linear_cases(integer_pairs(), largest=5), st.sampled_from(["multiply", "offset"]))
+@given(linear_cases(integer_pairs(), largest=5), st.sampled_from(["multiply", *OFFSETS]))
 def test_padding_and_offsets_are_corrections_of_products(case: LinearCase, products: str):
     x, w = case.arrays()
     module = corrected(case, products)

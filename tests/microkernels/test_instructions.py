@@ -18,7 +18,12 @@ from tests.support.tiers import X86
 PIXELS, VECTORS, UNROLL = 4, 2, 2
 OVERHEAD = 4
 """Scalar instructions of a loop: two addresses, the counter, its comparison."""
-PAIRS = {"s8u8": ("int4", "uint4"), "s8s8": ("int4", "int4"), "multiply_f32": ("f32", "f32")}
+PAIRS = {
+    "s8u8": ("int4", "uint4"),
+    "s8s8": ("int8", "int4"),
+    "s5s8": ("int4", "int4"),
+    "multiply_f32": ("f32", "f32"),
+}
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,9 @@ func.func @bytes(%x: tensor<3x64x!lowbit.uint<4>>, %w: tensor<64x16x!lowbit.int<
 // Signed ones get an offset, which corrections take off.
 
 // CHECK-LABEL: @signed
-// CHECK:         [[C:%.*]] = lowbit.corrections %w {{.*}}products = "offset"
-// CHECK:         lowbit.dense %x, {{.*}} corrections([[C]] : {{.*}}products = "offset"
-// CHECK-SAME:      microkernel = dot_s8s8x8
+// CHECK:         [[C:%.*]] = lowbit.corrections %w {{.*}}products = "offset_16"
+// CHECK:         lowbit.dense %x, {{.*}} corrections([[C]] : {{.*}}products = "offset_16"
+// CHECK-SAME:      microkernel = dot_s5s8x8
 func.func @signed(%x: tensor<3x64x!lowbit.int<4>>, %w: tensor<64x16x!lowbit.int<4>>) -> tensor<3x16xi32> {
   %y = lowbit.dense %x, %w : tensor<3x64x!lowbit.int<4>>, tensor<64x16x!lowbit.int<4>> -> tensor<3x16xi32>
   func.return %y : tensor<3x16xi32>
