@@ -16,9 +16,9 @@ from microkernels.target import TARGETS, Target
     [
         ("x86-64-v4-vpopcntdq,cpu=znver5", 512 / (3 / 4), 128, 64, 32),
         ("x86-64-v4", 512 / (6 / 4), 64 * 2 / 2, 32 * 2, 32),
-        ("x86-64-v3", 256 / (6 / 4), 32, 32, 16),
-        ("x86-64-v2", 64 / (3 / 4.5), 16, 16, 4),
-        ("x86-64", 64 / (14 / 4.5), 16, 16, 4),
+        ("x86-64-v3,cpu=znver5", 256 / (6 / 4), 32, 32, 16),
+        ("x86-64-v2,cpu=znver5", 64 / (3 / 4.5), 16, 16, 4),
+        ("x86-64,cpu=znver5", 64 / (14 / 4.5), 16, 16, 4),
     ],
 )
 def test_multiply_adds_a_cycle(target: str, binary: float, i8: float, i16: float, f32: float):

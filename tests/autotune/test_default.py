@@ -151,8 +151,9 @@ def test_short_vectors_of_avx512_need_its_short_encodings(feature: str):
 @pytest.mark.parametrize("inputs", [8, 16, 32])
 def test_kernels_of_groups(inputs: int):
     shapes = (1, 56, 56, 2 * inputs), (3, 3, inputs, 64)
-    chosen = default(lowbit.conv2d(*shapes, "uint1", "odd1", padding=1, groups=2), "x86-64-v3")
-    assert chosen.microkernel == "lookup_4x32"
+    program = lowbit.conv2d(*shapes, "uint1", "odd1", padding=1, groups=2)
+    # On Zen 3 nibbles take 0.94 and 0.88 of that for 16 and 32 channels (2026-11).
+    assert default(program, "x86-64-v3,cpu=znver5").microkernel == "lookup_4x32"
 
 
 @pytest.mark.parametrize("channels, kernel", [(24, "depthwise_u8x8"), (48, "depthwise_u8x16")])
