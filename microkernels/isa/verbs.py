@@ -75,6 +75,8 @@ class Verbs(ABC):
     """Instructions that make of four bytes what `add_dots` multiplies, once for all their products."""
     broadcast: Counts = {"broadcast": 1}
     """Instructions that load one word of 32 bits to all lanes."""
+    reorders: bool = False
+    """Whether LLVM reorders sums of products that are added, and not of those that are subtracted."""
     addresses: Addresses = "numbers"
     """How loops over products come to theirs."""
 

@@ -39,6 +39,7 @@ class X86Verbs(Verbs):
     popcount_bytes = {"integer": 3, "shift": 1, "look_up": 2}
     fold_bytes = {"multiply": 2, "integer": 1}
     addresses = "after"
+    reorders = True
 
     def __init__(self, target: Target):
         bits = target.simd_bits
