@@ -166,6 +166,6 @@ class TileCost(TileShares):
         held = (self.tables and parts.product.get("look_up")) or (inner and w > 1)
         if block.vectors == 1 and not held:
             found += block.pixels * parts.input.get("load", 0) * (x if inner else x * w)
-        if block.pixels == 1 and not (inner and x > 1):
+        if block.pixels == 1 and self.kernel.takes_weights and not (inner and x > 1):
             found += block.vectors * parts.weights.get("load", 0) * (w if inner else x * w)
         return found

@@ -119,6 +119,10 @@ class Dot(Microkernel):
 class PairedDot(Dot):
     """Products of bytes, summed by pairs in i16 for as long as these hold them."""
 
+    def __init__(self, verbs: Verbs, lanes: int, kind: str):
+        super().__init__(verbs, lanes, kind)
+        self.takes_weights = kind != "s8u8"  # what `vpmaddubsw` takes from memory has a sign
+
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         first, second = self._ranges(activation, weight)
         products = [a * b for a in first for b in second]
