@@ -7,6 +7,7 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isfinite
 from struct import pack, unpack
 from typing import cast
@@ -16,7 +17,6 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     Float32Type,
     IndexType,
-    IntegerAttr,
     IntegerType,
     UnrealizedConversionCastOp,
     VectorType,
@@ -49,20 +49,20 @@ class Emitter:
         self.anchor = anchor
         self._add = self._add_home
         self._constants: dict[tuple[object, Attribute], SSAValue] = {}
+        self._known: dict[tuple[float, int], tuple[SSAValue, Attribute]] = {}
+        """By the identity of the type, which is kept alive: hashing one takes ten times as long."""
 
     def op(self, op: Operation) -> SSAValue:
         """Insert an op and return its first result."""
         self._add(op)
-        return op.results[0]
+        return next(iter(op.results))  # to index them takes four times as long
 
     def run(self, op: Operation) -> None:
         """Insert an op without results."""
         self._add(op)
 
     def _add_home(self, op: Operation) -> None:
-        block = self.anchor.parent
-        assert block is not None
-        block.insert_op_before(op, self.anchor)
+        llvm_ops.insert(op, self.anchor)
 
     def _at_home(self, op: Operation) -> SSAValue:
         """Insert an op before everything that is built and return its result."""
@@ -73,15 +73,18 @@ class Emitter:
 
     def constant(self, value: float, type: Attribute) -> SSAValue:
         """A constant of an integer, float or index type, or the splat of one."""
-        key = (value, type)
+        found = self._known.get((value, id(type)))
+        if found is not None:
+            return found[0]
         if isinstance(element_type(type), Float32Type) and not isfinite(value):
             # xDSL prints a dense infinity as its bits, and reads them back as a number.
             (bits,) = unpack("<i", pack("<f", value))
             return self.bitcast(self.constant(bits, vector(lanes_of(type), i32)), type)
-        found = self._constants.get(key)  # hashing a type takes longer than looking up
-        if found is None:
-            found = self._constants[key] = self._at_home(_constant(value, type))
-        return found
+        key = (value, type)
+        if key not in self._constants:
+            self._constants[key] = self._at_home(_constant(value, type))
+        self._known[value, id(type)] = self._constants[key], type
+        return self._constants[key]
 
     def constants(self, values: Sequence[int], element: Attribute) -> SSAValue:
         """A vector of integer constants."""
@@ -297,7 +300,7 @@ class Emitter:
     ) -> list[SSAValue]:
         """An `scf.for` that carries values; returns their final ones."""
         block = Block(arg_types=[INDEX, *(value.type for value in carried)])
-        outer, self._add = self._add, block.add_op
+        outer, self._add = self._add, partial(llvm_ops.append, block)
         results = body(block.args[0], list(block.args[1:]))
         self.run(llvm_ops.made(scf.YieldOp, results))
         self._add = outer
@@ -312,7 +315,6 @@ class Emitter:
 
 def _constant(value: float, type: Attribute) -> Operation:
     if isinstance(type, IndexType):
-        return llvm_ops.made(
-            arith.ConstantOp, [], [INDEX], {"value": IntegerAttr(int(value), INDEX)}
-        )
+        number = llvm_ops.whole_number(int(value), INDEX)
+        return llvm_ops.made(arith.ConstantOp, [], [INDEX], {"value": number})
     return llvm_ops.constant(value, type)

@@ -15,7 +15,7 @@ from llvmlite import ir
 from xdsl.backend.llvm.convert_op import convert_op, create_constant
 from xdsl.backend.llvm.convert_type import convert_type
 from xdsl.dialects import llvm
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, VectorType
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, VectorType
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 _Form = Callable[..., str]
@@ -65,6 +65,8 @@ class Bodies:
     def constant(self, op: Operation) -> str:
         """The text of a constant."""
         value, type_ = op.properties["value"], op.results[0].type
+        if isinstance(value, IntegerAttr):
+            return str(value.value.data)
         text = self._splat(value, type_)
         if text is None:
             constant: Any = create_constant(type_, value)
@@ -163,7 +165,7 @@ class _Body:
             inner = block.first_op
             while inner is not None:
                 self._write(inner, written)
-                inner = inner.next_op
+                inner = inner._next_op  # pyright: ignore[reportPrivateUsage]
         for block, written in self._blocks.items():
             if block is not entry:
                 written.instructions[:0] = self._phis(block)
@@ -183,7 +185,7 @@ class _Body:
         if kind is llvm.BrOp or kind is llvm.CondBrOp:
             written.instructions.append(self._branch(op, written))
             return
-        operands = [*op.operands]
+        operands = op._operands  # pyright: ignore[reportPrivateUsage]
         form = self._bodies.form(op, operands, lambda: self._learnt(op))
         if form is None:
             self._translate(op, written)

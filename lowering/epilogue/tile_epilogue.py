@@ -6,6 +6,7 @@ nowhere else. Codes and integers travel as i32 lanes of decoded values, floats a
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import prod
 
 from xdsl.dialects.builtin import IntegerType, i16, i32
@@ -105,7 +106,7 @@ class Epilogue:
     def _planes_of_raw(
         self, op: ThresholdOp, raw: SSAValue, added: list[SSAValue], place: TileVector
     ) -> list[SSAValue]:
-        emit, code, factor = self.emit, op.output_element, self._factor()
+        emit, code, factor = self.emit, op.output_element, self._factor
         assert isinstance(code, CodeType)
         doubled, sign = bool(added) and abs(factor) == 2, 1 if factor > 0 else -1
         most = self._largest_raw * (1 + doubled) + largest(added)
@@ -137,7 +138,7 @@ class Epilogue:
 
     def _correct(self, raw: SSAValue, place: TileVector) -> SSAValue:
         tile, emit = self.tile, self.emit
-        factor = self._factor()
+        factor = self._factor
         doubled = self._doubled(raw) if abs(factor) == 2 else raw
         if tile.corrections is None:
             zero = emit.constant(0, raw.type)
@@ -153,6 +154,7 @@ class Epilogue:
             return self.emit.binary("add", raw, raw)
         return self.emit.binary("shl", raw, self.emit.constant(1, raw.type))
 
+    @cached_property
     def _factor(self) -> int:
         """What raw sums are multiplied by: 1 unless they count bits."""
         layout = layout_of(shaped(self.tile.input))

@@ -28,6 +28,7 @@ from xdsl.ir import Attribute, Block, Dialect, Operation, OpResult, SSAValue, SS
 from xdsl.passes import ModulePass
 
 from lowering.llvm.type_conversion import llvm_type, refusal
+from microkernels.llvm_ops import insert
 
 _CONVERTED = frozenset((IndexType, MemRefType, VectorType))
 
@@ -102,8 +103,8 @@ class Conversion:
 
     def insert(self, op: Operation) -> None:
         """Insert `op` before the op being converted."""
-        assert self._op is not None and self._op.parent is not None
-        self._op.parent.insert_op_before(op, self._op)
+        assert self._op is not None
+        insert(op, self._op)
 
     def llvm_type(self, type_: Attribute, op: Operation | None = None) -> Attribute:
         """Return the llvm type of `type_`; refuse, in the name of an op, a type that has none."""

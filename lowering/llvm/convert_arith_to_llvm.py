@@ -65,7 +65,7 @@ def _constant(op: arith.ConstantOp, conversion: Conversion) -> None:
     if isinstance(value, IntegerAttr):
         new = value
         if isinstance(value.type, IndexType):
-            new = IntegerAttr(value.value, conversion.index)
+            new = emit.whole_number(value.value.data, conversion.index)
     elif isinstance(value, DenseIntOrFPElementsAttr):
         new = emit.without_index(value, conversion.index)
     elif isinstance(value, FloatAttr):

@@ -4,7 +4,7 @@ xDSL's drivers show every op to every pattern until nothing changes, and look on
 24 ms of the 200 that a layer takes (C2, uint1 by uint1, Zen 5, 2026-11), where this takes 5.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from xdsl.context import Context
 from xdsl.dialects.arith import AddiOp, CmpiOp, IntegerOverflowAttr
@@ -33,7 +33,7 @@ from xdsl.transforms.reconcile_unrealized_casts import (
 )
 
 from lowering.llvm.conversion import ops_below
-from microkernels.llvm_ops import branch, made
+from microkernels.llvm_ops import append, branch, made
 
 _MAY_OVERFLOW = {"overflowFlags": IntegerOverflowAttr("none")}
 _NOTHING_CARRIED = {"operandSegmentSizes": DenseArrayBase.from_list(i32, (1, 0, 0))}
@@ -55,15 +55,15 @@ class _ForOnceLowering(RewritePattern):
         terminator = last.last_op
         assert terminator is not None
         stepped = made(AddiOp, [number, op.step], [number.type], _MAY_OVERFLOW)
-        carried = [stepped.results[0], *terminator.operands]
+        carried = [*stepped.results, *terminator.operands]
         last.erase_op(terminator)
-        last.add_op(stepped)
-        last.add_op(branch(BranchOp, carried, [condition]))
-        init.add_op(branch(BranchOp, [op.lb, *op.iter_args], [condition]))
+        append(last, stepped)
+        append(last, branch(BranchOp, carried, [condition]))
+        append(init, branch(BranchOp, [op.lb, *op.iter_args], [condition]))
         below = made(CmpiOp, [number, op.ub], [i1], _BELOW)
-        condition.add_op(below)
+        append(condition, below)
         forked = branch(ConditionalBranchOp, [*below.results], [inside, end], _NOTHING_CARRIED)
-        condition.add_op(forked)
+        append(condition, forked)
         for old, new in zip(op.results, results, strict=True):
             old.replace_all_uses_with(new)
         end.erase_op(op)
@@ -78,7 +78,7 @@ def _split(block: Block, first: Operation) -> Block:
     while moved is not None:
         after = moved.next_op
         block.detach_op(moved)
-        end.add_op(moved)
+        append(end, moved)
         moved = after
     return end
 
@@ -93,17 +93,20 @@ _CASTS: Mapping[type[Operation], RewritePattern] = {
 }
 
 
-def _rewrite(module: ModuleOp, patterns: Mapping[type[Operation], RewritePattern]) -> None:
-    """Erase what is dead, then show each op to its pattern once, outer ops first."""
+def _rewrite(ops: Iterable[Operation], patterns: Mapping[type[Operation], RewritePattern]) -> None:
+    """Show each op to its pattern once."""
+    for op in ops:
+        pattern = patterns.get(type(op))
+        if pattern is not None and op.parent is not None:
+            pattern.match_and_rewrite(op, PatternRewriter(op))
+
+
+def _erase_dead(module: ModuleOp) -> None:
     for op in reversed(ops_below(module)):  # readers before what they read
         results = iter(op.results)  # to index them takes three times as long
         unused = (first := next(results, None)) is not None and first.first_use is None
         if unused and is_trivially_dead(op) and op.parent is not None:
             op.parent.erase_op(op)
-    for op in ops_below(module):
-        pattern = patterns.get(type(op))
-        if pattern is not None and op.parent is not None:
-            pattern.match_and_rewrite(op, PatternRewriter(op))
 
 
 class ConvertScfToCfOncePass(ConvertScfToCf):
@@ -111,7 +114,9 @@ class ConvertScfToCfOncePass(ConvertScfToCf):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Turn loops and conditions into branches."""
-        _rewrite(op, _BRANCHES)
+        _erase_dead(op)
+        # The last first: what follows a loop moves to a block of its own once, not with each loop before it.
+        _rewrite(reversed(ops_below(op)), _BRANCHES)
 
 
 class ReconcileUnrealizedCastsOncePass(ReconcileUnrealizedCastsPass):
@@ -119,4 +124,5 @@ class ReconcileUnrealizedCastsOncePass(ReconcileUnrealizedCastsPass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Erase casts there and back."""
-        _rewrite(op, _CASTS)
+        _erase_dead(op)
+        _rewrite(ops_below(op), _CASTS)
