@@ -50,6 +50,10 @@ class Disorder:
 DISORDER = {True: Disorder(48, 0.02), False: Disorder(20, 0.02)}
 """By whether there are `MANY` registers."""
 
+LENGTHENED = 0.02
+"""What twice the code has to gain where outputs come one after the other: they share only where they are, and
+the memory of a microcontroller holds the code."""
+
 EDGED = 1.1
 """By what tiles take longer where edges have corrections of their own, but on microcontrollers: C2 and C4 at
 odd1 x odd1 by `popcount_64x1` take 0.97 and 0.99 of the time without gathered windows, and were predicted
@@ -129,6 +133,9 @@ class TileCost(TileShares):
         cycles += spilling
         binds = "spills" if spilling > bounds[binds] else binds
         cycles *= self._edged
+        if self.one_by_one:
+            cycles *= 1 + LENGTHENED * math.log2(size)
+            size = 1
         if self.kernel.together == 1:
             cycles *= DISORDER[self.registers.many].factor(size * common.products)
         return Cost(cycles, binds)

@@ -71,7 +71,7 @@ class TileRegisters:
     def spilled(self, block: Block, sums: int) -> float:
         """Registers' worth of accumulators, and of words loaded ahead, that registers do not hold."""
         each = len(self.tile.narrows[0].types) if self.tile.narrows else self.of_results
-        size = block.pixels * block.vectors
+        size = 1 if self.tile.one_by_one else block.pixels * block.vectors
         kept = size * sums * each + self._held
         if self.kernel.by_word:
             # Words as they are loaded, those that meet weights in all lanes, two weights, two products.
@@ -84,7 +84,8 @@ class TileRegisters:
             return PINNED * max(0, size + held - self.available)
         # Several pixels share vectors of weights; one has them as operands in memory.
         planes = self.tile.w_planes if block.planes == "inner" else 1
-        over = kept + (block.vectors * planes - 1 if block.pixels > 1 else 0) - self.available
+        shared = block.pixels > 1 and not self.tile.one_by_one
+        over = kept + (block.vectors * planes - 1 if shared else 0) - self.available
         copied = self.target.vector_bits == 64 and not self.scalar and block.vectors * planes > 1
         over += COPIED * copied
         if (group := self.kernel.group) > 1:

@@ -136,6 +136,12 @@ class TileShares(TileWords):
             for name, (copy, load, waits, loop, shifted, around, placing, *words) in priced
             for product, input, weights, finish, chained, *folded in (words,)
         ]
+        if self.one_by_one:
+            shares = [
+                (name, placing, once - placing + each + x + w, 0.0, 0.0, waits)
+                for (name, once, each, x, w, waits), (_, terms) in zip(shares, priced)
+                for placing in (terms[6],)
+            ]
         waited = self.machine.latency.get(parts.chain, 1.0)
         if parts.chain == "integer":
             waited *= WAITS[ahead > 1]

@@ -7,7 +7,11 @@ one pass over the operands multiplies all of them, and every word is read once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
+
+from xdsl.ir import SSAValue
 
 from lowbit_dialect.algebra import ONE_SUM, PairAlgebra, pair_sums
 from lowbit_dialect.codes import CodeType
@@ -21,19 +25,43 @@ from microkernels.reduction.operands import Operands
 from microkernels.reduction.planes import Planes, weight_of_pairs
 from microkernels.reduction.products import Products
 from microkernels.reduction.taps import Taps
-from microkernels.reduction.walk import Totals, Walk
+from microkernels.reduction.walk import Strides, Totals, Walk
 from microkernels.reduction.words import Words
 
 
-def accumulators(emit: Emitter, tile: TileOp, kernel: Microkernel) -> Totals:
-    """The raw sums of one tile, `pixels * vectors` of them, pixel-major."""
+def accumulators(emit: Emitter, tile: TileOp, kernel: Microkernel) -> Iterator[SSAValue]:
+    """The raw sums of one tile, `pixels * vectors` of them, pixel-major, each formed when it is asked for.
+
+    By a kernel that loads late outputs share no word: it goes over them one by one, so that nothing but the
+    results of one is in registers.
+    """
     operands = Operands.of(emit, tile, lanewise=kernel.lanewise)
+    pixels, vectors = range(tile.pixels.value.data), tile.vectors.value.data
+    if not kernel.loads_late:
+        yield from _block(emit, tile, kernel, operands, pixels, vectors)
+        return
+    start = operands.start
+    for n, (r, v) in enumerate(product(pixels, range(vectors))):
+        start = start.pinned(emit) if n else start
+        own = start.plus(Strides(r * operands.pixel, v * kernel.weight_bytes))
+        yield from _block(emit, tile, kernel, replace(operands, start=own), range(r, r + 1), 1)
+
+
+def _block(
+    emit: Emitter,
+    tile: TileOp,
+    kernel: Microkernel,
+    operands: Operands,
+    pixels: range,
+    vectors: int,
+) -> Totals:
+    """The sums of some pixels of a tile and the first vectors from where its operands start."""
     algebra = _algebra(tile) if operands.planes.w else None
-    products = _products(emit, tile, kernel, operands, algebra)
+    products = _products(emit, tile, kernel, operands, algebra, (len(pixels), vectors))
     weight = weight_of_pairs(algebra) if algebra and tile.planes.data == "outer" else None
-    taps = Taps(tile, _words(emit, tile, products, weight))
+    taps = Taps(tile, pixels, _words(emit, tile, products, weight))
     zero = emit.constant(0, vector(kernel.lanes, kernel.accumulator))
-    zeros = [zero] * (products.pixels * products.vectors)
+    zeros = [zero] * (len(pixels) * vectors)
     if algebra is None:
         return taps.step(1)(operands.start, zeros)
     planes = Planes(emit, kernel, algebra, taps)
@@ -55,6 +83,7 @@ def _products(
     kernel: Microkernel,
     operands: Operands,
     algebra: PairAlgebra | None,
+    size: tuple[int, int],
 ) -> Products:
     """The step of a tile, for one pair of planes or for all of them."""
     sums, weights = ONE_SUM, dict[tuple[int, int], int]()
@@ -67,8 +96,8 @@ def _products(
         emit,
         kernel,
         operands,
-        pixels=tile.pixels.value.data,
-        vectors=tile.vectors.value.data,
+        pixels=size[0],
+        vectors=size[1],
         xor=algebra is not None and algebra.xor,
         prefetch=tile.prefetch.value.data,
         sums=sums,

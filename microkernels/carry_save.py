@@ -9,7 +9,8 @@ Of 16 words 15 adders leave one carry, whose ones are counted by masks: 5 instru
 2 to bytes, and one (`usada8` of ARM) that adds the bytes to the count. With 16 loads of two words each
 (`reduction/late.py`) and 16 `and` or `xor` that is 115 for 16 words, 7.2 a word, where `llvm.ctpop` takes
 12.5. Adders of zero fold away, so that few words pay only for the digits that they reach. At the end 31 join
-the digits and the count.
+the digits and the count. A sum that begins with a multiple of four words, or is of two, leaves the first of
+them apart, a digit of its own: half adders for the last one, of which each digit has one, take more.
 
 LLVM forms half of all adders before it needs them, and spills, unless carries are pinned: then a word of a
 long sum takes 8.1 instructions on the Cortex-M7, loop and spills included, where it took 12.7 (counted on
@@ -21,7 +22,7 @@ Registers, one sum: 4 digits + 1 count + 2 addresses + 1 bound + 4 of adders = 1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from xdsl.dialects.builtin import i32
 from xdsl.ir import Attribute, SSAValue
@@ -35,7 +36,10 @@ from microkernels.popcount import Popcount
 
 GROUP = 16
 """Words of which one carry is counted."""
-ADDER, COUNTED, JOINED = 5, 8, 31
+ADDER, HALF_ADDER, COUNTED = 5, 2, 8
+DIGIT, END = 6, 7
+"""Of a digit that is joined to the others, and of all of them."""
+JOINED = END + 4 * DIGIT
 
 
 class CarrySave(Popcount):
@@ -50,41 +54,69 @@ class CarrySave(Popcount):
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         run = row or GROUP
-        # A rest that a sum begins with leaves no carry.
-        groups = max(1, run // GROUP) if 32 * run >= work.depth else -(-run // GROUP)
-        counted = groups / run
-        product = {"scalar": 1 + ADDER * (GROUP - 1) / GROUP + COUNTED * counted}
-        loads = {"load": -(-run // 2) / run}
-        return Instructions(product, loads, loads, "scalar", ({"scalar": JOINED},))
+        adders, joined = ADDER * run * (GROUP - 1) / GROUP + COUNTED * -(-run // GROUP), JOINED
+        if 32 * run >= work.depth:
+            adders, joined = _of_sum(run)
+        product, loads = {"scalar": 1 + adders / run}, {"load": -(-run // 2) / run}
+        return Instructions(product, loads, loads, "scalar", ({"scalar": joined},))
 
     def narrows(self, activation: Attribute, weight: Attribute) -> tuple[Narrow, ...]:
-        return (Narrow(2**31 // 32, (i32,) * 5, self._join),)
+        return (Narrow(2**31 // 32, (i32,) * 6, self._join),)
 
     def accumulate_late(
-        self, emit: Emitter, total: Values, words: Iterable[Word], *, xor: bool, weight: int
+        self,
+        emit: Emitter,
+        total: Values,
+        words: Iterator[Word],
+        count: int,
+        *,
+        xor: bool,
+        weight: int,
     ) -> Values:
-        *digits, count = total
+        *digits, counted, apart = total
         name = "xor" if xor else "and"
         carries = (emit.binary(name, x, w) for x, w in words)
+        if _has_apart(count) and all(_is_zero(emit, one) for one in digits):
+            apart = next(carries)
         for place in range(len(digits)):
             carries = _carry(emit, digits, place, carries)
         for carry in carries:
-            nibbles = _nibbles(emit, carry)
-            both = emit.binary("add", nibbles, _shifted(emit, "lshr", nibbles, 4))
-            count = self.verbs.add_all_bytes(emit, count, _masked(emit, both, 0x0F0F0F0F))
-        return *digits, count
+            bytes = _bytes(emit, _nibbles(emit, carry), 4)
+            counted = self.verbs.add_all_bytes(emit, counted, bytes)
+        return *digits, counted, apart
 
     def _join(self, emit: Emitter, wide: Values, narrow: Values, negative: bool) -> Values:
-        *digits, count = narrow
-        ones, twos, fours, eights = (_nibbles(emit, digit) for digit in digits)
-        # A nibble of ones and twos is at most 4 + 8, a byte of all four 24 + 4 * 24.
-        halves = [
-            _bytes(emit, emit.binary("add", low, _shifted(emit, "shl", high, 1)))
-            for low, high in ((ones, twos), (fours, eights))
-        ]
-        bytes = emit.binary("add", halves[0], _shifted(emit, "shl", halves[1], 2))
-        total = self.verbs.add_all_bytes(emit, _shifted(emit, "shl", count, 4), bytes)
+        ones, twos, fours, eights, counted, apart = narrow
+        # What each part counts, and what its second digit counts in it. A byte is at most 24 + 4 * 24 + 8.
+        parts = [(0, ones, twos, 1), (2, fours, eights, 1), (0, apart, None, 0)]
+        if _is_zero(emit, eights):
+            parts = [(0, ones, apart, 0), (1, twos, fours, 1)]
+        total: SSAValue | None = None
+        for shift, low, high, by in parts:
+            nibbles, most = _nibbles(emit, low), 4
+            if high and not _is_zero(emit, high):
+                more, most = _nibbles(emit, high), most + (4 << by)
+                nibbles = emit.binary("add", nibbles, _shifted(emit, "shl", more, by))
+            bytes = _shifted(emit, "shl", _bytes(emit, nibbles, most), shift)
+            total = bytes if total is None else emit.binary("add", total, bytes)
+        assert total
+        total = self.verbs.add_all_bytes(emit, _shifted(emit, "shl", counted, 4), total)
         return (emit.binary("sub" if negative else "add", wide[0], total),)
+
+
+def _of_sum(words: int) -> tuple[int, int]:
+    """Instructions of the adders of a sum of so many words that begins with none, and of its end."""
+    apart = _has_apart(words)
+    adders, digits, added = 0, 0, words - apart
+    while added and digits < 4:
+        adders += ADDER * ((added - 1) // 2) + HALF_ADDER * (added % 2 == 0)
+        added, digits = added // 2, digits + 1
+    return adders + COUNTED * added, END + DIGIT * (digits + apart)
+
+
+def _has_apart(words: int) -> bool:
+    """Whether a sum that begins with none is the cheaper for leaving a word out of its adders."""
+    return words == 2 or words % 4 == 0
 
 
 def _carry(
@@ -92,10 +124,10 @@ def _carry(
 ) -> Iterator[SSAValue]:
     """Add words to the digit of a place; yields the carries as they arise, so that few are alive."""
     for a in added:
-        b, digit = next(added, None), digits[place]
-        if b is None and digit is emit.constant(0, i32):
+        if _is_zero(emit, digit := digits[place]):
             digits[place] = a  # nothing is carried
-            return
+            continue
+        b = next(added, None)
         half, both = emit.binary("xor", digit, a), emit.binary("and", digit, a)
         if b is None:
             digits[place] = half
@@ -112,10 +144,16 @@ def _nibbles(emit: Emitter, x: SSAValue) -> SSAValue:
     return emit.binary("add", _masked(emit, pairs, 0x33333333), high)
 
 
-def _bytes(emit: Emitter, nibbles: SSAValue) -> SSAValue:
-    """The sum of the two nibbles of each byte."""
-    high = _masked(emit, _shifted(emit, "lshr", nibbles, 4), 0x0F0F0F0F)
-    return emit.binary("add", _masked(emit, nibbles, 0x0F0F0F0F), high)
+def _bytes(emit: Emitter, nibbles: SSAValue, most: int) -> SSAValue:
+    """The sum of the two nibbles of each byte, each at most `most`."""
+    high = _shifted(emit, "lshr", nibbles, 4)
+    if 2 * most < 16:
+        return _masked(emit, emit.binary("add", nibbles, high), 0x0F0F0F0F)
+    return emit.binary("add", *(_masked(emit, one, 0x0F0F0F0F) for one in (nibbles, high)))
+
+
+def _is_zero(emit: Emitter, x: SSAValue) -> bool:
+    return x is emit.constant(0, i32)
 
 
 def _shifted(emit: Emitter, way: str, x: SSAValue, bits: int) -> SSAValue:

@@ -9,7 +9,7 @@ state.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import IntegerType
@@ -179,9 +179,16 @@ class Microkernel(ABC):
         return (sum,)
 
     def accumulate_late(
-        self, emit: Emitter, total: Values, words: Iterable[Word], *, xor: bool, weight: int
+        self,
+        emit: Emitter,
+        total: Values,
+        words: Iterator[Word],
+        count: int,
+        *,
+        xor: bool,
+        weight: int,
     ) -> Values:
-        """Do what `accumulate` does with words that are loaded as they are asked for."""
+        """Do what `accumulate` does with words, `count` in a row, that are loaded as they are asked for."""
         raise lacking(self, "accumulate_late")
 
 

@@ -20,12 +20,13 @@ from microkernels.reduction.words import Words
 
 @dataclass(frozen=True)
 class Taps:
-    """Loops over the kernel of a tile, rows by the bounds that the tile gives, columns as it unrolls them.
+    """Loops over the kernel of some pixels of a tile, rows by its bounds, columns as it unrolls them.
 
     Every step counts its products `factor`: the sign of a pair of planes, or its weight.
     """
 
     tile: TileOp
+    pixels: range
     words: Words
 
     def step(self, factor: int) -> Step:
@@ -42,8 +43,7 @@ class Taps:
     def _columns(self, factor: int) -> Step:
         if not self.tile.tap_columns:
             low, high = self.tile.column_bounds
-            everything = range(self.tile.pixels.value.data)
-            return self._loop((low, high), everything, factor)
+            return self._loop((low, high), range(len(self.pixels)), factor)
         strides = self._operands.columns
         if self._in_turns and array(self.tile.kernel, ())[1] <= MOST_TAPS:
             taps = [
@@ -70,8 +70,9 @@ class Taps:
         Neighbours with the same pixels come as one run, but for a schedule that unrolls them.
         """
         columns = array(self.tile.kernel, ())[1]
+        bounds = self.tile.tap_columns[self.pixels.start : self.pixels.stop]
         inside = [
-            [r for r, (low, high) in enumerate(self.tile.tap_columns) if low <= tap < high]
+            [r for r, (low, high) in enumerate(bounds) if low <= tap < high]
             for tap in range(columns)
         ]
         unrolled = self.tile.taps.data != "none"

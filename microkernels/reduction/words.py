@@ -82,10 +82,10 @@ class Words:
         """A step over `count` words, which if they are a value can be unrolled without a rest."""
         products, weight = self.products, abs(factor) if self.narrows.opened else factor
 
-        step = Late(products).step if products.kernel.loads_late else products.step
-
         def piece(words: int) -> Step:
-            return step(words, inside, weight)
+            if products.kernel.loads_late:
+                return Late(products).step(words, weight)
+            return products.step(words, inside, weight)
 
         if isinstance(count, int):
             return self._pieces(count, self.unroll, piece)
