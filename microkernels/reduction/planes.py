@@ -107,7 +107,7 @@ class Planes:
         def body(pair: SSAValue, totals: Totals) -> Sequence[SSAValue]:
             places = emit.at("div", pair, planes), emit.at("rem", pair, planes)
             x, w = (
-                Address(move(emit, address.pointer, [(place, stride)]))
+                Address(move(emit, address.pointer, [(place, stride)]), address.bytes)
                 for address, place, stride in zip((start.x, start.w), places, strides)
             )
             counts = pass_over(Cursor(x, w), zeros)

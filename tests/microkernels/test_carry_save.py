@@ -2,10 +2,12 @@
 
 import pytest
 from emulated import Emulation
+from schedules import pin
 from strategies import LinearCase, fill, program_for
 from xdsl.dialects.builtin import ModuleOp
 
 from lowbit_dialect.codes import parse_code
+from lowbit_dialect.schedule import Schedule
 
 pytestmark = pytest.mark.emulated
 OUTPUTS = 64
@@ -30,3 +32,36 @@ def retired(target: str, words: int) -> int:
 def test_a_long_sum(target: str):
     """15 adders and a count for 16 words are 7.2 instructions a word, with loop and spills 8.1 to 8.3."""
     assert retired(target, 288) / (288 * OUTPUTS) <= 8.4
+
+
+@pytest.mark.parametrize("pair", [("uint1", "odd1"), ("uint2", "odd1"), ("odd3", "int3")])
+def test_sums_of_so_many_words(pair: tuple[str, str]):
+    """Every number of words up to two groups, ones alone and random ones: with a word apart and without."""
+    emulation = Emulation("cortex-m7")
+    for words in range(1, 34):
+        case = LinearCase("dense", *pair, height=1, channels=32 * words, outputs=3)
+        kinds = (case.input_shape, pair[0]), (case.weight_shape, pair[1])
+        data = [
+            [fill(kind, shape, parse_code(code), words) for shape, code in kinds]
+            for kind in ("max", "random")
+        ]
+        emulation.add(program_for(case), data)
+    emulation.run()
+
+
+@pytest.mark.parametrize("planes", ["outer", "inner", "looped"])
+def test_outputs_one_by_one(planes: str):
+    """Pixels and vectors of a block, each from where its own operands begin, for every order of planes."""
+    emulation, case = (
+        Emulation("cortex-m7"),
+        LinearCase("dense", "int2", "odd2", height=7, channels=96),
+    )
+    kinds = (case.input_shape, "int2"), (case.weight_shape, "odd2")
+    for words in (1, 2, 8):
+        module = program_for(case)
+        block = f"microkernel = popcount_carry_save_32x1, pixels = 3, vectors = 2, unroll = {words}"
+        pin(module, Schedule.parse(f"{block}, planes = {planes}"))
+        emulation.add(
+            module, [[fill("random", shape, parse_code(code), words) for shape, code in kinds]]
+        )
+    emulation.run()
