@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +25,10 @@ _LISTED = 100
 """Elements that are printed one by one, at most."""
 _HEXADECIMAL = re.compile(r"[<\[ ]0x")
 """Elements in hexadecimal, unlike the bytes of all, which are a string."""
+
+
+class Digests(Printer):
+    """Prints digests of many bytes in their place: texts that differ where programs do, and are short."""
 
 
 def compact(value: Dense) -> Dense:
@@ -71,5 +76,7 @@ class Values(CustomDirective):
         if not _many(value) and reads_back(value):
             printer.print_attribute(value)
             return
-        printer.print_string(f'dense<"0x{value.data.data.hex().upper()}"> : ')
+        data = value.data.data
+        shown = sha256(data).hexdigest() if isinstance(printer, Digests) else data.hex().upper()
+        printer.print_string(f'dense<"0x{shown}"> : ')
         printer.print_attribute(value.type)

@@ -193,6 +193,21 @@ def test_the_cache_finds_what_was_compiled_before(program, tmp_path, monkeypatch
     assert len(compiled) == 4 and len(list(folder.iterdir())) == 3
 
 
+@pytest.mark.parametrize("size", [4, 4000])
+def test_one_element_of_a_constant_makes_another_kernel(size: int, tmp_path) -> None:
+    """Few are in the key as text, many by a digest."""
+    found = []
+    for last in (0, 1, 0):
+        p = lowbit.Program()
+        weights = np.ones((size, 2), np.uint8)
+        weights[0, 0], weights[-1, -1] = 0, last
+        x = p.input((1, size), "uint1")
+        p.output(p.dense(x, p.constant(weights, "uint1")))
+        found.append(lowbit.compile(p, cache=tmp_path)(np.ones((1, size), np.uint8)).tolist())
+    assert found == [[[size - 1, size - 1 + last]] for last in (0, 1, 0)]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_what_is_damaged_in_the_cache_is_made_again(tmp_path) -> None:
     program = lowbit.dense((1, 8), (8, 4), "uint1", "uint1")
     lowbit.compile(program, cache=tmp_path)
