@@ -229,11 +229,13 @@ func.func @elementwise(%x: tensor<2x3x8xi32>, %t: tensor<8x1xi32>, %flip: tensor
 // -----
 
 // CHECK-LABEL: @elementwise_on_buffers
-func.func @elementwise_on_buffers(%x: memref<4x8xi32>, %t: memref<8x1xi32>, %s: memref<8xf32>, %c: memref<4x8x!lowbit.odd<1>>, %f: memref<4x8xf32>) {
+func.func @elementwise_on_buffers(%x: memref<4x8xi32>, %t: memref<8x1xi32>, %s: memref<8xf32>, %c: memref<4x8x!lowbit.odd<1>>, %f: memref<4x8xf32>, %h: memref<8xi16>, %q: memref<4x8x!lowbit.int<4>>) {
   // CHECK-NEXT: lowbit.threshold %x, %t outs(%c : memref<4x8x!lowbit.odd<1>>) {{.*}}: memref<4x8xi32>, memref<8x1xi32>
   lowbit.threshold %x, %t outs(%c : memref<4x8x!lowbit.odd<1>>) : memref<4x8xi32>, memref<8x1xi32>
   // CHECK-NEXT: lowbit.requantize %x, %s outs(%f : memref<4x8xf32>)
   lowbit.requantize %x, %s outs(%f : memref<4x8xf32>) : memref<4x8xi32>, memref<8xf32>
+  // CHECK-NEXT: lowbit.rescale %x, %h, %h, %h outs(%q : memref<4x8x!lowbit.int<4>>) {left = 3 : i64} : memref<4x8xi32>, memref<8xi16>, memref<8xi16>, memref<8xi16>
+  lowbit.rescale %x, %h, %h, %h outs(%q : memref<4x8x!lowbit.int<4>>) {left = 3 : i64} : memref<4x8xi32>, memref<8xi16>, memref<8xi16>, memref<8xi16>
   // CHECK-NEXT: lowbit.mul %f, %s outs(%f : memref<4x8xf32>)
   lowbit.mul %f, %s outs(%f : memref<4x8xf32>) : memref<4x8xf32>, memref<8xf32>
   // CHECK-NEXT: lowbit.div %f, %s outs(%f : memref<4x8xf32>)
