@@ -3,7 +3,8 @@
 Addresses are pinned every two words. LLVM makes one load (`ldrd` of ARM) of two neighbours, but of those at
 one address it first takes as many as it finds, gives up as they are too far apart, and makes none; from an
 address of their own it sees two. A word of C12 at 1 x 1 bits takes 8.7 instructions so, the whole layer
-counted, and 10.4 without (Cortex-M7, Unicorn, 2026-11).
+counted, and 10.4 without (Cortex-M7, Unicorn, 2026-11). Of four words it makes two loads by itself, and the
+copies of addresses are saved: C8 takes 0.96 to 0.97 of the instructions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from microkernels.reduction.products import Products
 from microkernels.reduction.walk import Cursor, Step, Totals
 
 PINNED = 2
-"""Words that are loaded from one address."""
+"""Words that are loaded from one address, unless there are no more than twice as many."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class _Words:
         emit, kernel, operands = self.products.emit, self.products.kernel, self.products.operands
         strides, planes = operands.words, operands.planes
         for count, (number, (i, j)) in enumerate(places):
-            if count % PINNED == 0 and len(places) > PINNED:
+            if count % PINNED == 0 and len(places) > 2 * PINNED:
                 self.at = self.at.pinned(emit)
             x = self.at.x.plus(number * strides.x + i * planes.x)
             w = self.at.w.plus(number * strides.w + j * planes.w)
