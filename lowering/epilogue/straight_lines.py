@@ -8,15 +8,13 @@ tie goes to an even code, just there. The line furthest from all of these is fou
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from lowbit_dialect.layout import Array
 from lowering.epilogue.steps import Steps
 
-ROUNDS = 100
-"""Each leaves two thirds of an interval: what is left of 2^32 is below what f64 tells apart."""
+ROUNDS = 60
+"""Each leaves half of an interval: what is left of 2^32 is below what f64 tells apart."""
 
 
 def line_through(steps: Steps) -> tuple[Array, Array]:
@@ -26,31 +24,23 @@ def line_through(steps: Steps) -> tuple[Array, Array]:
     """
     below, above = steps.gaps
     number = np.arange(1, len(below) + 1)[:, None]
-
-    def starts(stride: Array) -> tuple[Array, Array]:
-        return (below - stride * number).max(axis=0), (above - stride * number).min(axis=0)
-
-    def room(stride: Array) -> Array:
-        low, high = starts(stride)
-        return high - low
-
     # Where steps coincide any line does that is steep enough.
-    least = np.full(below.shape[1], 1 / (4 * len(below)))
-    stride = _widest(room, least, np.maximum(2.0 * (steps.top - steps.bottom), 1))
-    low, high = starts(stride)
+    low = np.full(below.shape[1], 1 / (4 * len(below)))
+    high: Array = np.maximum(2.0 * (steps.top - steps.bottom), 1)
+    bounded = np.isfinite(above).any(axis=0)
+    for _ in range(ROUNDS):
+        # The room between the highest end below and the lowest above is concave in the stride: it grows while
+        # the step of the former is a later one than that of the latter.
+        stride: Array = (low + high) / 2
+        grows = (below - stride * number).argmax(axis=0) > (above - stride * number).argmin(axis=0)
+        grows &= bounded
+        low, high = np.where(grows, stride, low), np.where(grows, high, stride)
+    stride = (low + high) / 2
+    first: Array = (below - stride * number).max(axis=0)
+    last: Array = (above - stride * number).min(axis=0)
     middle = np.where(
-        np.isinf(low), high - 0.5, np.where(np.isinf(high), low + 0.5, (low + high) / 2)
+        np.isinf(first), last - 0.5, np.where(np.isinf(last), first + 0.5, (first + last) / 2)
     )
     scale, bias = 1 / stride, -middle / stride - 0.5
     # ~x is -1 - x.
     return np.where(steps.flip, -scale, scale), np.where(steps.flip, bias - scale, bias)
-
-
-def _widest(room: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Where a concave function is greatest between two ends, by thirds."""
-    for _ in range(ROUNDS):
-        third = (high - low) / 3
-        left, right = low + third, high - third
-        falls = room(left) >= room(right)
-        low, high = np.where(falls, low, left), np.where(falls, right, high)
-    return (low + high) / 2
