@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import i8, i32
+from xdsl.dialects.builtin import IntegerType, i8, i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.codes import CodeType
@@ -30,6 +30,8 @@ from microkernels.llvm_ops import lanes_of, vector
 
 ELEMENTS = 128
 """Elements whose planes are formed at once, at most: 64 and 32 can be too."""
+LEAST = 32
+"""Elements of the smallest vector whose planes are inserted."""
 EVEN_BITS = 0x55
 
 
@@ -73,12 +75,14 @@ class InsertedPlanes:
     def store(
         self, plane: SSAValue, elements: int, y: SSAValue, alignment: int, besides: int
     ) -> None:
-        """Store a plane; that of 32 elements, of which the first may be others', fills half of a vector."""
+        """Store a plane, of which the first elements may be others'; that of 32 fills half of a vector."""
+        emit = self.emit
         if elements == 32:
-            plane = self.emit.shuffle(self.emit.bitcast(plane, vector(2, i32)), [0])
-            if besides:
-                plane = self.emit.binary("lshr", plane, self.emit.constant(besides, plane.type))
-        self.emit.store(plane, y, alignment)
+            plane = emit.shuffle(emit.bitcast(plane, vector(2, i32)), [0])
+        if besides:
+            word = vector(1, IntegerType(elements))
+            plane = emit.binary("lshr", emit.bitcast(plane, word), emit.constant(besides, word))
+        emit.store(plane, y, alignment)
 
     def _shifted(self, quad: list[SSAValue], plane: int) -> list[SSAValue]:
         """Bytes whose lowest bits are a plane and the next; an odd value is twice its code, and 1."""

@@ -20,7 +20,7 @@ from lowering.loops.index_nest import nest
 from lowering.loops.tasks import Units, in_steps
 from lowering.moving.copying import powers
 from lowering.moving.element_access import Element
-from lowering.moving.inserted_planes import ELEMENTS, InsertedPlanes
+from lowering.moving.inserted_planes import ELEMENTS, LEAST, InsertedPlanes
 from lowering.moving.multiplied_planes import EIGHT, MultipliedPlanes
 from microkernels.address import move
 from microkernels.emit import Emitter
@@ -78,7 +78,7 @@ class Rows:
         verbs = verbs_of(machine)
         self._multiplied: MultipliedPlanes | None = None
         if not self._unpacks and self._item == 1:
-            if "insert_bits" in verbs.can:
+            if "insert_bits" in verbs.can and self._block >= LEAST:
                 self._inserted, self._lanes = InsertedPlanes(emit, verbs, code), ELEMENTS
             elif "simd" not in verbs.can:
                 self._multiplied, self._lanes = MultipliedPlanes(emit, code), EIGHT
@@ -189,9 +189,7 @@ class Rows:
     def _pack(self, x: SSAValue, y: SSAValue, lanes: int, held: int) -> None:
         emit, code = self.emit, self._code
         if self._inserted and (held == lanes or self.channels >= lanes):
-            before = (
-                lanes - held
-            )  # Elements of the same pixel, which fill a vector with the last ones.
+            before = lanes - held  # elements of the same pixel, which fill a vector with the last
             for plane, bits in enumerate(self._inserted.of(emit.offset(x, -before), lanes)):
                 here = emit.offset(y, plane * self._plane_bytes)
                 self._inserted.store(bits, lanes, here, self._alignment(lanes), before)

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.emulated
 CHANNELS = (64, 33, 24, 256, 16, 96, 100, 48, 160, 8, 32)
 
 
-def packing(spelling: str, shape: tuple[int, int]) -> ModuleOp:
-    """Codes packed as planes of words of 32 channels."""
+def packing(spelling: str, shape: tuple[int, int], width: int = 32) -> ModuleOp:
+    """Codes packed as planes of words of so many channels."""
     net, code = Net(), parse_code(spelling)
-    packed = with_layout(TensorType(code, shape), Layout.of("d0, planes, d1 by 32"))
+    packed = with_layout(TensorType(code, shape), Layout.row_planes((0, 1), width))
     return net.module(net.add(BitpackOp(net.input(shape, code), packed)))
 
 
@@ -29,6 +29,18 @@ def test_every_code(machine: str):
         shape = 15 + number % 6, CHANNELS[number % len(CHANNELS)]
         data = [[fill(kind, shape, element(spelling), number)] for kind in ("random", "min")]
         emulation.add(packing(spelling, shape), data)
+    emulation.run()
+
+
+@pytest.mark.parametrize("machine", ["rpi3", "rpi3-armv7", "cortex-m7"])
+@pytest.mark.parametrize("width", [8, 16, 64])
+def test_words_of_every_width(machine: str, width: int):
+    """Of few channels, and of many of which the last ones fill no word."""
+    emulation = Emulation(machine)
+    for number, spelling in enumerate(("uint1", "odd1", "uint2", "odd2", "int3")):
+        shape = 5, (20, 72, 100, 40, 180)[number]
+        data = [[fill("random", shape, element(spelling), number)]]
+        emulation.add(packing(spelling, shape, width), data)
     emulation.run()
 
 
