@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, i16, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, ModuleOp, StringAttr, UnitAttr, i32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
@@ -41,7 +41,7 @@ from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.contraction import Contraction
 from lowbit_dialect.ops.conversions import ConversionOp, RelayoutOp
 from lowbit_dialect.ops.corrections import CorrectionsOp
-from lowbit_dialect.ops.elementwise import ElementwiseOp, RequantizeOp, ThresholdOp
+from lowbit_dialect.ops.elementwise import ElementwiseOp, RequantizeOp, RescaleOp, ThresholdOp
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.ops.movement import MoveOp
 from lowbit_dialect.ops.pool import PoolOp
@@ -149,7 +149,7 @@ class Packer(Storage):
             else:
                 layout = table_layout(range(1, len(shape)), 0, groups, size, block)
             element = shaped(table).element_type
-            if isinstance(element, Float32Type) or element == i16:
+            if isinstance(element, Float32Type) or isinstance(op, RescaleOp):
                 layout = Layout(layout.terms, element)
             # Not the input, which a vector that is added to itself is too.
             _replace(op, table, self.stored(table, layout), first=1)

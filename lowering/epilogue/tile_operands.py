@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import Float32Type, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.layout import layout_of
@@ -69,7 +69,8 @@ class TileOperands:
 
     def _load_row(self, table: SSAValue, place: TileVector, step: int) -> SSAValue:
         emit, operand = self.emit, self.operand(table)
-        type, size = shaped(table).element_type, operand.item_bytes
+        floats, size = isinstance(shaped(table).element_type, Float32Type), operand.item_bytes
+        type = f32 if floats else IntegerType(8 * size)
         at = step * operand.stride(1) if len(shape_of(table)) == 2 else 0
         if shape_of(table)[0] == 1:
             return emit.splat(emit.load(emit.offset(operand.pointer, at), type, size), self.lanes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import Float32Type, i16
+from xdsl.dialects.builtin import Float32Type
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.algebra import inside_terms
@@ -15,7 +15,7 @@ from lowbit_dialect.geometry import Window
 from lowbit_dialect.layout import Layout, Term, layout_of, plain, storage_of
 from lowbit_dialect.ops.common import array, element_of, shape_of, shaped
 from lowbit_dialect.ops.contraction import Contraction
-from lowbit_dialect.ops.elementwise import ElementwiseOp
+from lowbit_dialect.ops.elementwise import ElementwiseOp, RescaleOp
 from lowbit_dialect.ops.tile import TileOp
 from lowbit_dialect.schedule import Schedule
 from microkernels import lanewise
@@ -211,7 +211,7 @@ def _epilogue(tile: TileOp, outputs: int, lanes: int) -> None:
         need(step.input in known, f"'{step.name}' does not read the accumulator")
         for value in step.operands:
             if value in step.tables:
-                _table(value, groups, outputs, lanes)
+                _table(step, value, groups, outputs, lanes)
             elif value is not step.input:
                 need(shape_of(value) == shape_of(tile.outs), f"{value.type} is no {tile.outs.type}")
                 _rows(value, array(tile.output_axes, ()))
@@ -222,14 +222,11 @@ def _epilogue(tile: TileOp, outputs: int, lanes: int) -> None:
     )
 
 
-def _table(table: SSAValue, groups: int, outputs: int, lanes: int) -> None:
+def _table(step: ElementwiseOp, table: SSAValue, groups: int, outputs: int, lanes: int) -> None:
     type, shape = shaped(table), shape_of(table)
     need(shape[0] in (1, groups * outputs), f"a table has 1 row or {groups * outputs}: {type}")
-    size = 2 if type.element_type == i16 else 4
-    need(
-        storage_of(type)[1].itemsize == size,
-        f"the epilogue reads words of {size} bytes, not {type}",
-    )
+    size, held = 2 if isinstance(step, RescaleOp) else 4, storage_of(type)[1].itemsize
+    need(held == size, f"the epilogue reads words of {size} bytes, not {type}")
     if shape[0] == 1 or (layout_of(type) is None and len(shape) == 1):
         return
     layout = table_layout(range(1, len(shape)), 0, groups, outputs, lanes)

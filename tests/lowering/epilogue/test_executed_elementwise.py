@@ -196,7 +196,6 @@ def add(case: Case, data: Any) -> Any:
     if data.draw(st.booleans()):
         other = case.argument(case.values(kind, case.shape), kind)
         return AddOp(case.x, other)
-    kind = f32 if case.kind == f32 else i32
     return AddOp(case.x, case.table(case.values(kind, (case.channels,)), kind), axis=case.axis)
 
 
@@ -208,6 +207,18 @@ def test_a_vector_added_to_itself(tier: str, channels: int, kind: Attribute):
     x = net.input((channels,), kind)
     values = np.arange(channels, dtype=storage_dtype(kind)) - 3
     check(net.module(net.add(AddOp(x, x))), [[values]], tier)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_tables_of_narrow_integers(tier: str):
+    """A row for each channel and one for all, added to sums."""
+    for number, kind in enumerate((i8, i16, parse_code("uint4"), parse_code("odd8"))):
+        net = Net()
+        x, w = net.input((3, 5), "uint4"), net.input((5, 19), "int4", constant=True)
+        values = np.random.default_rng(number).choice((1, 3, 15), 19 if number % 2 else 1)
+        table = net.constant(values.astype(storage_dtype(kind)), kind)
+        module = net.module(net.add(AddOp(net.dense(x, w), table)))
+        check(module, [inputs(module, ["random"], 1)], tier, fuse=number < 2)
 
 
 @pytest.mark.parametrize("tier", TIERS)
