@@ -113,10 +113,11 @@ def _requantize(op: RequantizeOp, x: Array, row: Row, values: Values) -> Array:
 
 
 def _rescale(op: RescaleOp, x: Array, row: Row, values: Values) -> Array:
-    shifted = (x << op.left.value.data).astype(np.int16).astype(np.int32)
-    scaled = (shifted * row(values[op.multiplier]) + 2**14 >> 15).astype(np.int16)
-    total = np.clip(scaled.astype(np.int32) + row(values[op.offset]), -(2**15), 2**15 - 1)
-    return np.clip(total * row(values[op.unit]) >> 16, *clamp_bounds(op.output_element))
+    low, high, multiplier, offset, unit = (row(values[t]).astype(np.int32) for t in op.tables)
+    x = np.minimum(np.maximum(x.astype(np.int16), low), high)
+    x = (x << op.left.value.data).astype(np.int16).astype(np.int32)
+    y = ((x * multiplier + 2**14 >> 15) + offset).astype(np.int16)
+    return y.astype(np.int32) * unit >> 16
 
 
 def clamp_bounds(element: Attribute) -> tuple[int, int]:

@@ -95,6 +95,8 @@ class Packer(Storage):
             op.operands[2] = self.stored(op.corrections, table)
         else:
             _bound(op)
+            if kernel.in_halves(work):
+                table = Layout(table.terms, i16)
             if _needs_corrections(work, products):
                 op = self._correct(op, asked, weights, table, products)
         if op.epilogue.blocks:
@@ -111,7 +113,8 @@ class Packer(Storage):
         """Add the `corrections` operand, computed from unpacked weights of `work` and stored as `table`."""
         source = self.stored(weights, None) if layout_of(shaped(weights)) else weights
         fill = work.filling if work != op.contraction else None
-        new = CorrectionsOp.of(work, source, products, fill)
+        assert isinstance(table.word, IntegerType)
+        new = CorrectionsOp.of(work, source, products, fill, table.word)
         folded = fold_constant(new)
         if folded is not new:
             new.erase()  # or the unpacked weights would stay, for a use that is in no block

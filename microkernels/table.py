@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import f32, i32, i64
 
 from microkernels.carry_save import CarrySave
 from microkernels.depthwise import Depthwise, DepthwiseBytes
-from microkernels.dot import KINDS, FourDot, PairedDot, VnniDot
+from microkernels.dot import KINDS, FourDot, HalvesDot, PairedDot, VnniDot
 from microkernels.harley_seal import HarleySeal
 from microkernels.interface import Microkernel
 from microkernels.isa.aarch64_verbs import AArch64Verbs
@@ -80,6 +80,10 @@ TABLE = (
     Entry("weighted", 32, WeightedPopcount, ("vectors", "popcount_bytes", "dot_ss"), ("dot_us",)),
     Entry("lookup", 8, Lookup, ("look_up_16",)),
     Entry("lookup", 8, partial(Lookup, channels=6), ("look_up_64",)),
+    *(
+        Entry("dot", 16, partial(HalvesDot, kind=k), ("multiply_add_bytes",))
+        for k in ("u8s8", "s8u8", "s5s8")
+    ),
     Entry("dot", 32, partial(PairedDot, kind="s5s8"), ("multiply_add_bytes",)),
     *(Entry("dot", 32, partial(PairedDot, kind=k), ("multiply_add_bytes",)) for k in KINDS),
     *(Entry("dot", 32, partial(VnniDot, kind=k), ("dot_us",), ("dot_ss",)) for k in KINDS),

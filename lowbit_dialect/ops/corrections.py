@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from xdsl.dialects.builtin import (
     IntegerAttr,
+    IntegerType,
     StringAttr,
     TensorType,
     i32,
@@ -92,12 +93,13 @@ class CorrectionsOp(LowbitOp):
         weights: SSAValue,
         products: str = "popcount",
         fill: int | None = None,
+        element: IntegerType = i32,
     ) -> CorrectionsOp:
         """The corrections of an op with the numbers `work` and these weights, in any layout."""
         rows, columns = work.window.rows, work.window.columns
         return cls.build(
             operands=[weights, None],
-            result_types=[TensorType(i32, correction_shape(work))],
+            result_types=[TensorType(element, correction_shape(work))],
             properties={
                 "activation": work.activation,
                 "size": ints((rows.size, columns.size)),

@@ -159,15 +159,18 @@ class RequantizeOp(ElementwiseOp):
 
 @irdl_op_definition
 class RescaleOp(ElementwiseOp):
-    """Scale integers in i16: `y = sat(((x << left) * multiplier[c] + 2^14 >> 15) + offset[c])`, then
-    `code = clamp(y * unit[c] >> 16)`.
+    """Scale integers in i16: `y = ((clamp(x, low[c], high[c]) << left) * multiplier[c] + 2^14 >> 15) +
+    offset[c]`, then `code = y * unit[c] >> 16`.
 
-    `x << left` and what it is scaled to wrap. `lowbit-pack` makes it of a `lowbit.requantize` that has the
-    same code for every sum, where a kernel sums in i16 and the target scales lanes of i16.
+    Each step wraps. Nothing clamps the codes: `low` and `high` are such that they are what the result holds.
+    `lowbit-pack` makes it of a `lowbit.requantize` that has the same code for every sum, where a kernel sums
+    in i16 and the target scales lanes of i16.
     """
 
     name = "lowbit.rescale"
     input = operand_def()
+    low = operand_def()
+    high = operand_def()
     multiplier = operand_def()
     offset = operand_def()
     unit = operand_def()
@@ -177,13 +180,16 @@ class RescaleOp(ElementwiseOp):
     left = prop_def(integer("left"))
     irdl_options = (ParsePropInAttrDict(),)
     assembly_format = (
-        "$input `,` $multiplier `,` $offset `,` $unit (`outs` `(` $outs^ `:` type($outs) `)`)? attr-dict `:` "
-        "type($input) `,` type($multiplier) `,` type($offset) `,` type($unit) (`->` type($result)^)?"
+        "$input `,` $low `,` $high `,` $multiplier `,` $offset `,` $unit (`outs` `(` $outs^ `:` type($outs) "
+        "`)`)? attr-dict `:` type($input) `,` type($low) `,` type($high) `,` type($multiplier) `,` "
+        "type($offset) `,` type($unit) (`->` type($result)^)?"
     )
 
     def __init__(
         self,
         input: SSAValue | Operation,
+        low: SSAValue | Operation,
+        high: SSAValue | Operation,
         multiplier: SSAValue | Operation,
         offset: SSAValue | Operation,
         unit: SSAValue | Operation,
@@ -193,7 +199,7 @@ class RescaleOp(ElementwiseOp):
         axis: int = -1,
     ):
         super().__init__(
-            operands=[input, multiplier, offset, unit, None],
+            operands=[input, low, high, multiplier, offset, unit, None],
             result_types=[result_like(input, code)],
             properties={"axis": IntegerAttr(axis, i64), "left": IntegerAttr(left, i64)},
         )
@@ -201,7 +207,8 @@ class RescaleOp(ElementwiseOp):
     def verify_(self) -> None:
         got = element_of(self.input.type)
         expect(got == i32, f"scales i32, not {got}")
-        self._verify_elementwise([self.multiplier, self.offset, self.unit], i16)
+        tables = self.low, self.high, self.multiplier, self.offset, self.unit
+        self._verify_elementwise(tables, i16)
         self._expect_elements(IntegerType, CodeType)
         code = self.output_element
         assert isinstance(code, CodeType)

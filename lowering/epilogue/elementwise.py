@@ -136,18 +136,16 @@ def requantize(at: TileOperands, op: RequantizeOp, x: SSAValue, place: TileVecto
 
 
 def rescale(at: TileOperands, op: RescaleOp, x: SSAValue, place: TileVector) -> SSAValue:
-    """Scale and clamp integers in lanes of i16, which the result has."""
-    emit, verbs = at.emit, verbs_of(at.target)
+    """Clamp and scale integers in lanes of i16, which the result has."""
+    emit = at.emit
+    low, high, multiplier, offset, unit = (at.row(table, place) for table in op.tables)
     x = emit.widen(x, i16, signed=True)
+    x = emit.intrinsic("smin", emit.intrinsic("smax", x, low), high)
     x = emit.binary("shl", x, emit.constant(op.left.value.data, x.type))
-    rows = at.row(op.multiplier, place), at.row(op.offset, place)
-    both = verbs.scale_halves(emit, x, *rows), at.row(op.unit, place)
+    y = emit.binary("add", verbs_of(at.target).scale_halves(emit, x, multiplier), offset)
     # LLVM selects one instruction where there is one.
-    wide = emit.binary("mul", *(emit.widen(one, i32, signed=True) for one in both))
-    x = emit.widen(emit.binary("ashr", wide, emit.constant(16, wide.type)), i16, signed=True)
-    for name, bound in zip(("smax", "smin"), clamp_bounds(op.output_element)):
-        x = emit.intrinsic(name, x, emit.constant(bound, x.type))
-    return x
+    wide = emit.binary("mul", *(emit.widen(one, i32, signed=True) for one in (y, unit)))
+    return emit.widen(emit.binary("ashr", wide, emit.constant(16, wide.type)), i16, signed=True)
 
 
 def quantize(at: TileOperands, op: QuantizeOp, x: SSAValue, place: TileVector) -> SSAValue:

@@ -130,6 +130,7 @@ class Epilogue:
         key = (op.thresholds, step, place.v, classes[place.r] if classes else -1)
         if key not in self._limits:
             correction = self._at.corrections(self.tile.corrections, place)
+            correction = self.emit.widen(correction, i32, signed=True)
             limit = raw_limit(
                 self.emit, self._at.row(op.thresholds, place, step), correction, factor
             )
@@ -144,7 +145,7 @@ class Epilogue:
             zero = emit.constant(0, raw.type)
             return doubled if factor > 0 else emit.binary("sub", zero, doubled)
         table = self._at.corrections(tile.corrections, place)
-        # The accumulator may be i64.
+        # The accumulator may be i64, corrections i16.
         table = emit.widen(table, lane_of(raw.type), signed=True)
         return emit.binary("add" if factor > 0 else "sub", table, doubled)
 

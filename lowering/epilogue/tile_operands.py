@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import Float32Type, IntegerType, f32, i32
+from xdsl.dialects.builtin import Float32Type, IntegerType, f32
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.layout import layout_of
@@ -108,7 +108,7 @@ class TileOperands:
         return load_elements(self.emit, self.pointer(value, place), value, self.lanes, place.valid)
 
     def corrections(self, table: SSAValue, place: TileVector) -> SSAValue:
-        """The corrections of a place's border class and channels."""
+        """The corrections of a place's border class and channels, as they are stored."""
         operand, base = self.channel_base(table, 2)
         classes = array(self.tile.column_classes, ())
         rows, columns = operand.stride(0), operand.stride(1)
@@ -116,8 +116,9 @@ class TileOperands:
             parts = list(zip(self.tile.classes, (rows, columns)))
             self._pointers[table] = move(self.emit, base, parts)
         column = classes[place.r] * columns if classes else 0
-        pointer = self.emit.offset(self._pointers[table], column + place.v * self.lanes * 4)
-        return self.emit.load(pointer, vector(self.lanes, i32), 4)
+        size = operand.item_bytes
+        pointer = self.emit.offset(self._pointers[table], column + place.v * self.lanes * size)
+        return self.emit.load(pointer, vector(self.lanes, IntegerType(8 * size)), size)
 
 
 def is_float(value: SSAValue) -> bool:

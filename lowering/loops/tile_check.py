@@ -164,6 +164,8 @@ def _stored(reader: str, value: SSAValue, layout: Layout) -> None:
 
 
 def _corrections(tile: TileOp, corrections: SSAValue, layout: Layout) -> None:
+    if storage_of(shaped(corrections))[1].itemsize == 2:  # of sums that i16 holds
+        layout = Layout(layout.terms, i16)
     _stored("the epilogue", corrections, layout)
     classes, known = shape_of(corrections)[1], array(tile.column_classes, ())
     operands = 2 if tile.column_bounds else 1

@@ -80,7 +80,8 @@ def correction_loops(op: CorrectionsOp, share: Share | None = None) -> int:
         total = _sum(emit, (rows.kernel, columns.kernel, work.inputs), type, term)
         if (held := weights.held(output, along, lanes)) is not None:
             total = emit.select(held, total, emit.constant(0, type))
-        emit.store(places.only(total), pointer, 4)
+        total = emit.widen(places.only(total), table.stored, signed=True)
+        emit.store(total, pointer, table.dtype.itemsize)
 
     nest(emit, extents, entry, share and share.units)
     Rewriter.erase_op(op)

@@ -38,7 +38,7 @@ CAPABILITIES = {
     "insert_bits": "`load_fours`, `insert_above` and `insert_below`",
     "widen": "lanes of a vector as wider ones in one instruction",
     "join_bytes": "`join_bytes` in fewer instructions than each vector takes by itself",
-    "scale_halves": "`scale_halves` in two instructions",
+    "scale_halves": "`scale_halves` in one instruction",
     "round_to_integers": "f32 to i32, half to even, which LLVM makes no call of a library",
     "fma": "a product of f32 added in one instruction",
 }
@@ -155,15 +155,13 @@ class Verbs(ABC):
         """Products of bytes, neighbours added in i16, which saturates."""
         raise lacking(self, "multiply_add_bytes")
 
-    def scale_halves(
-        self, emit: Emitter, x: SSAValue, multiplier: SSAValue, offset: SSAValue
-    ) -> SSAValue:
-        """`x * multiplier + 2^14 >> 15` of i16, which wraps, plus `offset`, which saturates."""
+    def scale_halves(self, emit: Emitter, x: SSAValue, multiplier: SSAValue) -> SSAValue:
+        """`x * multiplier + 2^14 >> 15` of i16, which wraps."""
         wide = [emit.widen(one, i32, signed=True) for one in (x, multiplier)]
         product = emit.binary("mul", *wide)
         raised = emit.binary("add", product, emit.constant(2**14, product.type))
         scaled = emit.binary("ashr", raised, emit.constant(15, product.type))
-        return emit.intrinsic("sadd.sat", emit.widen(scaled, i16, signed=True), offset)
+        return emit.widen(scaled, i16, signed=True)
 
     def join_bytes(self, emit: Emitter, parts: list[SSAValue], *, signed: bool) -> SSAValue:
         """Up to four vectors of i32, or two of i16, that bytes hold, as one of bytes."""

@@ -97,13 +97,10 @@ class X86Verbs(Verbs):
         apart = emit.shuffle(emit.bitcast(bytes, vector(16 // size * halves, element)), places)
         return emit.bitcast(apart, vector(size * len(places), i8))
 
-    def scale_halves(
-        self, emit: Emitter, x: SSAValue, multiplier: SSAValue, offset: SSAValue
-    ) -> SSAValue:
+    def scale_halves(self, emit: Emitter, x: SSAValue, multiplier: SSAValue) -> SSAValue:
         if lanes_of(x.type) < 8 or "scale_halves" not in self.can:
-            return super().scale_halves(emit, x, multiplier, offset)
-        scaled = emit.call(_name("pmulhrsw", x), [x, multiplier], x.type)
-        return emit.intrinsic("sadd.sat", scaled, offset)
+            return super().scale_halves(emit, x, multiplier)
+        return emit.call(_name("pmulhrsw", x), [x, multiplier], x.type)
 
     def _packed(
         self, emit: Emitter, name: str, parts: list[SSAValue], element: IntegerType

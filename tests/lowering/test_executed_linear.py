@@ -267,6 +267,36 @@ def test_sums_of_pairs_state_their_steps():
         assert 2 * steps * largest <= 32768 < 2 * (steps + 1) * largest
 
 
+HALVES = {
+    ("uint4", "int4"): 272,
+    ("int5", "int4"): 132,
+    ("int4", "uint4"): 272,
+    ("uint8", "int7"): 2,
+}
+"""Pairs of elements, and the products that a sum of i16 holds."""
+
+
+@pytest.mark.parametrize("pair", HALVES)
+@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "x86-64"])
+def test_sums_of_i16_from_first_to_last(tier: str, pair: tuple[str, str]):
+    """Filled to the last product; one more is refused."""
+    most, family = HALVES[pair], f"dot2_{dot_of(pair).removeprefix('dot_')}"
+    for depth in {1, most - 1, most, most + 1}:
+        case = LinearCase("dense", *pair, height=3, channels=depth, outputs=17, seed=depth)
+        x, w = (
+            [fill(kind, shape, element(spelling), depth) for kind in ("min", "max", "random")]
+            for shape, spelling in ((case.input_shape, pair[0]), (case.weight_shape, pair[1]))
+        )
+        module = program_for(case)
+        pin_all(module, tier, family, unroll=3)
+        data = [[one, other] for one in x for other in w]
+        if depth <= most:
+            check(module, data, tier)
+            continue
+        with pytest.raises(PassFailedException, match=f"{family}.* cannot"):
+            check(module, data, tier)
+
+
 WIDE = {("i16", "i16"): (2, 3, 65), ("i16", "i8"): (512, 1023, 1030), ("uint8", "i16"): (259, 517)}
 """Pairs of elements, and depths from that at which their sums leave i32."""
 

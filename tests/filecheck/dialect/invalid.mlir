@@ -551,7 +551,7 @@ func.func @conv_schedule(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x8
 
 // -----
 
-// ERROR: corrections are i32 of shape 1x1x8, not tensor<1x1x4xi32>
+// ERROR: corrections are i16 or i32 of shape 1x1x8, not tensor<1x1x4xi32>
 func.func @corrections_shape(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x3x4x8x!lowbit.odd<1>>, %c: tensor<1x1x4xi32>) {
   %0 = lowbit.conv2d %x, %w corrections(%c : tensor<1x1x4xi32>) : tensor<1x4x4x4x!lowbit.uint<2>>, tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x2x2x8xi32>
   func.return
@@ -607,7 +607,7 @@ func.func @corrections_in_i64(%x: tensor<1x4x4x4x!lowbit.uint<2>>, %w: tensor<3x
 
 // -----
 
-// ERROR: corrections are i32 of shape 1x1x8, not tensor<1x2x8xi32>
+// ERROR: corrections are i16 or i32 of shape 1x1x8, not tensor<1x2x8xi32>
 func.func @corrections_op_shape(%w: tensor<3x3x4x8x!lowbit.odd<1>>) {
   %0 = lowbit.corrections %w {activation = !lowbit.uint<2>, size = array<i64: 4, 4>} : tensor<3x3x4x8x!lowbit.odd<1>> -> tensor<1x2x8xi32>
   func.return
@@ -953,7 +953,7 @@ func.func @requantize_odd(%x: tensor<4x8xi32>, %t: tensor<8xf32>) {
 
 // ERROR: scales i32, not f32
 func.func @rescale_input(%x: tensor<4x8xf32>, %t: tensor<8xi16>) {
-  %0 = lowbit.rescale %x, %t, %t, %t {left = 0 : i64} : tensor<4x8xf32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.int<4>>
+  %0 = lowbit.rescale %x, %t, %t, %t, %t, %t {left = 0 : i64} : tensor<4x8xf32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.int<4>>
   func.return
 }
 
@@ -961,7 +961,7 @@ func.func @rescale_input(%x: tensor<4x8xf32>, %t: tensor<8xi16>) {
 
 // ERROR: a table is i16 of rank 1, not tensor<8xi32>
 func.func @rescale_tables(%x: tensor<4x8xi32>, %t: tensor<8xi32>) {
-  %0 = lowbit.rescale %x, %t, %t, %t {left = 0 : i64} : tensor<4x8xi32>, tensor<8xi32>, tensor<8xi32>, tensor<8xi32> -> tensor<4x8x!lowbit.int<4>>
+  %0 = lowbit.rescale %x, %t, %t, %t, %t, %t {left = 0 : i64} : tensor<4x8xi32>, tensor<8xi32>, tensor<8xi32>, tensor<8xi32>, tensor<8xi32>, tensor<8xi32> -> tensor<4x8x!lowbit.int<4>>
   func.return
 }
 
@@ -969,7 +969,7 @@ func.func @rescale_tables(%x: tensor<4x8xi32>, %t: tensor<8xi32>) {
 
 // ERROR: rescales to consecutive integers, not odd codes
 func.func @rescale_odd(%x: tensor<4x8xi32>, %t: tensor<8xi16>) {
-  %0 = lowbit.rescale %x, %t, %t, %t {left = 0 : i64} : tensor<4x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.odd<2>>
+  %0 = lowbit.rescale %x, %t, %t, %t, %t, %t {left = 0 : i64} : tensor<4x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.odd<2>>
   func.return
 }
 
@@ -977,7 +977,7 @@ func.func @rescale_odd(%x: tensor<4x8xi32>, %t: tensor<8xi16>) {
 
 // ERROR: shifts left by 0 to 15, not 16
 func.func @rescale_left(%x: tensor<4x8xi32>, %t: tensor<8xi16>) {
-  %0 = lowbit.rescale %x, %t, %t, %t {left = 16 : i64} : tensor<4x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.int<4>>
+  %0 = lowbit.rescale %x, %t, %t, %t, %t, %t {left = 16 : i64} : tensor<4x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<4x8x!lowbit.int<4>>
   func.return
 }
 

@@ -221,8 +221,8 @@ func.func @elementwise(%x: tensor<2x3x8xi32>, %t: tensor<8x1xi32>, %flip: tensor
   %12 = lowbit.apply "sigmoid" %11 : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
   // CHECK-NEXT: lowbit.apply "hard_sigmoid" %{{.*}} {alpha = 2.500000e-01 : f32, beta = 5.000000e-01 : f32} : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
   %13 = lowbit.apply "hard_sigmoid" %12 {alpha = 0.25 : f32, beta = 0.5 : f32} : tensor<2x3x8xf32> -> tensor<2x3x8xf32>
-  // CHECK-NEXT: lowbit.rescale %x, %h, %h, %h {left = 3 : i64} : tensor<2x3x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<2x3x8x!lowbit.int<4>>
-  %14 = lowbit.rescale %x, %h, %h, %h {left = 3 : i64} : tensor<2x3x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<2x3x8x!lowbit.int<4>>
+  // CHECK-NEXT: lowbit.rescale %x, %h, %h, %h, %h, %h {left = 3 : i64} : tensor<2x3x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<2x3x8x!lowbit.int<4>>
+  %14 = lowbit.rescale %x, %h, %h, %h, %h, %h {left = 3 : i64} : tensor<2x3x8xi32>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16>, tensor<8xi16> -> tensor<2x3x8x!lowbit.int<4>>
   func.return %7 : tensor<2x3x8xi32>
 }
 
@@ -234,8 +234,8 @@ func.func @elementwise_on_buffers(%x: memref<4x8xi32>, %t: memref<8x1xi32>, %s: 
   lowbit.threshold %x, %t outs(%c : memref<4x8x!lowbit.odd<1>>) : memref<4x8xi32>, memref<8x1xi32>
   // CHECK-NEXT: lowbit.requantize %x, %s outs(%f : memref<4x8xf32>)
   lowbit.requantize %x, %s outs(%f : memref<4x8xf32>) : memref<4x8xi32>, memref<8xf32>
-  // CHECK-NEXT: lowbit.rescale %x, %h, %h, %h outs(%q : memref<4x8x!lowbit.int<4>>) {left = 3 : i64} : memref<4x8xi32>, memref<8xi16>, memref<8xi16>, memref<8xi16>
-  lowbit.rescale %x, %h, %h, %h outs(%q : memref<4x8x!lowbit.int<4>>) {left = 3 : i64} : memref<4x8xi32>, memref<8xi16>, memref<8xi16>, memref<8xi16>
+  // CHECK-NEXT: lowbit.rescale %x, %h, %h, %h, %h, %h outs(%q : memref<4x8x!lowbit.int<4>>) {left = 3 : i64} : memref<4x8xi32>, memref<8xi16>, memref<8xi16>, memref<8xi16>, memref<8xi16>, memref<8xi16>
+  lowbit.rescale %x, %h, %h, %h, %h, %h outs(%q : memref<4x8x!lowbit.int<4>>) {left = 3 : i64} : memref<4x8xi32>, memref<8xi16>, memref<8xi16>, memref<8xi16>, memref<8xi16>, memref<8xi16>
   // CHECK-NEXT: lowbit.mul %f, %s outs(%f : memref<4x8xf32>)
   lowbit.mul %f, %s outs(%f : memref<4x8xf32>) : memref<4x8xf32>, memref<8xf32>
   // CHECK-NEXT: lowbit.div %f, %s outs(%f : memref<4x8xf32>)

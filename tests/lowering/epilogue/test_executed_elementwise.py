@@ -157,12 +157,25 @@ def requantize(case: Case, data: Any) -> Any:
 
 
 def rescale(case: Case, data: Any) -> Any:
-    code = data.draw(code_types().filter(lambda code: not code.is_odd))
-    ends = np.array([-(2**15), -(2**14), -1, 0, 1, 2**14, 2**15 - 1])
-    rows = [case.random.integers(-(2**15), 2**15, case.channels) for _ in range(3)]
-    rows = [np.where(case.random.random(len(r)) < 0.3, case.random.choice(ends), r) for r in rows]
-    tables = [case.table(row, i16) for row in rows]
-    return RescaleOp(case.x, *tables, code, left=data.draw(st.integers(0, 15)), axis=case.axis)
+    """Tables at whose ends the lowest and the highest code are found, or any sum is the same."""
+    code, left = (
+        data.draw(code_types().filter(lambda c: not c.is_odd)),
+        data.draw(st.integers(0, 8)),
+    )
+    right = 15 - int(max(-code.minimum, code.maximum + 1)).bit_length()
+    random, size = case.random, case.channels
+    ends = np.sort(random.integers(-(2**15) >> left, 2**15 >> left, (2, size)), axis=0)
+    # Codes between those of the type, wherever the ends are.
+    multiplier = random.integers(-(2**15), 2**15, size) >> right
+    multiplier //= 2 * np.maximum(1, ends.max(axis=0) - ends.min(axis=0) >> 15 - left)
+    scaled = np.sort((ends << left) * multiplier + 2**14 >> 15, axis=0)
+    fits = scaled[1] - scaled[0] < code.steps << right
+    multiplier = np.where(fits, multiplier, 0)
+    offset = (code.minimum << right) - np.where(fits, scaled[0], 0)
+    rows = *ends, multiplier, offset, np.full(size, 2 ** (16 - right))
+    return RescaleOp(
+        case.x, *(case.table(row, i16) for row in rows), code, left=left, axis=case.axis
+    )
 
 
 def batch_norm(case: Case, data: Any) -> Any:
