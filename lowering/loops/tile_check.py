@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import Float32Type
+from xdsl.dialects.builtin import Float32Type, i16
 from xdsl.ir import SSAValue
 
 from lowbit_dialect.algebra import inside_terms

@@ -99,6 +99,25 @@ func.func @signed(%x: tensor<3x64x!lowbit.int<4>>, %w: tensor<64x16x!lowbit.int<
 
 // -----
 
+// Where i16 holds the sums, it holds what corrects them, and steps of codes become lines.
+
+// CHECK-LABEL: @in_halves
+// CHECK:         lowbit.dense %x, {{.*}} corrections({{.*}} : tensor<1x1x16xi16, #lowbit.layout<[d0, d1, d2 by 16, d2 in 16], i16>>)
+// CHECK-SAME:      products = "offset_16", schedule = #lowbit.schedule<algorithm = direct, microkernel = dot2_s5s8x16
+// CHECK:           lowbit.rescale %{{.*}}, %low{{.*}}, %high{{.*}}, %multiplier{{.*}}, %offset{{.*}}, %unit{{.*}} {left = 10 : i64}
+func.func @in_halves(%x: tensor<3x4x!lowbit.int<4>>) -> tensor<3x16x!lowbit.uint<4>> {
+  %w = lowbit.constant dense<1> : tensor<4x16xi32> -> tensor<4x16x!lowbit.int<4>>
+  %scale = lowbit.constant dense<0.3> : tensor<1xf32> -> tensor<1xf32>
+  %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = dot2_s5s8x16>} epilogue {
+  ^bb0(%sum: i32):
+    %code = lowbit.requantize %sum, %scale : i32, tensor<1xf32> -> !lowbit.uint<4>
+    lowbit.yield %code : !lowbit.uint<4>
+  } : tensor<3x4x!lowbit.int<4>>, tensor<4x16x!lowbit.int<4>> -> tensor<3x16x!lowbit.uint<4>>
+  func.return %y : tensor<3x16x!lowbit.uint<4>>
+}
+
+// -----
+
 // Windows of what comes in planes are gathered from planes: 27 bits a pixel, in one word instead of nine.
 
 // CHECK-LABEL: @gathered
@@ -167,8 +186,8 @@ func.func @skipping(%x: tensor<1x5x5x64x!lowbit.uint<1>>, %y: tensor<1x5x5x64x!l
 
 // CHECK-LABEL: @first
 // CHECK-DAG:     %lines = lowbit.reshape %x : tensor<1x9x9x1x!lowbit.uint<8>> -> tensor<1x9x9x!lowbit.uint<8>>
-// CHECK:         lowbit.windows %lines {{.*}} -> tensor<1x7x7x9x!lowbit.uint<8>, #lowbit.layout<[d0, d1, d2, d3 by 4, d3 in 4], i8>>
-// CHECK:         lowbit.conv2d %windows, %flat_packed {{{.*}}algorithm = im2col, microkernel = dot_u8s8x8
+// CHECK:         lowbit.windows %lines {{.*}} -> tensor<1x7x7x9x!lowbit.uint<8>, #lowbit.layout<[d0, d1, d2, d3 by 2, d3 in 2], i8>>
+// CHECK:         lowbit.conv2d %windows, %flat_packed {{{.*}}algorithm = im2col, microkernel = dot2_u8s8x16
 func.func @first(%x: tensor<1x9x9x1x!lowbit.uint<8>>, %w: tensor<3x3x1x32x!lowbit.odd<1>>) -> tensor<1x7x7x32xi32> {
   %y = lowbit.conv2d %x, %w : tensor<1x9x9x1x!lowbit.uint<8>>, tensor<3x3x1x32x!lowbit.odd<1>> -> tensor<1x7x7x32xi32>
   func.return %y : tensor<1x7x7x32xi32>
