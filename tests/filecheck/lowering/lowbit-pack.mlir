@@ -107,7 +107,7 @@ func.func @signed(%x: tensor<3x64x!lowbit.int<4>>, %w: tensor<64x16x!lowbit.int<
 // CHECK:           lowbit.rescale %{{.*}}, %low{{.*}}, %high{{.*}}, %multiplier{{.*}}, %offset{{.*}}, %unit{{.*}} {left = 10 : i64}
 func.func @in_halves(%x: tensor<3x4x!lowbit.int<4>>) -> tensor<3x16x!lowbit.uint<4>> {
   %w = lowbit.constant dense<1> : tensor<4x16xi32> -> tensor<4x16x!lowbit.int<4>>
-  %scale = lowbit.constant dense<0.3> : tensor<1xf32> -> tensor<1xf32>
+  %scale = lowbit.constant dense<0.37> : tensor<1xf32> -> tensor<1xf32>
   %y = lowbit.dense %x, %w {schedule = #lowbit.schedule<microkernel = dot2_s5s8x16>} epilogue {
   ^bb0(%sum: i32):
     %code = lowbit.requantize %sum, %scale : i32, tensor<1xf32> -> !lowbit.uint<4>
