@@ -17,7 +17,7 @@ from autotune.bounds import joint
 from autotune.machine_table import LEVELS, MachineTable
 from autotune.preparing import Stored, again, preparing
 from autotune.reuse import Operands, Reuse, Traffic
-from autotune.tile_cost import TileCost
+from autotune.tile_cost import PORTS, Cost, TileCost
 from autotune.tile_words import Block
 from lowbit_dialect.layout import Layout
 from lowbit_dialect.ops.contraction import Contraction
@@ -129,15 +129,14 @@ class Model:
         assert schedule.algorithm and schedule.microkernel
         cost = self.cost(schedule.algorithm, schedule.microkernel)
         nest = self.nest(schedule)
-        cycles, binds = self.tiles(cost, nest, body_of(schedule), schedule.prefetch or 0)
-        cycles += around(cost, nest, nest.loops)
+        spread = fair(nest.units(schedule.parallel or "none"), self.threads)
+        cycles, binds, loads = self.tiles(cost, nest, body_of(schedule), schedule.prefetch or 0)
+        cycles = (cycles + around(cost, nest, nest.loops)) / spread
         reuses = self.traffic(cost, nest, schedule.planes or "").reuses(nest.loops)
         moved, exposed = self.moving(reuses)
-        moving = {f"from {level}": c for level, c in moved.items()}
-        if schedule.tables == "strips" and "from L3" in moving:
-            moving["from L3"] *= STRIPS
-        spread = fair(nest.units(schedule.parallel or "none"), self.threads)
-        parts = {"tiles": cycles / spread, **moving}
+        if schedule.tables == "strips" and "L3" in moved:
+            moved["L3"] *= STRIPS
+        parts = {"tiles": cycles, **{f"from {level}": c for level, c in moved.items()}}
         binds = (
             max(parts, key=lambda name: parts[name])
             if parts["tiles"] < max(parts.values())
@@ -146,7 +145,7 @@ class Model:
         prepared = preparing(
             self.work, schedule, cost, again(nest, schedule), self.stored, self.machine
         )
-        running = joint(parts.values(), self.machine.overlap) + exposed
+        running = self.beside(moved, cycles, loads / spread) + exposed
         seconds = self.machine.seconds(running + prepared / self.threads)
         seconds += HAND_OVER * (self.threads > 1)
         told = {
@@ -154,13 +153,22 @@ class Model:
         }
         return Prediction(seconds, MappingProxyType(told), binds, reuses)
 
-    def tiles(self, cost: TileCost, nest: Nest, body: Body, prefetch: int = 0) -> tuple[float, str]:
+    def beside(self, moved: Mapping[str, float], cycles: float, loads: float) -> float:
+        """Cycles of tiles, whose loads take so many, and beside them of bringing what they read."""
+        filling = self.machine.filling * moved.get("L2", 0.0)
+        if filling and cycles:
+            more = ((loads + filling) / cycles) ** PORTS - (loads / cycles) ** PORTS
+            cycles *= (1 + more) ** (1 / PORTS)
+        return joint((cycles, *moved.values()), self.machine.overlap)
+
+    def tiles(self, cost: TileCost, nest: Nest, body: Body, prefetch: int = 0) -> Cost:
         """Cycles of all tiles, and what binds most of them."""
-        by: dict[str, float] = {}
+        by, loads = dict[str, float](), 0.0
         for count, pixels, size, taps in nest.alike:
             one = cost.of(Block(pixels, size, *body, taps, prefetch))
             by[one.binds] = by.get(one.binds, 0) + one.cycles * count
-        return sum(by.values()), max(by, key=lambda name: by[name])
+            loads += one.loads * count
+        return Cost(sum(by.values()), max(by, key=lambda name: by[name]), loads)
 
     def least(self, cost: TileCost, nest: Nest, body: Body, least: float) -> float:
         """Cycles that tiles take at least: those with the most taps, and of others their part of `least`."""

@@ -21,7 +21,7 @@ from autotune.model import Body, Model, Prediction, around, body_of, operands_of
 from autotune.preparing import Stored, preparing
 from autotune.reuse import Traffic
 from autotune.space import Space
-from autotune.tile_cost import TileCost
+from autotune.tile_cost import Cost, TileCost
 from autotune.tile_words import Block
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import shaped
@@ -243,31 +243,33 @@ class Ranking:
     ) -> list[tuple[float, float, Schedule]]:
         """The best register blocks by cycles of the tiles with what they read brought, and those without."""
         alone = [
-            self.model.tiles(cost, self.model.nest(one), (_few(cost), "none", str(one.planes)))[0]
+            self.model.tiles(cost, self.model.nest(one), (_few(cost), "none", str(one.planes)))
             for one in blocks
         ]
         found: list[tuple[float, int]] = []
         for number in sorted(range(len(blocks)), key=alone.__getitem__):
             # Bringing takes nothing away: those that are left are slower still.
-            if len(found) == BLOCKS and alone[number] > found[-1][0]:
+            if len(found) == BLOCKS and alone[number].cycles > found[-1][0]:
                 break
             served = self._served(cost, blocks[number], alone[number])
             found = nsmallest(BLOCKS, [*found, (served, number)])
-        return [(served, alone[number], blocks[number]) for served, number in found]
+        return [(served, alone[number].cycles, blocks[number]) for served, number in found]
 
-    def _served(self, cost: TileCost, block: Schedule, cycles: float) -> float:
+    def _served(self, cost: TileCost, block: Schedule, tiles: Cost) -> float:
         """Cycles of the tiles with what they read brought in the best order of the loops."""
         nest, planes = self.model.nest(block), str(block.planes)
         most, _ = self.model.moving(self.model.traffic(cost, nest, "outer").unheld())
-        if max(most.values(), default=0.0) <= cycles / 4:
-            return cycles
+        if max(most.values(), default=0.0) <= tiles.cycles / 4:
+            return tiles.cycles
         traffic = self.model.traffic(cost, nest, planes)
-        return min(self._beside(traffic, loops, cycles) for loops in ORDERS)
+        return min(self._beside(traffic, loops, tiles.cycles, tiles.loads) for loops in ORDERS)
 
-    def _beside(self, traffic: Traffic, loops: tuple[Loop, ...], cycles: float) -> float:
+    def _beside(
+        self, traffic: Traffic, loops: tuple[Loop, ...], cycles: float, loads: float
+    ) -> float:
         """Cycles of tiles, and of bringing what they read in some loops beside that."""
         moving, exposed = self.model.moving(traffic.reuses(loops))
-        return joint((cycles, *moving.values()), self.model.machine.overlap) + exposed
+        return self.model.beside(moving, cycles, loads) + exposed
 
     def _laying(self, way: Schedule) -> float:
         """Cycles of laying out activations."""
@@ -304,15 +306,18 @@ class Ranking:
             self.model.cost(core.algorithm or "", core.microkernel or ""),
             self.model.nest(plain),
         )
-        tiles, _ = self.model.tiles(cost, nest, body_of(plain), plain.prefetch or 0)
+        tiles, _, loads = self.model.tiles(cost, nest, body_of(plain), plain.prefetch or 0)
         if self.pinned.tables in (None, "whole"):
             traffic = self.model.traffic(cost, nest, plain.planes or "outer")
 
             def taken(loops: tuple[Loop, ...]) -> float:
-                return self._beside(traffic, loops, tiles + around(cost, nest, loops))
+                return self._beside(traffic, loops, tiles + around(cost, nest, loops), loads)
 
             looked_at = {one: taken(one) for one in ORDERS}
-            if tiled and min(self._beside(traffic, one, 0.0) for one in ORDERS) > tiles * BOUND:
+            if (
+                tiled
+                and min(self._beside(traffic, one, 0.0, 0.0) for one in ORDERS) > tiles * BOUND
+            ):
                 domain: tuple[tuple[Loop, ...], ...] = self.space.domain("loops", core)  # pyright: ignore
                 most, cached = (
                     GAIN * min(looked_at.values()),

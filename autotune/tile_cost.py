@@ -61,10 +61,11 @@ odd1 x odd1 by `popcount_64x1` take 0.97 and 0.99 of the time without gathered w
 
 
 class Cost(NamedTuple):
-    """Cycles of one tile, and what bounds them."""
+    """Cycles of tiles, what bounds them, and how many of them the ports of loads are taken."""
 
     cycles: float
     binds: str
+    loads: float
 
 
 class TileCost(TileShares):
@@ -138,7 +139,7 @@ class TileCost(TileShares):
             size = 1
         if self.kernel.together == 1:
             cycles *= DISORDER[self.registers.many].factor(size * common.products)
-        return Cost(cycles, binds)
+        return Cost(cycles, binds, max(0.0, loads))
 
     @cached_property
     def _hides_spills(self) -> bool:

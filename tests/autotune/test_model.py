@@ -110,7 +110,7 @@ def test_tiles_take_no_less_than_what_they_take_at_least(tier: str) -> None:
         schedule = space.sample(seeds)
         assert schedule.algorithm and schedule.microkernel
         cost, nest = model.cost(schedule.algorithm, schedule.microkernel), model.nest(schedule)
-        tiles, _ = model.tiles(cost, nest, body_of(schedule))
+        tiles = model.tiles(cost, nest, body_of(schedule)).cycles
         outputs = space.demand.work.pixels * -(-nest.channels // nest.lanes)
         least = outputs * cost.least(nest.vectors, schedule.pixels or 1)
         bounds = (
