@@ -18,7 +18,7 @@ from xdsl.ir import SSAValue
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from lowbit_dialect.layout import layout_of
-from lowbit_dialect.ops.common import array, element_of, shaped
+from lowbit_dialect.ops.common import I32_MAX, array, element_of, shaped
 from lowbit_dialect.ops.constant import ConstantOp
 from lowbit_dialect.ops.conversions import (
     BitpackOp,
@@ -36,14 +36,14 @@ from lowbit_dialect.ranges import needs_range, proven_range
 class ProveRangePattern(RewritePattern):
     """State the range of sums that constant weights prove, in place of what was promised.
 
-    Where they prove nothing, a promise stays only if the op is not valid without it.
+    Where they prove nothing, or not that no sum wraps, a promise stays only if the op is not valid without.
     """
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: Conv2dOp | DenseOp, rewriter: PatternRewriter) -> None:
         if op.result is None or op.range == (proven := proven_range(op)):
             return
-        if proven is None and needs_range(op):
+        if (proven is None or max(map(abs, array(proven, ()))) > I32_MAX) and needs_range(op):
             return
         op.range = proven
         rewriter.notify_op_modified(op)

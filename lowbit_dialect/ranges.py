@@ -43,10 +43,15 @@ def accumulator_range(work: Contraction, weights: SSAValue) -> Bounds | None:
     values = constant_of(weights)
     if values is None or isinstance(work.activation, Float32Type):
         return None
-    low, high = value_range(work.activation)  # a pad value lies inside as well
-    axes = work.weight_axes[:-1]
-    positive = np.maximum(values, 0).sum(axis=axes, dtype=np.int64)
-    negative = np.minimum(values, 0).sum(axis=axes, dtype=np.int64)
+    # A pad value lies inside as well.
+    return bounds_of_sums(values, work.weight_axes[:-1], value_range(work.activation))
+
+
+def bounds_of_sums(weights: Array, axes: tuple[int, ...], ends: tuple[int, int]) -> Bounds:
+    """Smallest and largest sum, over `axes`, of weights times activations between two ends."""
+    low, high = ends
+    positive = np.maximum(weights, 0).sum(axis=axes, dtype=np.int64)
+    negative = np.minimum(weights, 0).sum(axis=axes, dtype=np.int64)
     return low * positive + high * negative, high * positive + low * negative
 
 

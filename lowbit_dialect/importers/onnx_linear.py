@@ -16,13 +16,14 @@ from lowbit_dialect.importers.onnx_model import Constant, ImportFailed, Node, sh
 from lowbit_dialect.importers.onnx_moves import cut
 from lowbit_dialect.importers.onnx_pads import Border, surrounded
 from lowbit_dialect.importers.onnx_quantisers import filled, positive
+from lowbit_dialect.importers.onnx_sums import as_sums
 from lowbit_dialect.importers.onnx_tensor import NHWC, Tensor, constant_code, in_signs
 from lowbit_dialect.importers.onnx_window import OnnxWindow, read_window, slide
 from lowbit_dialect.layout import Array
-from lowbit_dialect.ops.common import I32_MAX, value_range
+from lowbit_dialect.ops.common import I32_MAX, ints, value_range
 from lowbit_dialect.ops.elementwise import AddOp
 from lowbit_dialect.ops.linear import Conv2dOp, LinearOp
-from lowbit_dialect.ranges import accumulator_range
+from lowbit_dialect.ranges import accumulator_range, bounds_of_sums
 
 Make = Callable[[Tensor, SSAValue, Attribute], LinearOp]
 """Builds the op from its input, its weights and the element type of its result."""
@@ -151,9 +152,12 @@ def contract(
     """The product itself; `axes` puts the weights in order, `result` is the ONNX shape and axes."""
     shape, order = result
     w = in_signs(w, axes[-1])
-    scale = sum_scale(node, x, w, axes[-1], groups)
+    scale, ends = sum_scale(node, x, w, axes[-1], groups) if x.is_codes else None, None
+    sums = None if x.is_codes else as_sums(b, node, x, w, axes[-1])
+    if sums is not None:
+        scale, (x, ends) = sum_scale(node, sums[0], w, axes[-1], groups), sums
     if scale is not None:
-        value = integer_sum(b, node, x, w, axes, make)
+        value = integer_sum(b, node, x, w, axes, make, ends)
         return Tensor(value, shape, order, shape, scale, bias)
     x = b.to_float(node, x)
     weights = w.real
@@ -172,7 +176,7 @@ def sum_scale(node: Node, x: Tensor, w: Constant, outputs: int, groups: int) -> 
 
     `outputs` is the axis of the weights that counts outputs.
     """
-    if not x.is_codes or x.scale is None or w.scale is None:
+    if x.scale is None or w.scale is None:
         return None
     if any(extent != 1 for axis, extent in enumerate(w.scale.shape) if axis != outputs):
         return None
@@ -190,13 +194,23 @@ def sum_scale(node: Node, x: Tensor, w: Constant, outputs: int, groups: int) -> 
 
 
 def integer_sum(
-    b: Builder, node: Node, x: Tensor, w: Constant, axes: tuple[int, ...], make: Make
+    b: Builder,
+    node: Node,
+    x: Tensor,
+    w: Constant,
+    axes: tuple[int, ...],
+    make: Make,
+    ends: tuple[int, int] | None,
 ) -> SSAValue:
-    """The i32 sums, free of the zero point."""
+    """The i32 sums, free of the zero point; `ends` are those of `x` if its type has wider ones."""
     code: Attribute = constant_code(w) or i16
     values = w.values.astype(np.int32).transpose(axes)
     weights = b.known(node, values, code, node.inputs[1])
-    value = b.emit(node, make(x, weights, i32))
+    op = make(x, weights, i32)
+    if ends is not None:
+        low, high = bounds_of_sums(values, tuple(range(values.ndim - 1)), ends)
+        op.range = ints((min(0, int(low.min())), max(0, int(high.max()))))
+    value = b.emit(node, op)
     return subtract_zero(b, node, x.zero, value, values) if x.zero else value
 
 

@@ -17,7 +17,12 @@ X, W = quant("x", "q"), quant("w", "wq")
 
 
 def built(nodes: list[Any], shape: tuple[int, ...], **constants: Any) -> Any:
-    return check(model(nodes, shape, {**CODES, **constants}), integers(1, *shape, low=-9, high=9))
+    return near(0.0, nodes, shape, **constants)
+
+
+def near(tolerance: float, nodes: list[Any], shape: tuple[int, ...], **constants: Any) -> Any:
+    data = integers(1, *shape, low=-9, high=9)
+    return check(model(nodes, shape, {**CODES, **constants}), data, tolerance)
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 6), (2, 1, 3, 6), (3, 6)])
@@ -32,6 +37,32 @@ def test_a_known_matrix_on_the_left(shape: tuple[int, ...]):
     nodes = [X, quant("w", "wq", scale="rows"), NODE("MatMul", ["wq", "q"], ["y"])]
     module = built(nodes, shape, w=integers(2, 4, 6), rows=scale)
     assert op_names(module).count("dense") == 1
+
+
+@pytest.mark.parametrize("op", ["GlobalAveragePool", "ReduceMean"])
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (3, 5), (65, 63), (65, 64)])
+def test_a_mean_of_codes_is_multiplied_as_the_sum(op: str, size: tuple[int, int]):
+    """Whether its scale takes the division or not, up to what i16 holds: 4095 times -8.
+
+    The sum is rounded once, not each mean.
+    """
+    mean = NODE(op, ["q", "axes"] if op == "ReduceMean" else ["q"], ["p"])
+    nodes = [X, mean, NODE("Flatten", ["p"], ["f"]), W, NODE("MatMul", ["f", "wq"], ["y"])]
+    module = near(1e-6, nodes, (2, 6, *size), w=integers(2, 6, 4), axes=np.array([2, 3]))
+    assert ("lowbit.dense" in str(module)) and ("tensor<2x6xi16>" in str(module)) == (size[1] != 64)
+
+
+def test_means_that_are_no_sums_times_a_number_are_multiplied_in_f32():
+    """Scales of each channel, and weights that are no integers times a number of each output."""
+    mean = [NODE("GlobalAveragePool", ["q"], ["p"]), NODE("Flatten", ["p"], ["f"])]
+    rows = np.float32([0.5, 1, 2, 0.25, 1, 1])
+    by_channel = quant("x", "q", scale="rows")
+    nodes = [by_channel, *mean, W, NODE("MatMul", ["f", "wq"], ["y"])]
+    module = near(1e-6, nodes, (2, 6, 3, 5), w=integers(2, 6, 4), rows=rows.reshape(1, 6, 1, 1))
+    assert "xi16" not in str(module)
+    nodes = [X, *mean, quant("w", "wq", scale="rows"), NODE("MatMul", ["f", "wq"], ["y"])]
+    module = near(1e-6, nodes, (2, 6, 3, 5), w=integers(2, 6, 4), rows=rows.reshape(6, 1))
+    assert "xi16" not in str(module)
 
 
 def test_two_computed_matrices_of_codes():
