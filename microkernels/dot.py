@@ -130,8 +130,9 @@ class PairedDot(Dot):
 
     def steps(self, activation: Attribute, weight: Attribute) -> float:
         first, second = self._ranges(activation, weight)
-        products = [a * b for a in first for b in second]
-        return min(32768 // max(1, 2 * max(products)), 32767 // max(1, -2 * min(products)))
+        # Of either sign: sums are negative, and corrections are not.
+        largest = max(abs(a * b) for a in first for b in second)
+        return 32767 // max(1, 2 * largest)
 
     def instructions(self, work: Contraction, row: int = 0) -> Instructions:
         folding = {"multiply": 1, "integer": 1}

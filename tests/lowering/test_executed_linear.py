@@ -264,7 +264,7 @@ def test_sums_of_pairs_state_their_steps():
         shift = OFFSETS.get(kernel.products, 0)
         ranges = value_range(element(activation)), value_range(element(weight))
         largest = max(abs((x + shift) * w) for x in ranges[0] for w in ranges[1])
-        assert 2 * steps * largest <= 32768 < 2 * (steps + 1) * largest
+        assert 2 * steps * largest <= 32767 < 2 * (steps + 1) * largest
 
 
 HALVES = {
@@ -295,6 +295,14 @@ def test_sums_of_i16_from_first_to_last(tier: str, pair: tuple[str, str]):
             continue
         with pytest.raises(PassFailedException, match=f"{family}.* cannot"):
             check(module, data, tier)
+
+
+def test_corrections_of_sums_of_i16():
+    """Of ones beside ones, all of them padding, i16 holds 32767, where it held 32768 sums to be negated."""
+    known = {k.name: k for k in kernels(resolve_target("x86-64-v3"))}
+    for depth, held in ((32766, True), (32768, False)):
+        work = linear_of(program_for(LinearCase("dense", "uint1", "uint1", channels=depth)))
+        assert known["dot2_u8s8x16"].accepts(work.contraction, work.accumulator) is held
 
 
 WIDE = {("i16", "i16"): (2, 3, 65), ("i16", "i8"): (512, 1023, 1030), ("uint8", "i16"): (259, 517)}
