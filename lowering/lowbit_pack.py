@@ -95,7 +95,8 @@ class Packer(Storage):
             op.operands[2] = self.stored(op.corrections, table)
         else:
             _bound(op)
-            if kernel.in_halves(work):
+            # Windows may hold for padding what is further from it than any code is from 0.
+            if kernel.in_halves(work) and not any(work.window.edges):
                 table = Layout(table.terms, i16)
             if _needs_corrections(work, products):
                 op = self._correct(op, asked, weights, table, products)

@@ -305,6 +305,15 @@ def test_corrections_of_sums_of_i16():
         assert known["dot2_u8s8x16"].accepts(work.contraction, work.accumulator) is held
 
 
+@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "x86-64"])
+def test_windows_that_hold_another_code_for_padding(tier: str):
+    """Corrections by 13 times each weight, where i16 holds the sums of weights by 7."""
+    case = LinearCase("conv2d", "odd3", "uint4", kernel=(3, 3), channels=34, outputs=17)
+    case = replace(case, padding=(3, 3, 3, 3), pad_value=6)
+    name = next(k.name for k in kernels(resolve_target(tier)) if "dot2_s8u8" in k.name)
+    execute(case, Schedule(microkernel=name, algorithm="im2col"), tier)
+
+
 WIDE = {("i16", "i16"): (2, 3, 65), ("i16", "i8"): (512, 1023, 1030), ("uint8", "i16"): (259, 517)}
 """Pairs of elements, and depths from that at which their sums leave i32."""
 
