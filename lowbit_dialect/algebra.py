@@ -122,7 +122,7 @@ def pair_sums(
 def inside_terms(activation: Attribute, weight: Attribute, products: str) -> tuple[int, int, int]:
     """`PairAlgebra.inside` of a pair whose sums are popcounts; products need no correction inside.
 
-    Sums of `(x + 128) w` have 128 times each weight inside too much, those of an offset of 16 as many times.
+    Sums of `(x + offset) w` have the offset times each weight inside too much.
     """
     if products == "multiply":
         return 0, 0, 0

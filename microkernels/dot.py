@@ -13,9 +13,9 @@ so does `s5s8` with 16 added to activations of at least -16, whose sums fit i16 
   int<7> (2 steps), 3 with uint<8> x int<7> (1 step, 2 x 255 x 64 = 32640). They are subtracted, and their
   sums again: LLVM does not reorder subtractions, where it forms sums of products of three words at once and
   spills (C7 at 2 x 4 bits, 3 x 3 by 3 words: 0.80 of the time, Zen 3, 2026-11). Two products of uint<8> x
-  int<8> do not fit; bytes split in nibbles or in 7 + 1
-  bits take 4.6 and 5 instructions, and `vpmaddwd` on i16 takes 4 for as many. Registers, 5 x 2: 10
-  accumulators, 2 weights, 1 broadcast, 1 product, ones = 15 of 16; i32 sums are spilt while i16 ones fill up.
+  int<8> do not fit; bytes split in nibbles or in 7 + 1 bits take 4.6 and 5 instructions, and `vpmaddwd` on
+  i16 takes 4 for as many. Registers, 5 x 2: 10 accumulators, 2 weights, 1 broadcast, 1 product, ones = 15
+  of 16; i32 sums are spilt while i16 ones fill up.
 * `dot2_u8s8xV` and so on: two channels to a lane of i16, for products that an i16 sums from the first to
   the last. Nothing is widened, codes are made in lanes of i16 (`lowbit.rescale`), and a vector has twice
   as many outputs: 16 to 96 channels, int5 x int4, take 0.71 of the time (Zen 3, AVX2, 2026-11).

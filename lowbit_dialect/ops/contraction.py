@@ -13,7 +13,7 @@ from lowbit_dialect.layout import ShapedValue
 from lowbit_dialect.ops.common import expect, value_range
 
 PRODUCTS = ("popcount", "multiply", "offset", "offset_16")
-"""What a kernel sums: popcounts of planes, products of decoded values, or those of activations + 128."""
+"""What a kernel sums: popcounts of planes, products of decoded values, or those with one of `OFFSETS`."""
 
 
 @dataclass(frozen=True)

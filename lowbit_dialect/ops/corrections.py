@@ -59,8 +59,8 @@ class CorrectionsOp(LowbitOp):
     Carries the attributes of the convolution it corrects; `size` is the height and width of its image.
     With `fill` those taps are in the sum too, with that code as activations, and are corrected likewise.
     Where `products` is `multiply`, the sum is of products of decoded values over the taps inside, and the
-    corrections are what the taps on padding contribute; where it is `offset`, activations are 128 more in
-    the sum, and the corrections take 128 times each weight inside off, too.
+    corrections are what the taps on padding contribute; where it is `offset` or `offset_16`, activations
+    are 128 or 16 more in the sum, and the corrections take that times each weight inside off, too.
     """
 
     name = "lowbit.corrections"

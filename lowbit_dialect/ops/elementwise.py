@@ -9,12 +9,7 @@ from lowbit_dialect.ops.apply import ApplyOp, PreluOp
 from lowbit_dialect.ops.arithmetic import BatchNormOp, ClipOp
 from lowbit_dialect.ops.binary import AddOp, BinaryOp, DivOp, MulOp
 from lowbit_dialect.ops.elementwise_base import LAST, ROUNDINGS, ElementwiseOp, result_like
-from lowbit_dialect.ops.quantizers import (
-    QuantizeOp,
-    RequantizeOp,
-    RescaleOp,
-    ThresholdOp,
-)
+from lowbit_dialect.ops.quantizers import QuantizeOp, RequantizeOp, RescaleOp, ThresholdOp
 
 __all__ = [
     "LAST",

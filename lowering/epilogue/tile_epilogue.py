@@ -1,7 +1,8 @@
 """Epilogues on vectors of accumulators: corrections, elementwise ops, thresholds on raw sums.
 
 A kernel hands over vectors of raw sums with their coordinates; what happens to them is decided here and
-nowhere else. Codes and integers travel as i32 lanes of decoded values, floats as f32 lanes.
+nowhere else. Codes and integers travel as i32 lanes of decoded values (what `lowbit.rescale` gives as i16),
+floats as f32 lanes.
 """
 
 from __future__ import annotations

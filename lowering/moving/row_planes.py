@@ -174,7 +174,7 @@ class Rows:
             piece(here, emit.offset(planes, first // 8), lanes, held)
 
     def _pieces(self, length: int) -> Iterator[tuple[int, int, int]]:
-        """`(first, lanes, held)` of vectors of elements; the last holds fewer than it has lanes."""
+        """`(first, lanes, held)` of vectors of elements; the last ones hold fewer than they have lanes."""
         if self._multiplied:
             for first in range(0, -(-length // self._block) * self._block, EIGHT):
                 yield first, EIGHT, max(0, min(EIGHT, length - first))
