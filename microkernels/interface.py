@@ -9,7 +9,7 @@ state.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import IntegerType
@@ -68,7 +68,7 @@ class Microkernel(ABC):
     by_word: bool = False
     """Whether it is one word of all pixels after the other then: registers hold no weights of several."""
     loads_late: bool = False
-    """Whether each word is loaded when it is multiplied (`accumulate_late`), not all of a group before."""
+    """Whether `accumulate` has each word loaded as it comes to it, not all of a group before."""
     pins: bool = False
     """Whether the sums of a pixel are formed before the words of the next are loaded: these take so many
     registers that LLVM, which would load them early, would spill."""
@@ -177,19 +177,6 @@ class Microkernel(ABC):
         for x, w in words:
             sum = self.product(emit, sum, x, w, xor=xor, negative=weight < 0)
         return (sum,)
-
-    def accumulate_late(
-        self,
-        emit: Emitter,
-        total: Values,
-        words: Iterator[Word],
-        count: int,
-        *,
-        xor: bool,
-        weight: int,
-    ) -> Values:
-        """Do what `accumulate` does with words, `count` in a row, that are loaded as they are asked for."""
-        raise lacking(self, "accumulate_late")
 
 
 def block_terms(axis: int, groups: int, size: int, block: int) -> tuple[list[Term], Term]:

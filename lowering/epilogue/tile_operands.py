@@ -18,6 +18,7 @@ from microkernels.lanewise import load_elements
 from microkernels.llvm_ops import element_type as lane_of
 from microkernels.llvm_ops import vector
 from microkernels.operand import Operand
+from microkernels.table import verbs_of
 from microkernels.target import Target
 
 
@@ -41,6 +42,9 @@ class TileOperands:
         self._operands: dict[SSAValue, Operand] = {}
         self._bases: dict[SSAValue, SSAValue] = {}
         self._rows: dict[tuple[SSAValue, int, int], SSAValue] = {}
+        self._corrections: dict[tuple[SSAValue, int], SSAValue] = {}
+        self._reach = verbs_of(target).reach
+        self._moved: dict[SSAValue, int] = {}
         self._pointers: dict[SSAValue, SSAValue] = {}
         self._ordered: dict[SSAValue, SSAValue] = {}
 
@@ -101,6 +105,14 @@ class TileOperands:
             )
             self._pointers[value] = move(self.emit, base, list(parts))
         at = place.r * operand.stride(self.axes[2]) + place.v * self.lanes * operand.item_bytes
+        at -= self._moved.get(value, 0)
+        if self._reach and at >= self._reach:
+            # LLVM would form the distance of every store beyond in a register.
+            far = at - at % self._reach
+            start = self.emit.offset(self._pointers[value], far)
+            self._pointers[value] = self.emit.pinned(start)
+            self._moved[value] = self._moved.get(value, 0) + far
+            at -= far
         return self.emit.offset(self._pointers[value], at)
 
     def elements(self, value: SSAValue, place: TileVector) -> SSAValue:
@@ -108,7 +120,10 @@ class TileOperands:
         return load_elements(self.emit, self.pointer(value, place), value, self.lanes, place.valid)
 
     def corrections(self, table: SSAValue, place: TileVector) -> SSAValue:
-        """The corrections of a place's border class and channels, as they are stored."""
+        """The corrections of a place's border class and channels, as they are stored.
+
+        Vectors are loaded again for each pixel, as they would find no register.
+        """
         operand, base = self.channel_base(table, 2)
         classes = array(self.tile.column_classes, ())
         rows, columns = operand.stride(0), operand.stride(1)
@@ -117,8 +132,12 @@ class TileOperands:
             self._pointers[table] = move(self.emit, base, parts)
         column = classes[place.r] * columns if classes else 0
         size = operand.item_bytes
-        pointer = self.emit.offset(self._pointers[table], column + place.v * self.lanes * size)
-        return self.emit.load(pointer, vector(self.lanes, IntegerType(8 * size)), size)
+        at = column + place.v * self.lanes * size
+        if self.lanes > 1 or (table, at) not in self._corrections:
+            pointer = self.emit.offset(self._pointers[table], at)
+            type = vector(self.lanes, IntegerType(8 * size))
+            self._corrections[table, at] = self.emit.load(pointer, type, size)
+        return self._corrections[table, at]
 
 
 def is_float(value: SSAValue) -> bool:

@@ -19,6 +19,7 @@ class ThumbVerbs(Verbs):
     dots = {"multiply": 2}
     split_bytes = {"scalar": 2}
     addresses = "after"
+    reach = 4096
 
     def __init__(self, target: Target):
         found = {"dot_pairs", "dot_us", "dot_ss", "dot_uu"}
@@ -40,8 +41,12 @@ class ThumbVerbs(Verbs):
             total = emit.call("llvm.arm.smlad", [*words, total], i32)
         return total
 
-    def add_all_bytes(self, emit: Emitter, total: SSAValue, word: SSAValue) -> SSAValue:
-        return emit.call("llvm.arm.usada8", [word, emit.constant(0, i32), total], i32)
+    def add_differences(
+        self, emit: Emitter, total: SSAValue, bytes: SSAValue, less: SSAValue
+    ) -> SSAValue:
+        if total is emit.constant(0, i32):
+            return emit.call("llvm.arm.usad8", [bytes, less], i32)
+        return emit.call("llvm.arm.usada8", [bytes, less, total], i32)
 
 
 def _words(emit: Emitter, *pairs: SSAValue) -> list[SSAValue]:

@@ -79,6 +79,8 @@ class Verbs(ABC):
     """Whether LLVM reorders sums of products that are added, and not of those that are subtracted."""
     addresses: Addresses = "numbers"
     """How loops over products come to theirs."""
+    reach: int = 0
+    """Bytes from an address that one instruction reaches; 0 where it is all of a tile."""
 
     def sum_bytes(self, emit: Emitter, values: SSAValue, factor: int = 1) -> SSAValue:
         """`factor` times unsigned bytes, neighbours added in i16; where there are vectors."""
@@ -92,9 +94,14 @@ class Verbs(ABC):
         """Words of i16, neighbours added in i32; where there are vectors."""
         raise lacking(self, "sum_words")
 
-    def add_all_bytes(self, emit: Emitter, total: SSAValue, word: SSAValue) -> SSAValue:
-        """An i32 with the four unsigned bytes of another added; where there are no registers of 64 bits."""
-        raise lacking(self, "add_all_bytes")
+    def add_differences(
+        self, emit: Emitter, total: SSAValue, bytes: SSAValue, less: SSAValue
+    ) -> SSAValue:
+        """An i32 with four bytes of one word added, each less one of another that is no greater.
+
+        Where there are no registers of 64 bits.
+        """
+        raise lacking(self, "add_differences")
 
     @abstractmethod
     def multiply_add_words(self, emit: Emitter, x: SSAValue, y: SSAValue) -> SSAValue:

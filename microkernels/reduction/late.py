@@ -9,10 +9,14 @@ copies of addresses are saved: C8 takes 0.96 to 0.97 of the instructions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from xdsl.ir import SSAValue
+
+from microkernels.address import Address
+from microkernels.emit import Emitter
 from microkernels.interface import Word
 from microkernels.reduction.products import Products
 from microkernels.reduction.walk import Cursor, Step, Totals
@@ -28,22 +32,19 @@ class Late:
     products: Products
 
     def step(self, words: int, factor: int) -> Step:
-        """Unrolled `words`, as many at a time as the kernel takes; they count `factor`."""
+        """Unrolled `words`, which count `factor`."""
         products, kernel = self.products, self.products.kernel
-        # The rest first: where sums begin, its adders of zero fold away.
-        ends = [*range(words % kernel.group or kernel.group, words, kernel.group), words]
-        runs = [range(first, end) for first, end in zip([0, *ends], ends)]
 
         def steps(at: Cursor, totals: Totals) -> Totals:
-            totals, late = list(totals), _Words(products, at)
+            totals = list(totals)
             size = len(totals) // len(products.sums)
-            for numbers, (n, one) in product(runs, enumerate(products.sums)):
-                places, own = list(product(numbers, one.pairs)), slice(n * size, (n + 1) * size)
-                totals[own] = kernel.accumulate_late(
+            for n, one in enumerate(products.sums):
+                places = list(product(range(words), one.pairs))
+                own = slice(n * size, (n + 1) * size)
+                totals[own] = kernel.accumulate(
                     products.emit,
                     tuple(totals[own]),
-                    late.of(places),
-                    words * len(one.pairs),
+                    _Words(products, at, places),
                     xor=products.xor,
                     weight=products.weights.get(one.pairs[0], factor),
                 )
@@ -53,22 +54,31 @@ class Late:
 
 
 @dataclass
-class _Words:
-    """The words of a step, each loaded as it is asked for."""
+class _Words(Sequence[Word]):
+    """Words of some numbers and planes, each loaded as it is asked for, one after the other."""
 
     products: Products
     at: Cursor
+    places: list[tuple[int, tuple[int, int]]]
 
-    def of(self, places: list[tuple[int, tuple[int, int]]]) -> Iterator[Word]:
-        """Those of some numbers and planes."""
-        emit, kernel, operands = self.products.emit, self.products.kernel, self.products.operands
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Word:  # pyright: ignore
+        kernel, operands = self.products.kernel, self.products.operands
         strides, planes = operands.words, operands.planes
-        for count, (number, (i, j)) in enumerate(places):
-            if count % PINNED == 0 and len(places) > 2 * PINNED:
-                self.at = self.at.pinned(emit)
-            x = self.at.x.plus(number * strides.x + i * planes.x)
-            w = self.at.w.plus(number * strides.w + j * planes.w)
-            yield (
-                kernel.load_input(emit, emit.offset(x.pointer, x.bytes)),
-                kernel.load_weights(emit, emit.offset(w.pointer, w.bytes)),
-            )
+        number, (i, j) = self.places[index]
+        if index % PINNED == 0 and len(self) > 2 * PINNED:
+            self.at = self.at.pinned(self.products.emit)
+        x = self.at.x.plus(number * strides.x + i * planes.x)
+        w = self.at.w.plus(number * strides.w + j * planes.w)
+        return self._word(x, kernel.load_input), self._word(w, kernel.load_weights)
+
+    def _word(self, at: Address, load: Callable[[Emitter, SSAValue], SSAValue]) -> SSAValue:
+        """A word, which an output before may have loaded."""
+        emit, held = self.products.emit, self.products.operands.held
+        if held is None:
+            return load(emit, emit.offset(at.pointer, at.bytes))
+        if at not in held:
+            held[at] = load(emit, emit.offset(at.pointer, at.bytes))
+        return held[at]

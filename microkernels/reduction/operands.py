@@ -29,6 +29,8 @@ class Operands:
     """Between the activations of neighbouring outputs."""
     count: int
     """Words of one tap."""
+    held: dict[Address, SSAValue] | None = None
+    """Words that stay in registers from output to output; None where all are loaded again."""
 
     @property
     def contiguous(self) -> bool:

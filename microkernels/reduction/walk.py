@@ -35,10 +35,12 @@ class Cursor:
         """This cursor moved by constants."""
         return Cursor(self.x.plus(by.x), self.w.plus(by.w))
 
-    def pinned(self, emit: Emitter) -> Cursor:
-        """The same places, from pointers of which LLVM knows nothing."""
-        places = (Address(emit.pinned(one.pointer), one.bytes) for one in (self.x, self.w))
-        return Cursor(*places)
+    def pinned(self, emit: Emitter, x: bool = True, w: bool = True) -> Cursor:
+        """The same places, from pointers of which LLVM knows nothing, or one of them."""
+        places = (self.x, x), (self.w, w)
+        return Cursor(
+            *(Address(emit.pinned(one.pointer), one.bytes) if pin else one for one, pin in places)
+        )
 
 
 Totals = list[SSAValue]

@@ -65,3 +65,18 @@ def test_outputs_one_by_one(planes: str):
             module, [[fill("random", shape, parse_code(code), words) for shape, code in kinds]]
         )
     emulation.run()
+
+
+@pytest.mark.parametrize(("pixels", "vectors"), [(5, 1), (1, 3), (5, 3)])
+def test_words_that_outputs_have_in_common(pixels: int, vectors: int):
+    """Few of them stay in registers, and results lie farther from the first than a store reaches."""
+    emulation = Emulation("cortex-m7")
+    for channels in (32, 64, 96):
+        case = LinearCase("dense", "odd1", "odd1", height=7, channels=channels, outputs=600)
+        module = program_for(case)
+        block = f"popcount_carry_save_32x1, pixels = {pixels}, vectors = {vectors}"
+        pin(module, Schedule.parse(f"microkernel = {block}"))
+        shapes = case.input_shape, case.weight_shape
+        data = [fill("random", shape, parse_code("odd1"), channels) for shape in shapes]
+        emulation.add(module, [data])
+    emulation.run()
