@@ -20,7 +20,7 @@ from lowbit_dialect.ops.tile import TileOp
 from microkernels.address import is_constant
 from microkernels.emit import Emitter
 from microkernels.interface import Microkernel
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.reduction.narrows import Narrows
 from microkernels.reduction.operands import Operands
 from microkernels.reduction.planes import Planes, weight_of_pairs

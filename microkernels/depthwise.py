@@ -26,7 +26,7 @@ from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
 from microkernels.interface import Microkernel, Narrow, Values, block_terms
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 
 class Depthwise(Microkernel):

@@ -45,7 +45,7 @@ from microkernels.emit import Emitter
 from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 KINDS = ("u8s8", "s8u8", "s8s8")
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from microkernels import llvm_ops
-from microkernels.llvm_ops import PTR, bits_of, element_type, lanes_of, mangled, vector
+from microkernels.llvm_types import PTR, bits_of, element_type, lanes_of, mangled, vector
 
 INDEX = IndexType()
 _MAY_OVERFLOW: llvm_ops.Properties = {"overflowFlags": arith.IntegerOverflowAttr("none")}

@@ -33,7 +33,7 @@ from microkernels.emit import Emitter
 from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Narrow, Values, Word
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_types import lanes_of, vector
 from microkernels.popcount import Popcount
 
 # Functions of `vpternlogd`: written with and, or and xor they become more instructions.

@@ -19,7 +19,7 @@ from lowbit_dialect.ops.common import array, shaped
 from lowbit_dialect.ops.tile import TileOp
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.operand import Operand
 from microkernels.target import Target
 

@@ -1,4 +1,4 @@
-"""Short constructors of llvm ops, and what is asked of their types.
+"""Short constructors of llvm ops.
 
 They go through `made`, as most of the time of a lowering is building ops. Attributes are built once.
 """
@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import cast
 
-from typing_extensions import TypeIs
 from xdsl.dialects import llvm
 from xdsl.dialects.builtin import (
     UNKNOWN_LOC,
@@ -30,9 +29,16 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, OpResult, SSAValue, SSAValues, Use
 
+from microkernels.llvm_types import (
+    PTR,
+    element_type,
+    is_integer,
+    is_vector,
+    with_element,
+)
+
 Properties = Mapping[str, Attribute]
 
-PTR = llvm.LLVMPointerType()
 _NO_FLAGS = llvm.FastMathAttr(None)
 FAST_MATH_OFF: Properties = {"fastmathFlags": _NO_FLAGS}
 """The properties of a float operation that promises nothing."""
@@ -76,56 +82,6 @@ _PREDICATES = {
         ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
     )
 }
-
-
-@cache
-def vector(lanes: int, element: Attribute) -> Attribute:
-    """A vector type; one lane is the element itself."""
-    return element if lanes == 1 else VectorType(element, [lanes])
-
-
-@cache
-def _lanes(count: int, element: Attribute) -> Attribute:
-    return VectorType(element, [count])
-
-
-def is_integer(type_: Attribute) -> TypeIs[IntegerType]:
-    """Tell whether `type_` is an integer type."""
-    return isinstance(type_, IntegerType)
-
-
-def is_vector(type_: Attribute) -> TypeIs[VectorType[Attribute]]:
-    """Tell whether `type_` is a vector type."""
-    return isinstance(type_, VectorType)
-
-
-def element_type(type_: Attribute) -> Attribute:
-    """Return the element type of a vector, any other type as it is."""
-    return type_.element_type if is_vector(type_) else type_
-
-
-def with_element(type_: Attribute, element: Attribute) -> Attribute:
-    """Return `element`, as a vector of the shape of `type_` where that is a vector."""
-    return VectorType(element, type_.shape) if is_vector(type_) else element
-
-
-def lanes_of(type_: Attribute) -> int:
-    """Return the number of elements of a 1-D vector type; 1 for any other type."""
-    return type_.shape.data[0].data if is_vector(type_) else 1
-
-
-def bits_of(type_: Attribute) -> int:
-    """Return the bits of an integer type."""
-    assert is_integer(type_)
-    return type_.width.data
-
-
-@cache
-def mangled(type_: Attribute) -> str:
-    """Return the suffix by which LLVM names an overload at this type: `i32`, `v4f32`, `p0`."""
-    if is_vector(type_):
-        return f"v{lanes_of(type_)}{mangled(type_.element_type)}"
-    return "p0" if type_ == PTR else str(type_)
 
 
 def made(
@@ -292,6 +248,11 @@ def shuffle(lhs: SSAValue, rhs: SSAValue, mask: Sequence[int]) -> Operation:
     """Build the vector of the lanes `mask` of `lhs` and `rhs`, counted through both."""
     type_ = _lanes(len(mask), element_type(lhs.type))
     return made(llvm.ShuffleVectorOp, [lhs, rhs], [type_], _shuffled(tuple(mask)))
+
+
+@cache
+def _lanes(count: int, element: Attribute) -> Attribute:
+    return VectorType(element, [count])
 
 
 @cache

@@ -42,7 +42,7 @@ from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 MOST_BITS = 4
 """Activation bits above which bytes hold too few look-ups."""

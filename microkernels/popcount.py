@@ -40,7 +40,7 @@ from microkernels.emit import Emitter
 from microkernels.instructions import Counts, Instructions, total
 from microkernels.interface import Microkernel, Narrow, Values, block_terms, whole_words
 from microkernels.isa.verbs import Addresses, Verbs
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 NEAR = 8
 """Words of weights in straight code whose loads move the address on: LLVM looks no further (ARMv7)."""

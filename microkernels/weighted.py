@@ -25,7 +25,7 @@ from microkernels.emit import Emitter
 from microkernels.instructions import Instructions
 from microkernels.interface import Values, Word
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.popcount import Popcount
 
 

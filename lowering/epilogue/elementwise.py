@@ -39,7 +39,7 @@ from lowering.epilogue.rounding import floor, round_to, to_integer
 from lowering.epilogue.thresholds import ordered, search, stores_planes
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from microkernels.address import move
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.table import verbs_of
 
 UNROLLED_STEPS = 15

@@ -8,7 +8,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.lanes import Lanes
 from lowering.epilogue.tile_operands import is_float
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_types import lanes_of, vector
 
 
 class EmittedLanes(Lanes):

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import lanes_of, mangled, vector
+from microkernels.llvm_types import lanes_of, mangled, vector
 from microkernels.table import verbs_of
 from microkernels.target import Target
 

@@ -28,7 +28,7 @@ from lowbit_dialect.functions import INFINITY
 from lowbit_dialect.ops.common import element_of, value_range
 from lowbit_dialect.ops.elementwise import AddOp, ThresholdOp
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_types import lanes_of, vector
 
 LARGEST_RAW = 2**28
 """What raw sums stay below, with what is added to them, that are compared with thresholds themselves."""

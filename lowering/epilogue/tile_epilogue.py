@@ -33,7 +33,7 @@ from lowering.epilogue.thresholds import (
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from lowering.epilogue.tile_store import TileStore
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import element_type as lane_of
+from microkernels.llvm_types import element_type as lane_of
 from microkernels.target import Target
 
 

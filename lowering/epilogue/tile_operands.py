@@ -15,8 +15,8 @@ from lowering.epilogue.thresholds import ordered
 from microkernels.address import move
 from microkernels.emit import Emitter
 from microkernels.lanewise import load_elements
-from microkernels.llvm_ops import element_type as lane_of
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import element_type as lane_of
+from microkernels.llvm_types import vector
 from microkernels.operand import Operand
 from microkernels.table import verbs_of
 from microkernels.target import Target

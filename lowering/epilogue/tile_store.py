@@ -10,8 +10,8 @@ from lowbit_dialect.layout import layout_of, storage_dtype
 from lowbit_dialect.ops.common import element_of, shape_of, shaped
 from lowering.epilogue.tile_operands import TileOperands, TileVector, is_float
 from microkernels.address import move
-from microkernels.llvm_ops import bits_of
-from microkernels.llvm_ops import element_type as lane_of
+from microkernels.llvm_types import bits_of
+from microkernels.llvm_types import element_type as lane_of
 from microkernels.table import verbs_of
 
 BYTE = 8

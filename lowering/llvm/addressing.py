@@ -25,7 +25,8 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from lowering.llvm.conversion import Base, Conversion, constant_value
 from lowering.llvm.type_conversion import refusal
-from microkernels.llvm_ops import PTR, constant, element_type, is_integer
+from microkernels.llvm_ops import constant
+from microkernels.llvm_types import PTR, element_type, is_integer
 
 _NO_WRAP_FLAGS = IntegerAttr(0, i32)
 _IN_BOUNDS = UnitAttr()

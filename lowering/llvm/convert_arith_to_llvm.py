@@ -40,6 +40,14 @@ from lowering.llvm.expand_division import (
 )
 from lowering.llvm.type_conversion import refusal
 from microkernels import llvm_ops as emit
+from microkernels.llvm_types import (
+    element_type,
+    is_integer,
+    is_vector,
+    lanes_of,
+    mangled,
+    with_element,
+)
 
 _ALWAYS_FALSE, _ALWAYS_TRUE = 0, 15
 
@@ -48,8 +56,8 @@ _OVERFLOW = [{"overflowFlags": IntegerAttr(code, i32)} for code in range(4)]
 
 
 def _width(type_: Attribute) -> int:
-    scalar = emit.element_type(type_)
-    assert emit.is_integer(scalar)
+    scalar = element_type(type_)
+    assert is_integer(scalar)
     return scalar.width.data
 
 
@@ -102,7 +110,7 @@ def _with_fast_math(kind: type[Operation]) -> Rule:
 def _intrinsic(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         operands = conversion.operands(op)
-        full = f"llvm.{name}.{emit.mangled(operands[0].type)}"
+        full = f"llvm.{name}.{mangled(operands[0].type)}"
         conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(full, 2))
 
     return rule
@@ -130,8 +138,8 @@ def _select(op: arith.SelectOp, conversion: Conversion) -> None:
     if not isinstance(condition.type, VectorType):
         conversion.become(op, llvm.SelectOp, [condition, lhs, rhs], emit.FAST_MATH_OFF)
         return
-    count = conversion.emit(emit.constant(emit.lanes_of(lhs.type), i32))
-    name = f"llvm.vp.select.{emit.mangled(lhs.type)}"
+    count = conversion.emit(emit.constant(lanes_of(lhs.type), i32))
+    name = f"llvm.vp.select.{mangled(lhs.type)}"
     operands = [condition, lhs, rhs, count]
     conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
@@ -164,7 +172,7 @@ def _saturating(name: str) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         (operand,) = conversion.operands(op)
         type_ = op.results[0].type
-        full = f"llvm.{name}.sat.{emit.mangled(type_)}.{emit.mangled(operand.type)}"
+        full = f"llvm.{name}.sat.{mangled(type_)}.{mangled(operand.type)}"
         conversion.become(op, llvm.CallIntrinsicOp, [operand], emit.call(full, 1))
 
     return rule
@@ -173,10 +181,10 @@ def _saturating(name: str) -> Rule:
 def _uitofp(op: arith.UIToFPOp, conversion: Conversion) -> None:
     type_ = conversion.llvm_type(op.result.type)
     (operand,) = op.operands
-    if emit.is_vector(operand.type):
-        mask = conversion.emit(emit.constant(1, emit.with_element(operand.type, i1)))
-        count = conversion.emit(emit.constant(emit.lanes_of(type_), i32))
-        name = f"llvm.vp.uitofp.{emit.mangled(type_)}.{emit.mangled(operand.type)}"
+    if is_vector(operand.type):
+        mask = conversion.emit(emit.constant(1, with_element(operand.type, i1)))
+        count = conversion.emit(emit.constant(lanes_of(type_), i32))
+        name = f"llvm.vp.uitofp.{mangled(type_)}.{mangled(operand.type)}"
         conversion.become(op, llvm.CallIntrinsicOp, [operand, mask, count], emit.call(name, 3))
     elif _width(operand.type) < 64:
         wide = conversion.emit(emit.unary(llvm.ZExtOp, operand, i64))
@@ -212,7 +220,7 @@ def _mul_extended(extension: type[Operation]) -> Rule:
     def rule(op: Operation, conversion: Conversion) -> None:
         operands = conversion.operands(op)
         type_, width = operands[0].type, _width(operands[0].type)
-        wide = conversion.llvm_type(emit.with_element(type_, IntegerType(2 * width)))
+        wide = conversion.llvm_type(with_element(type_, IntegerType(2 * width)))
         lhs, rhs = (conversion.emit(emit.unary(extension, value, wide)) for value in operands)
         product = conversion.emit(emit.binary(llvm.MulOp, lhs, rhs))
         shift = conversion.emit(emit.constant(width, wide))

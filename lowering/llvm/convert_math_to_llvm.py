@@ -19,7 +19,8 @@ from xdsl.ir import Operation
 
 from lowering.llvm.conversion import Conversion, ConversionPass, Rule
 from lowering.llvm.type_conversion import refusal
-from microkernels.llvm_ops import FAST_MATH_OFF, call, constant, intrinsic, is_vector, mangled
+from microkernels.llvm_ops import FAST_MATH_OFF, call, constant, intrinsic
+from microkernels.llvm_types import is_vector, mangled
 
 _INTRINSICS: dict[type[Operation], str] = {
     math.AbsFOp: "fabs",

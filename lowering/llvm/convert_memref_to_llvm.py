@@ -37,7 +37,8 @@ from lowering.llvm.addressing import (
 )
 from lowering.llvm.conversion import Conversion, ConversionPass, Rule, constant_value
 from lowering.llvm.type_conversion import refusal
-from microkernels.llvm_ops import PTR, access, constant, without_index
+from microkernels.llvm_ops import access, constant, without_index
+from microkernels.llvm_types import PTR
 
 _GLOBAL_ALIGNMENT = 64
 

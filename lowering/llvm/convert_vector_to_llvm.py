@@ -31,6 +31,7 @@ from lowering.llvm.addressing import alignment, base_of, element_address
 from lowering.llvm.conversion import Conversion, ConversionPass, Rule, constant_value
 from lowering.llvm.type_conversion import refusal
 from microkernels import llvm_ops as emit
+from microkernels.llvm_types import element_type, is_integer, lanes_of, mangled
 
 
 def _vector_address(
@@ -46,7 +47,7 @@ def _vector_address(
     if known.strides and known.strides[-1] != 1:
         raise refusal(op, f"{base.type} is not dense in its last dimension, as a vector is")
     element = known.element
-    if emit.is_integer(element) and element.width.data % 8:
+    if is_integer(element) and element.width.data % 8:
         raise refusal(op, f"{base.type} keeps each {element} in bytes, a vector packs them")
     return element_address(op, base, indices, conversion, in_bounds=in_bounds)
 
@@ -71,7 +72,7 @@ def _masked_load(op: vector.MaskedLoadOp, conversion: Conversion) -> None:
     other = conversion.operand(other)
     address = _vector_address(op, base, indices, conversion, in_bounds=False)
     align = conversion.emit(emit.constant(alignment(op, other.type), i32))
-    name = f"llvm.masked.load.{emit.mangled(other.type)}.p0"
+    name = f"llvm.masked.load.{mangled(other.type)}.p0"
     operands = [address, align, mask, other]
     conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
@@ -81,7 +82,7 @@ def _masked_store(op: vector.MaskedStoreOp, conversion: Conversion) -> None:
     value = conversion.operand(value)
     address = _vector_address(op, base, indices, conversion, in_bounds=False)
     align = conversion.emit(emit.constant(alignment(op, value.type), i32))
-    name = f"llvm.masked.store.{emit.mangled(value.type)}.p0"
+    name = f"llvm.masked.store.{mangled(value.type)}.p0"
     operands = [value, address, align, mask]
     conversion.become(op, llvm.CallIntrinsicOp, operands, emit.call(name, 4))
 
@@ -103,7 +104,7 @@ def _splat(source: SSAValue, type_: Attribute, conversion: Conversion) -> SSAVal
     if not isinstance(source.type, VectorType):
         undefined = conversion.emit(llvm.UndefOp.create(result_types=[type_]))
         source = _insert_lane(undefined, source, 0, conversion)
-    mask = [0] * emit.lanes_of(type_)
+    mask = [0] * lanes_of(type_)
     return conversion.emit(emit.shuffle(source, source, mask))
 
 
@@ -149,14 +150,14 @@ def _bitcast(op: vector.BitcastOp, conversion: Conversion) -> None:
 
 def _fma(op: vector.FMAOp, conversion: Conversion) -> None:
     type_ = conversion.llvm_type(op.results[0].type)
-    properties = emit.call(f"llvm.fma.{emit.mangled(type_)}", 3)
+    properties = emit.call(f"llvm.fma.{mangled(type_)}", 3)
     conversion.become(op, llvm.CallIntrinsicOp, conversion.operands(op), properties)
 
 
 def _shuffle(op: vector.ShuffleOp, conversion: Conversion) -> None:
     v1, v2 = (conversion.operand(operand) for operand in op.operands)
     conversion.llvm_type(op.results[0].type)
-    n1, n2 = emit.lanes_of(v1.type), emit.lanes_of(v2.type)
+    n1, n2 = lanes_of(v1.type), lanes_of(v2.type)
     width = max(n1, n2)
     v1, v2 = (_widen(value, width, conversion) for value in (v1, v2))
     # A lane -1 may be anything; LLVM's text has no -1 in masks, so it is lane 0.
@@ -166,7 +167,7 @@ def _shuffle(op: vector.ShuffleOp, conversion: Conversion) -> None:
 
 
 def _widen(value: SSAValue, width: int, conversion: Conversion) -> SSAValue:
-    count = emit.lanes_of(value.type)
+    count = lanes_of(value.type)
     if count == width:
         return value
     mask = [lane if lane < count else 0 for lane in range(width)]
@@ -175,9 +176,9 @@ def _widen(value: SSAValue, width: int, conversion: Conversion) -> SSAValue:
 
 def _create_mask(op: vector.CreateMaskOp, conversion: Conversion) -> None:
     type_ = conversion.llvm_type(op.results[0].type)
-    wide = VectorType(conversion.index, [emit.lanes_of(type_)])
+    wide = VectorType(conversion.index, [lanes_of(type_)])
     (bound,) = op.operands
-    numbers = DenseIntOrFPElementsAttr.from_list(wide, range(emit.lanes_of(type_)))
+    numbers = DenseIntOrFPElementsAttr.from_list(wide, range(lanes_of(type_)))
     lanes = conversion.emit(emit.constant_attribute(numbers, wide))
     limit = _splat(conversion.operand(bound), wide, conversion)
     conversion.replace(op, conversion.emit(emit.compare("slt", lanes, limit)))
@@ -204,9 +205,9 @@ _REDUCTIONS: dict[str, tuple[str, type[Operation] | str]] = {
 def _reduction(op: vector.ReductionOp, conversion: Conversion) -> None:
     source, *start = (conversion.operand(operand) for operand in op.operands)
     kind = op.kind.data.value
-    type_ = emit.element_type(source.type)
-    suffix = emit.mangled(conversion.llvm_type(source.type))
-    if kind in ("add", "mul") and not emit.is_integer(type_):
+    type_ = element_type(source.type)
+    suffix = mangled(conversion.llvm_type(source.type))
+    if kind in ("add", "mul") and not is_integer(type_):
         neutral = -0.0 if kind == "add" else 1.0
         first = start[0] if start else conversion.emit(emit.constant(neutral, type_))
         call = emit.intrinsic(f"llvm.vector.reduce.f{kind}.{suffix}", [first, source], type_)
@@ -215,7 +216,7 @@ def _reduction(op: vector.ReductionOp, conversion: Conversion) -> None:
     name, combine = _REDUCTIONS[kind]
     total = conversion.emit(emit.intrinsic(f"llvm.vector.reduce.{name}.{suffix}", [source], type_))
     if start and isinstance(combine, str):
-        full = f"llvm.{combine}.{emit.mangled(type_)}"
+        full = f"llvm.{combine}.{mangled(type_)}"
         total = conversion.emit(emit.intrinsic(full, [total, start[0]], type_))
     elif start and not isinstance(combine, str):
         total = conversion.emit(emit.binary(combine, total, start[0]))

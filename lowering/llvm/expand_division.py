@@ -7,7 +7,8 @@ from xdsl.dialects import llvm
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Operation, SSAValue
 
-from microkernels.llvm_ops import binary, compare, constant, element_type, unary
+from microkernels.llvm_ops import binary, compare, constant, unary
+from microkernels.llvm_types import element_type
 
 Emit: TypeAlias = Callable[[Operation], SSAValue]
 """Insert an op of one result; return the result."""

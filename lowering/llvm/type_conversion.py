@@ -12,7 +12,7 @@ from xdsl.dialects.llvm import is_compatible_type
 from xdsl.ir import Attribute, Operation
 from xdsl.utils.exceptions import PassFailedException
 
-from microkernels.llvm_ops import PTR
+from microkernels.llvm_types import PTR
 
 
 def refusal(op: Operation, reason: str) -> PassFailedException:

@@ -17,7 +17,7 @@ from lowering.loops.tasks import Share
 from lowering.loops.worth_sharing import worth_sharing
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_types import lanes_of, vector
 
 LEAST = -(2**63)
 

@@ -36,7 +36,7 @@ from lowbit_dialect.attributes import EXTENT
 from lowbit_dialect.interface import AnyFuncOp, is_task
 from lowbit_dialect.ops.reshaping import ReshapeOp, SliceOp
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import PTR
+from microkernels.llvm_types import PTR
 
 _TASK = FunctionType.from_lists([PTR, IndexType(), IndexType()], [])
 _ADDRESSES = (SliceOp, ReshapeOp, GetGlobalOp)

@@ -31,7 +31,7 @@ from lowering.moving.transposing import turn, turn_of
 from lowering.moving.word_fill import fill_words
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.target import Target
 
 COPY_LANES = 16

@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 from lowering.loops.index_nest import nest
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import bits_of, lanes_of, vector
+from microkernels.llvm_types import bits_of, lanes_of, vector
 
 BLOCK = 32
 """Bytes that are moved at a time: a vector of AVX2."""

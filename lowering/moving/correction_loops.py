@@ -19,7 +19,7 @@ from lowering.loops.tasks import Share
 from lowering.moving.element_access import Element, lanes_along
 from lowering.moving.logical_indices import LogicalIndices
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 LANES = 16
 

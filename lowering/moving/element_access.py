@@ -24,7 +24,7 @@ from lowbit_dialect.ops.common import shaped
 from lowering.moving.logical_indices import Positions, coarser
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.operand import Operand
 
 FEWEST = 8

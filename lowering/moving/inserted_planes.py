@@ -26,7 +26,7 @@ from xdsl.ir import SSAValue
 from lowbit_dialect.codes import CodeType
 from microkernels.emit import Emitter
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_types import lanes_of, vector
 
 ELEMENTS = 128
 """Elements whose planes are formed at once, at most: 64 and 32 can be too."""

@@ -23,7 +23,7 @@ from lowering.loops.tasks import Units
 from lowering.moving.element_access import Element, lanes_along
 from lowering.moving.logical_indices import LogicalIndices, Positions
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.target import Target
 
 TOGETHER = 4

@@ -19,7 +19,7 @@ from lowering.moving.boxes import Box, MoveLoop, boxes_of
 from lowering.moving.copying import constant_bytes, copy, fill, repeat
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 
 def move_loops(op: MoveOp, share: Share | None = None) -> int:

@@ -19,7 +19,7 @@ from lowering.moving.element_access import Element
 from lowering.moving.row_planes import row_terms
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 
 def spreads_nibbles(source: Element, target: Element) -> bool:

@@ -24,7 +24,7 @@ from lowering.moving.inserted_planes import ELEMENTS, LEAST, InsertedPlanes
 from lowering.moving.multiplied_planes import EIGHT, MultipliedPlanes
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 from microkernels.table import verbs_of
 from microkernels.target import Target
 

@@ -37,7 +37,7 @@ from lowering.moving.element_access import Element
 from lowering.moving.row_planes import row_terms
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 CACHE_LINE = 64
 

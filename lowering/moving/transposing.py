@@ -20,7 +20,7 @@ from lowering.loops.tasks import Units
 from lowering.moving.element_access import Element
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import vector
+from microkernels.llvm_types import vector
 
 TILE_BYTES = 16
 LINE_TILES = 4

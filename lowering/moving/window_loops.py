@@ -28,7 +28,7 @@ from lowering.moving.window_runs import runs_of
 from lowering.moving.word_fill import fill_words
 from microkernels.address import move
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_types import lanes_of, vector
 
 MOST_MOVES = 1024
 """Loads for one output up to which they are unrolled."""

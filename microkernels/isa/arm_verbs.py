@@ -7,7 +7,7 @@ from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import mangled, vector
+from microkernels.llvm_types import mangled, vector
 from microkernels.target import Target
 
 

@@ -7,7 +7,7 @@ from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import lanes_of, vector
+from microkernels.llvm_types import lanes_of, vector
 from microkernels.target import Target
 
 

@@ -9,7 +9,7 @@ from xdsl.ir import SSAValue
 
 from microkernels.emit import Emitter
 from microkernels.isa.verbs import Verbs
-from microkernels.llvm_ops import bits_of, element_type, lanes_of, vector
+from microkernels.llvm_types import bits_of, element_type, lanes_of, vector
 from microkernels.target import Target
 
 _NAMES = {

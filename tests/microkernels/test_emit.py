@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import ModuleOp, i8
 from xdsl.ir import Block, Region
 
 from microkernels.emit import Emitter
-from microkernels.llvm_ops import PTR, vector
+from microkernels.llvm_types import PTR, vector
 
 AMOUNTS = (0, 7, -7, 2**31 - 1, 2**31, 2**32 - 1, 2**32 + 5, 2**40, 1 - 2**31, -(2**31), -(2**33))
 
