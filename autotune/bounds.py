@@ -17,14 +17,15 @@ def pressures(counts: Mapping[str, float], machine: MachineTable) -> dict[str, f
 def shares(counts: Mapping[str, float], machine: MachineTable) -> dict[str, float]:
     """What `settled` makes pressures of: what parts of a code have of these adds up."""
     rate, mixed, get = machine.rates, machine.mixing, counts.get
-    moved = get("look_up", 0) + get("widening", 0) + machine.spreading * get("spread", 0)
+    moved = get("look_up", 0) + machine.spreading * get("spread", 0)
     moved += machine.shifting * get("shift", 0)
+    permuted = get("permute", 0) / rate["permute"] + get("widening", 0) / rate["widening"]
     loads = get("load", 0) + get("broadcast", 0) + get("spread", 0)
     copies = machine.copying * get("copy", 0)
     return {
         "vectors": (sum(get(name, 0) for name in VECTOR) + copies) / machine.vector,
         "popcounts": get("popcount", 0) / rate["popcount"],
-        "look-ups": (moved / rate["look_up"] + get("permute", 0) / rate["permute"]) / mixed,
+        "look-ups": (moved / rate["look_up"] + permuted) / mixed,
         "shifts": get("shift", 0) / rate["shift"],
         "products": get("multiply", 0) / rate["multiply"],
         "float": get("float", 0) / rate["float"],

@@ -32,6 +32,9 @@ LOOP = {"scalar": 6.0, "branch": 1.5}
 """Of one turn of a loop: two addresses, its counter, its end."""
 PLACING = {True: {"scalar": 28.0, "branch": 4.0}, False: {"scalar": 5.0, "branch": 2.0}}
 """Of one tile, by whether it has several taps: addresses of its operands, bounds, the loops around it."""
+STARTING = {"scalar": 16.0, "branch": 3.0}
+"""Of one tile of a single tap where loops carry addresses: these start with it, and its sums (counted in
+nibbles of 1 x 8, AVX2). C5 at 1 x 1 bit takes 43 cycles a tile of 1 x 8, 23 of 1 x 4 (Zen 3, 2026-11)."""
 SHIFTED = {"integer": 1.0, "shift": 1.0}
 """Of one register of sums for each pair of planes in a loop: shifted by what the pair counts, and added."""
 WAITING = {"load": 1.0, "store": 1.0}
@@ -90,7 +93,7 @@ class TileShares(TileWords):
         w = total((steps * self.w_planes, parts.weights))
         for counts, own_loads in zip((x, w), loads):
             counts["load"] = counts.get("load", 0.0) * own_loads
-        counted = own, PLACING[self.taps_inside > 1], x, w
+        counted = own, self._placing, x, w
         each = [shares(counts, self.machine) for counts in counted]
         found = self._least[loads] = [(name, *(one[name] for one in each)) for name in each[0]]
         return found
@@ -159,10 +162,16 @@ class TileShares(TileWords):
         )
 
     @cached_property
+    def _placing(self) -> dict[str, float]:
+        """Of one tile, beside its loops."""
+        several = self.taps_inside > 1
+        return PLACING[several] if several or self.kernel.addresses != "after" else STARTING
+
+    @cached_property
     def _always(self) -> list[dict[str, float]]:
         """Shares of the parts of a tile that no kernel decides."""
-        placing = PLACING[self.taps_inside > 1]
-        counts = ({"copy": 1.0}, {"load": 1.0}, WAITING, LOOP, SHIFTED, PLACING[False], placing)
+        around = PLACING[False]
+        counts = ({"copy": 1.0}, {"load": 1.0}, WAITING, LOOP, SHIFTED, around, self._placing)
         return [shares(one, self.machine) for one in counts]
 
     def _priced(self, row: int, run: int, sums: int) -> Priced:
