@@ -10,50 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import nsmallest
-from itertools import permutations, product
+from itertools import product
 from math import inf
 
 from autotune.best_first import Closed, best_first
+from autotune.block_loops import ORDERS, BlockLoops
 from autotune.bounds import joint
-from autotune.loop_orders import TILES
 from autotune.machine_table import MachineTable
-from autotune.model import Body, Model, Prediction, around, body_of, operands_of
+from autotune.model import Body, Model, Prediction, operands_of
 from autotune.preparing import Stored, preparing
-from autotune.reuse import Traffic
 from autotune.space import Space
 from autotune.tile_cost import Cost, TileCost
 from autotune.tile_words import Block
 from lowbit_dialect.layout import layout_of
 from lowbit_dialect.ops.common import shaped
 from lowbit_dialect.ops.linear import LinearOp
-from lowbit_dialect.schedule import Loop, Schedule
+from lowbit_dialect.schedule import Schedule
 from microkernels.legality import algorithm_refusal, kernel_refusal
-from microkernels.nest import PLAIN, Nest
+from microkernels.nest import PLAIN
 from microkernels.table import find_kernel
 
 BLOCKS = 5
 """Register blocks of a kernel whose unrolling is looked into."""
 LOOKED_AT = 12
 """Sizes of register blocks for which it is looked into what their operands take to arrive."""
-ORDERS = tuple(permutations(PLAIN))
 CORES = 6
 """Schedules whose loops are looked into."""
 TILED_CORES = 2
 """Of these, the first of which cache tiles are looked into."""
-BOUND = 0.7
-"""Of the cycles of tiles, what the best order may move in before cache tiles are looked into."""
-GAIN = 0.98
-"""The part of the time of the best order that is left at most with a cache tile that is worth its loop: C12
-at 1 x 1 bit takes 1.05 with channels by 6, which brings a little less from L3 (Zen 3, 2026-11)."""
-LOOPS = 2
-"""Loop nests of a register block that are predicted as a whole."""
-STRIPS = 3
-"""Sizes of strips that are predicted, the largest that L2 holds."""
-TILED = 4
-"""Loops of a nest with a cache tile: more are left to search."""
 CORRECTED = 4
 """Choices of the model for each that is left when they are corrected."""
-PLAIN_ROWS = (Loop("channels"), Loop("rows"), Loop("pixels"))
 
 
 def stored_as(op: LinearOp) -> Stored:
@@ -133,6 +119,7 @@ class Ranking:
 
     def __init__(self, space: Space, model: Model, pinned: Schedule):
         self.space, self.model, self.pinned = space, model, pinned
+        self._loops = BlockLoops(space, model, pinned)
         self.refused: str | None = None
         """Why the first of those that are illegal is."""
 
@@ -144,7 +131,7 @@ class Ranking:
             if place >= max(CORES, count) and len(legal) >= count:
                 break
             core = block.changed(taps=taps, unroll=unroll)
-            for schedule in self._looped(core, tiled=place < TILED_CORES):
+            for schedule in self._loops.of(core, tiled=place < TILED_CORES):
                 one = self.space.canonical(schedule)
                 if one in found:
                     continue
@@ -262,14 +249,9 @@ class Ranking:
         if max(most.values(), default=0.0) <= tiles.cycles / 4:
             return tiles.cycles
         traffic = self.model.traffic(cost, nest, planes)
-        return min(self._beside(traffic, loops, tiles.cycles, tiles.loads) for loops in ORDERS)
-
-    def _beside(
-        self, traffic: Traffic, loops: tuple[Loop, ...], cycles: float, loads: float
-    ) -> float:
-        """Cycles of tiles, and of bringing what they read in some loops beside that."""
-        moving, exposed = self.model.moving(traffic.reuses(loops))
-        return self.model.beside(moving, cycles, loads) + exposed
+        return min(
+            self._loops.beside(traffic, loops, tiles.cycles, tiles.loads) for loops in ORDERS
+        )
 
     def _laying(self, way: Schedule) -> float:
         """Cycles of laying out activations."""
@@ -289,66 +271,6 @@ class Ranking:
             moved = weights * operands.passes[1] / self.model.machine.read["L2"]
         cycles = joint((tile.cycles, moved), self.model.machine.overlap) if moved else tile.cycles
         return self._outputs(cost) * cycles / pixels / size
-
-    def _looped(self, core: Schedule, *, tiled: bool) -> Iterator[Schedule]:
-        """A register block in the loops that bring it what it reads soonest."""
-        plain = core.changed(tables="whole", prefetch=0, parallel="none", loops=PLAIN)
-        rest = {
-            field: value
-            for field in ("prefetch", "parallel", "tables", "loops")
-            if (value := getattr(self.pinned, field)) is not None
-        }
-        plain = plain.changed(**rest)
-        if self.pinned.loops is not None:
-            yield plain
-            return
-        cost, nest = (
-            self.model.cost(core.algorithm or "", core.microkernel or ""),
-            self.model.nest(plain),
-        )
-        tiles, _, loads = self.model.tiles(cost, nest, body_of(plain), plain.prefetch or 0)
-        if self.pinned.tables in (None, "whole"):
-            traffic = self.model.traffic(cost, nest, plain.planes or "outer")
-
-            def taken(loops: tuple[Loop, ...]) -> float:
-                return self._beside(traffic, loops, tiles + around(cost, nest, loops), loads)
-
-            looked_at = {one: taken(one) for one in ORDERS}
-            if (
-                tiled
-                and min(self._beside(traffic, one, 0.0, 0.0) for one in ORDERS) > tiles * BOUND
-            ):
-                domain: tuple[tuple[Loop, ...], ...] = self.space.domain("loops", core)  # pyright: ignore
-                most, cached = (
-                    GAIN * min(looked_at.values()),
-                    (o for o in domain if len(o) == TILED),
-                )
-                looked_at |= {one: took for one in cached if (took := taken(one)) <= most}
-            for loops in nsmallest(LOOPS, looked_at, key=looked_at.__getitem__):
-                yield plain.changed(loops=loops)
-        if self.pinned.tables != "whole":
-            yield from self._strips(plain, nest)
-
-    def _strips(self, plain: Schedule, nest: Nest) -> list[Schedule]:
-        """The same with tables in strips that L2 holds, where it does not hold all of them.
-
-        As it is where there are no strips and some are pinned.
-        """
-        cost = self.model.cost(plain.algorithm or "", plain.microkernel or "")
-        sizes: list[int] = []
-        if self.space.strips(plain):
-            rows, capacity = nest.window.rows, self.model.target.caches[1]
-            row = nest.window.columns.size * cost.words << cost.kernel.channels_per_word
-            reach = (rows.kernel - 1) * rows.dilation
-            pinned = self.pinned.tables == "strips"
-            if row * rows.size > capacity or pinned:
-                fitting = [n for n in TILES if row * (n * rows.stride + reach) <= capacity]
-                sizes = [n for n in fitting if n < rows.out][-STRIPS:] or [1] * pinned
-        strips = [
-            plain.changed(loops=(Loop("rows", size), *PLAIN_ROWS), tables="strips")
-            for size in sizes
-        ]
-        return strips or [plain] * (self.pinned.tables == "strips")
 
 
 def _few(cost: TileCost) -> int:
