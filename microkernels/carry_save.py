@@ -23,7 +23,7 @@ in even places apart from those in odd places, and the more nibbles follow at on
 they take. Two words are 13, four 24, and seven 38.
 
 LLVM forms half of all adders before it needs them, and spills, unless carries are pinned: then a word of a
-long sum takes 8.0 instructions on the Cortex-M7, loop and spills included, where it took 12.7 (counted on
+long sum takes 7.8 instructions on the Cortex-M7, loop and spills included, where it took 12.7 (counted on
 Unicorn, 48 words unrolled, 2026-11).
 
 Registers, one sum: 4 digits + 1 count + 2 addresses + 1 bound + 4 of adders = 12 of 13. Layouts as for
