@@ -14,9 +14,11 @@ OUTPUTS = 64
 
 
 def retired(target: str, words: int) -> int:
-    """Instructions of one row of so many words that run once for 32 words of an output."""
+    """Instructions of one turn of the loop of sums of so many words, which takes 32 of them."""
     case = LinearCase("dense", "uint1", "odd1", height=1, channels=32 * words, outputs=OUTPUTS)
     module: ModuleOp = program_for(case)
+    block = "microkernel = popcount_carry_save_32x1, pixels = 1, vectors = 1, unroll = 32"
+    pin(module, Schedule.parse(block))
     kinds = (case.input_shape, "uint1"), (case.weight_shape, "odd1")
     data = [fill("random", shape, parse_code(code), 0) for shape, code in kinds]
     emulation = Emulation(target)
@@ -24,14 +26,15 @@ def retired(target: str, words: int) -> int:
     emulation.add(module, [data])
     emulation.run()
     call = emulation._machine.calls[-1]
-    often = {block: n for block, n in call.blocks.items() if n >= OUTPUTS * (words // 32)}
-    return sum(call.retired(*block) * n for block, n in often.items())
+    # The emulator cuts the loop in blocks, and its first turn may enter one elsewhere.
+    turns = [OUTPUTS * (words // 32 - first) for first in (0, 1)]
+    return sum(call.retired(*block) for block, n in call.blocks.items() if n in turns)
 
 
 @pytest.mark.parametrize("target", ["cortex-m4", "cortex-m7"])
 def test_a_long_sum(target: str):
-    """15 adders and a count for 16 words are 7.2 instructions a word, with loop and spills 8.1 to 8.3."""
-    assert retired(target, 288) / (288 * OUTPUTS) <= 8.4
+    """15 adders and a count for 16 words are 7.2 instructions a word, with loop and spills 7.8."""
+    assert 32 * 7.2 <= retired(target, 288) <= 32 * 8.0
 
 
 @pytest.mark.parametrize("pair", [("uint1", "odd1"), ("uint2", "odd1"), ("odd3", "int3")])
