@@ -166,14 +166,21 @@ class Ranking:
 
     def _ways(self) -> Iterator[tuple[float, Schedule]]:
         """Algorithms and kernels, with the least cycles that their tiles take."""
+        pinned = self.pinned.microkernel
         for algorithm in self._domain("algorithm", Schedule()):
             first = Schedule(algorithm=str(algorithm), loops=PLAIN)
-            kernels = self.space.domain("microkernel", first)
-            for kernel in (one for one in kernels if self.pinned.microkernel in (None, one)):
-                way = first.changed(microkernel=str(kernel))
-                cost = self.model.cost(str(algorithm), str(kernel))
+            kernels = tuple(map(str, self.space.domain("microkernel", first)))
+            for kernel in kernels:
+                if kernel != pinned and (pinned or self._outdone(kernel, kernels)):
+                    continue
+                way = first.changed(microkernel=kernel)
+                cost = self.model.cost(str(algorithm), kernel)
                 vectors: tuple[int, ...] = self._domain("vectors", way)  # pyright: ignore
                 yield self._outputs(cost) * cost.least(max(vectors), inf), way
+
+    def _outdone(self, kernel: str, kernels: tuple[str, ...]) -> bool:
+        """Whether another of the kernels does the same with no more instructions."""
+        return any(one in kernels for one in find_kernel(kernel, self.space.target).instead)
 
     def _outputs(self, cost: TileCost) -> float:
         """Vectors of outputs."""

@@ -63,6 +63,9 @@ class Dot(Microkernel):
         self.lanes, self._kind = lanes, kind
         self.products = {"s8s8": "offset", "s5s8": "offset_16"}.get(kind, "multiply")
         self._offset = OFFSETS.get(self.products, 0)
+        # Without an offset, or with a smaller one.
+        kinds = {"s8u8": ("u8s8",), "s5s8": ("u8s8",), "s8s8": ("u8s8", "s5s8")}.get(kind, ())
+        self.instead = tuple(f"{self.family}_{one}x{lanes}" for one in kinds)
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         elements = work.activation, work.weight
@@ -207,6 +210,7 @@ class FourDot(VnniDot):
     def __init__(self, verbs: Verbs, lanes: int, kind: str):
         super().__init__(verbs, lanes, kind)
         self.products, self._offset, self.pins = "multiply", 0, lanes == 1
+        self.instead = ()
 
     def accepts(self, work: Contraction, accumulator: Attribute) -> bool:
         elements = work.activation, work.weight

@@ -72,6 +72,8 @@ class Microkernel(ABC):
     pins: bool = False
     """Whether the sums of a pixel are formed before the words of the next are loaded: these take so many
     registers that LLVM, which would load them early, would spill."""
+    instead: tuple[str, ...] = ()
+    """Kernels that do the same with no more instructions: where one of them is legal, this is no choice."""
     takes_weights: bool = True
     """Whether weights that one instruction needs may be its operand in memory."""
     weighs: bool = False

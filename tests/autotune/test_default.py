@@ -8,7 +8,7 @@ import lowbit
 from autotune.machine_table import table_of
 from autotune.model import Model
 from autotune.plan import planned
-from autotune.ranking import stored_as
+from autotune.ranking import ranked, stored_as
 from autotune.space import Space
 from lowbit_dialect.ops.linear import LinearOp
 from lowbit_dialect.schedule import Schedule, ScheduleAttr
@@ -88,6 +88,17 @@ def test_no_drawn_schedule_is_predicted_much_faster(tier: str, layer: tuple[int,
     drawn = {space.sample(random) for _ in range(300)}
     least = min(model.predict(schedule).seconds for schedule in drawn)
     assert model.predict(planned(op, target)).seconds <= 1.03 * least
+
+
+def test_what_another_kernel_does_with_no_more_is_chosen_where_it_is_pinned():
+    program = convolution(C3, "uint2", "uint2")
+    (op,) = [op for op in program.module.walk() if isinstance(op, LinearOp)]
+    target = resolve_target("x86-64-v3")
+    found = [one for one, _ in ranked(Space(op, target), table_of(target), 40)]
+    names = {one.microkernel for one in found}
+    assert "dot2_u8s8x16" in names and not any("s8u8" in one or "s8s8" in one for one in names)
+    pinned = Schedule(microkernel="dot_s8s8x8")
+    assert default(program, "x86-64-v3", pinned).microkernel == "dot_s8s8x8"
 
 
 def test_a_kernel_that_cannot_take_all_planes_at_once():
