@@ -14,7 +14,8 @@ import numpy as np
 
 from autotune.bandwidth import MEMORY, bandwidth_sampler, memory_levels
 from autotune.machine import pin_core
-from autotune.machine_table import VECTOR, MachineTable, table_of
+from autotune.machine_table import VECTOR, MachineTable
+from autotune.processors import table_of
 from lowering.backend.instruction_probe import BODY, HELD, instruction_probe, mixed_probe, probed
 from microkernels.target import Target
 

@@ -18,7 +18,8 @@ from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from autotune.machine_table import MachineTable, table_of
+from autotune.machine_table import MachineTable
+from autotune.processors import table_of
 from autotune.ranking import first_choice, stored_as
 from autotune.space import Space
 from lowbit_dialect.layout import Layout, LayoutAttr, storage_bytes

@@ -13,10 +13,11 @@ from autotune.capacity import Limited
 from autotune.choices import Choice, Choices
 from autotune.identity import machine_identity
 from autotune.keys import key_of
-from autotune.machine_table import MachineTable, table_of
+from autotune.machine_table import MachineTable
 from autotune.memory import Memory
 from autotune.network import Layer, Network, linears_of
 from autotune.pbqp import Solution, solve
+from autotune.processors import table_of
 from autotune.records import Library, record_files
 from autotune.space import Space, reads_alone
 from lowbit_dialect.ops.linear import LinearOp

@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from autotune.ceilings import ceilings, level_in
-from autotune.machine_table import table_of
+from autotune.processors import table_of
 from autotune.selection import Selector
 from lowbit.bench.limits import work_of_op
 from lowbit.code_generation import resolve

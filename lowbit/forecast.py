@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autotune.machine_table import LEVELS, table_of
+from autotune.machine_table import LEVELS
 from autotune.model import Model
+from autotune.processors import table_of
 from autotune.ranking import stored_as
 from autotune.reuse import Reuse
 from lowbit_dialect.ops.linear import LinearOp

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
 
-from autotune.machine_table import table_of
 from autotune.model import Model
 from autotune.plan import planned
+from autotune.processors import table_of
 from autotune.ranking import stored_as
 from lowbit.element_types import spelling_of
 from lowbit.pipeline import lower

@@ -10,11 +10,11 @@ from autotune.alone import alone
 from autotune.candidate import linear_of
 from autotune.correction import Correction, Sample, samples_of
 from autotune.keys import described, key_of
-from autotune.machine_table import table_of
 from autotune.measuring import Subject as Measured
 from autotune.model import Model
 from autotune.plan import LowbitPlanPass, planned, shared_out
 from autotune.preparing import Stored
+from autotune.processors import table_of
 from autotune.ranking import stored_as
 from autotune.record import Record
 from autotune.shortlist import shortlist

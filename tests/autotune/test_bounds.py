@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.bounds import pressures, settled, shares
-from autotune.machine_table import table_of
+from autotune.processors import table_of
 from microkernels.instructions import CLASSES, total
 from microkernels.target import Target
 

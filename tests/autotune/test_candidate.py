@@ -4,7 +4,7 @@ import pytest
 
 import lowbit
 from autotune.candidate import compile_candidate, linear_of
-from autotune.machine_table import table_of
+from autotune.processors import table_of
 from autotune.ranking import first_choice
 from autotune.space import Space
 from autotune.workbench import Workbench

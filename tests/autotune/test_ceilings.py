@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from autotune.ceilings import ceilings, cycles, level_in
-from autotune.machine_table import LEVELS, table_of
+from autotune.machine_table import LEVELS
+from autotune.processors import table_of
 from autotune.rates import BINARY
 from lowering.backend.product_probe import KINDS
 from microkernels.target import TARGETS, Target

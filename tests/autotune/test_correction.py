@@ -12,9 +12,9 @@ from strategies import LinearCase, program_for
 
 from autotune.correction import Correction, learnt, samples_of
 from autotune.keys import key_of
-from autotune.machine_table import table_of
 from autotune.model import Model, Prediction
 from autotune.outcome import Failed, Measured
+from autotune.processors import table_of
 from autotune.ranking import ranked
 from autotune.record import Record
 from autotune.space import Space

@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 import lowbit
-from autotune.machine_table import table_of
 from autotune.model import Model
 from autotune.plan import planned
+from autotune.processors import table_of
 from autotune.ranking import ranked, stored_as
 from autotune.space import Space
 from lowbit_dialect.ops.linear import LinearOp

@@ -3,7 +3,8 @@
 import pytest
 
 from autotune.machine_measured import measured_table
-from autotune.machine_table import GENERAL, LEVELS, VECTOR, MachineTable, table_of
+from autotune.machine_table import GENERAL, LEVELS, VECTOR, MachineTable
+from autotune.processors import table_of
 from lowering.backend.host import resolve_target
 from microkernels.instructions import CLASSES
 from microkernels.target import TARGETS, Target

@@ -9,9 +9,9 @@ import pytest
 import lowbit
 from autotune import plan
 from autotune.block_loops import ORDERS
-from autotune.machine_table import table_of
 from autotune.model import Model, body_of
 from autotune.plan import planned
+from autotune.processors import table_of
 from autotune.ranking import ranked
 from autotune.space import Space
 from lowbit_dialect.ops.linear import LinearOp

@@ -10,10 +10,10 @@ from xdsl.dialects.func import FuncOp
 
 import lowbit
 from autotune.capacity import Limited
-from autotune.machine_table import table_of
 from autotune.memory import Memory
 from autotune.network import Network
 from autotune.pbqp import Problem, solve
+from autotune.processors import table_of
 from autotune.selection import Selector
 from lowbit.pipeline import lower
 from lowbit_dialect.interface import functions_of

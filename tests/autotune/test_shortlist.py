@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import lowbit
-from autotune.machine_table import table_of
+from autotune.processors import table_of
 from autotune.ranking import ranked
 from autotune.shortlist import batch, shortlist
 from autotune.space import Space

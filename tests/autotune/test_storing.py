@@ -11,9 +11,9 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
 
 from autotune.choices import Choices
-from autotune.machine_table import table_of
 from autotune.memory import Memory, arena_of
 from autotune.network import Layer, Network, Want, linears_of
+from autotune.processors import table_of
 from lowbit.pipeline import lower
 from lowbit_dialect.interface import functions_of
 from lowbit_dialect.layout import layout_of

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from autotune.machine_table import table_of
 from autotune.measuring import Measurer, Subject
 from autotune.outcome import Failed, Measured, Outcome
+from autotune.processors import table_of
 from autotune.search import Evolution, RandomSearch, Strategy
 from autotune.shortlist import shortlist
 from autotune.space import Space

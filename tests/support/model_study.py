@@ -21,10 +21,11 @@ from statistics import geometric_mean
 import numpy as np
 
 from autotune.machine_measured import measured_table
-from autotune.machine_table import MachineTable, table_of
+from autotune.machine_table import MachineTable
 from autotune.measuring import Measurer, Subject
 from autotune.model import Model
 from autotune.outcome import Measured
+from autotune.processors import table_of
 from autotune.shortlist import shortlist
 from autotune.space import Space
 from lowbit.bench.suites import RESNET18, ConvLayer, program_of
