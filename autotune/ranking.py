@@ -241,7 +241,7 @@ class Ranking:
             for one in blocks
         ]
         found: list[tuple[float, int]] = []
-        for number in sorted(range(len(blocks)), key=alone.__getitem__):
+        for number in sorted(range(len(blocks)), key=lambda one: alone[one].cycles):
             # Bringing takes nothing away: those that are left are slower still.
             if len(found) == BLOCKS and alone[number].cycles > found[-1][0]:
                 break

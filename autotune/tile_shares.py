@@ -33,8 +33,9 @@ LOOP = {"scalar": 6.0, "branch": 1.5}
 PLACING = {True: {"scalar": 28.0, "branch": 4.0}, False: {"scalar": 5.0, "branch": 2.0}}
 """Of one tile, by whether it has several taps: addresses of its operands, bounds, the loops around it."""
 STARTING = {"scalar": 16.0, "branch": 3.0}
-"""Of one tile of a single tap where loops carry addresses: these start with it, and its sums (counted in
-nibbles of 1 x 8, AVX2). C5 at 1 x 1 bit takes 43 cycles a tile of 1 x 8, 23 of 1 x 4 (Zen 3, 2026-11)."""
+"""Of one tile of vectors and a single tap where loops carry addresses: these start with it, and its sums
+(counted in nibbles of 1 x 8, AVX2). C5 at 1 x 1 bit takes 43 cycles a tile of 1 x 8, 23 of 1 x 4 (Zen 3,
+2026-11). Sums in general registers start as part of their first word (5 x 5 x 64 to 16, Cortex-M7)."""
 SHIFTED = {"integer": 1.0, "shift": 1.0}
 """Of one register of sums for each pair of planes in a loop: shifted by what the pair counts, and added."""
 WAITING = {"load": 1.0, "store": 1.0}
@@ -165,7 +166,8 @@ class TileShares(TileWords):
     def _placing(self) -> dict[str, float]:
         """Of one tile, beside its loops."""
         several = self.taps_inside > 1
-        return PLACING[several] if several or self.kernel.addresses != "after" else STARTING
+        starts = not several and self.kernel.addresses == "after" and self.kernel.lanes > 1
+        return STARTING if starts else PLACING[several]
 
     @cached_property
     def _always(self) -> list[dict[str, float]]:
