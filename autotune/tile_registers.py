@@ -30,6 +30,10 @@ COPIED = 2
 """Registers more where instructions overwrite words that others need: below AVX, 6 x 2 by 3 words of look-ups
 has 20 accesses to the stack in 150 instructions, 5 x 2 6 in 104, 4 x 2 and 3 x 3 none; with both planes of
 uint2 weights at once 6 x 1 by 2 has 14 in 111, 5 x 1 none."""
+SOONER = 4
+"""Registers more, a vector of outputs but two at most, that AArch64 takes for all planes at once: what the
+next words need is loaded before these are done. 5 x 2, 6 x 2 and 3 x 4 by look-ups of two planes have 4, 13
+and 16 accesses a word, 4 x 2 and 12 x 1 none (counted for the Cortex-A53, 2026-11)."""
 ADDRESSING = 6
 """General registers, of 16 at most, that hold addresses, bounds and masks: the others hold sums and words."""
 MASKS = 4
@@ -88,6 +92,8 @@ class TileRegisters:
         over = kept + (block.vectors * planes - 1 if shared else 0) - self.available
         copied = self.target.vector_bits == 64 and not self.scalar and block.vectors * planes > 1
         over += COPIED * copied
+        if planes > 1 and shared and self.many and self.target.arch == "aarch64":
+            over += SOONER * min(2, block.vectors)
         if (group := self.kernel.group) > 1:
             several = block.pixels > 1 and block.vectors > 1
             words = min(group, self.tile.ahead(block)) if self.scalar else group

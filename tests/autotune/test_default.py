@@ -60,6 +60,7 @@ def convolution(layer: tuple[int, ...], activation: str, weight: str) -> lowbit.
         ("x86-64-v4", C6, "uint2", "odd1", "lookup_4x64"),
         ("x86-64-v4", C9, "uint2", "uint2", "lookup_4x64"),
         ("x86-64-v4", C6, "uint4", "int4", "dot_u8s8"),
+        ("rpi3", C6, "uint2", "uint2", "popcount_pairs"),  # look-ups of all planes spill
         ("x86-64-v4-vpopcntdq", C6, "uint1", "odd1", "popcount_32"),
         ("x86-64-v4-vpopcntdq", C2, "uint1", "odd1", "popcount_32"),
         ("x86-64-v4-vpopcntdq", C6, "uint2", "odd1", "lookup_6x64"),
