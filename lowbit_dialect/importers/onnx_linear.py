@@ -152,10 +152,10 @@ def contract(
     """The product itself; `axes` puts the weights in order, `result` is the ONNX shape and axes."""
     shape, order = result
     w = in_signs(w, axes[-1])
-    scale, ends = sum_scale(node, x, w, axes[-1], groups) if x.is_codes else None, None
-    sums = None if x.is_codes else as_sums(b, node, x, w, axes[-1])
-    if sums is not None:
-        scale, (x, ends) = sum_scale(node, sums[0], w, axes[-1], groups), sums
+    ends = None
+    if not x.is_codes and (sums := as_sums(b, node, x, w, axes[-1])):
+        x, ends = sums
+    scale = sum_scale(node, x, w, axes[-1], groups) if x.is_codes or ends else None
     if scale is not None:
         value = integer_sum(b, node, x, w, axes, make, ends)
         return Tensor(value, shape, order, shape, scale, bias)

@@ -42,8 +42,7 @@ def rescaled(op: RequantizeOp, bounds: Bounds) -> list[Operation] | None:
     if max(np.abs(bound).max() for bound in bounds) > LARGEST:
         return None
     steps = steps_of([op], bounds)
-    line = None if steps is None else _line(steps, code)
-    if steps is None or line is None:
+    if steps is None or (line := _line(steps, code)) is None:
         return None
     left, rows = line
     # Offsets may wrap, as what they are added to does.
